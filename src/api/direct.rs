@@ -1,0 +1,51 @@
+//! Direct invocation (Step Functions, EventBridge Pipes, `aws lambda invoke`): either contract's body in,
+//! one object out.
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::openai::{self, Usage};
+use super::{Api, body, tei};
+use crate::embed::Embeddings;
+use crate::error::{Error, Result};
+
+/// Which contract's body it is.
+#[derive(Deserialize)]
+struct Shape {
+    input: Option<IgnoredAny>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    model: &'a str,
+    dimensions: usize,
+    embeddings: &'a [Vec<f32>],
+    usage: Usage,
+    /// Indices of the texts that were cut.
+    truncated: &'a [usize],
+    timings: Timings,
+}
+
+#[derive(Serialize)]
+struct Timings {
+    tokenize_ms: f64,
+    inference_ms: f64,
+}
+
+pub(super) async fn answer(api: &Api, event: &[u8]) -> Result<Vec<u8>> {
+    let shape: Shape = body::fields(event)?;
+    let done: Embeddings = match shape.input {
+        Some(_) => openai::Request::parse(event, api.manifest())?.embed(api).await?.0,
+        None => tei::Request::parse(api, event)?.embed(api).await?,
+    };
+    let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+    let answer = Answer {
+        model: &api.manifest().id,
+        dimensions: api.manifest().dimensions,
+        embeddings: &done.vectors,
+        usage: Usage::of(&done),
+        truncated: &done.truncated,
+        timings: Timings { tokenize_ms: ms(done.timings.tokenize), inference_ms: ms(done.timings.inference) },
+    };
+    serde_json::to_vec(&answer).map_err(|e| Error::internal("the answer cannot be encoded", e))
+}

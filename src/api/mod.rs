@@ -1,0 +1,230 @@
+//! The HTTP contracts that clients already speak, and the one service behind them.
+//!
+//! ```text
+//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei -> HttpReply
+//! bytes       -> direct                                          -> one JSON object
+//! ```
+//!
+//! Invariants: every answer names the model that made it (`x-model-id`); a text that was cut is always
+//! reported (`x-truncated`); an answer beyond Lambda's size is refused before any work is done.
+
+mod body;
+mod direct;
+mod openai;
+mod reply;
+mod tei;
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+
+use crate::config::Config;
+use crate::embed::{Embedder, Embeddings, Options};
+use crate::error::{Error, Kind, Result};
+use crate::event::{HttpReply, HttpRequest, without_prefix};
+use crate::model::Manifest;
+
+/// Whose shapes a path speaks, errors included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Contract {
+    OpenAi,
+    Tei,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Route {
+    Embeddings,
+    Models,
+    Embed,
+    Similarity,
+    Tokenize,
+    Info,
+    Health,
+}
+
+const GET: &str = "GET, HEAD, OPTIONS";
+const POST: &str = "POST, OPTIONS";
+
+/// Path, contract, what `Allow` says, and what answers.
+const ROUTES: &[(&str, Contract, &str, Route)] = &[
+    ("/v1/embeddings", Contract::OpenAi, POST, Route::Embeddings),
+    ("/embeddings", Contract::OpenAi, POST, Route::Embeddings),
+    ("/v1/models", Contract::OpenAi, GET, Route::Models),
+    ("/embed", Contract::Tei, POST, Route::Embed),
+    ("/", Contract::Tei, POST, Route::Embed),
+    ("/similarity", Contract::Tei, POST, Route::Similarity),
+    ("/tokenize", Contract::Tei, POST, Route::Tokenize),
+    ("/info", Contract::Tei, GET, Route::Info),
+    ("/health", Contract::Tei, GET, Route::Health),
+];
+
+/// The contracts over one loaded model; cheap to clone.
+#[derive(Clone)]
+pub struct Api {
+    embedder: Embedder,
+    config: Arc<Config>,
+}
+
+impl Api {
+    pub fn new(embedder: Embedder, config: Arc<Config>) -> Self {
+        Self { embedder, config }
+    }
+
+    /// The loaded model's id.
+    pub fn model(&self) -> &str {
+        &self.manifest().id
+    }
+
+    fn manifest(&self) -> &Manifest {
+        self.embedder.manifest()
+    }
+
+    /// Answers a direct invocation: a request body without HTTP around it.
+    pub async fn direct(&self, body: &[u8]) -> Result<Vec<u8>> {
+        direct::answer(self, body).await
+    }
+
+    /// Answers an HTTP request; an error becomes an answer in the shape of the path's contract.
+    pub async fn http(&self, request: &HttpRequest) -> HttpReply {
+        let path = without_prefix(&request.path, &self.config.base_path);
+        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+        let found = ROUTES.iter().find(|(route, ..)| *route == path);
+        let contract = match found {
+            Some((_, contract, ..)) => *contract,
+            None if path.starts_with("/v1/") => Contract::OpenAi,
+            None => Contract::Tei,
+        };
+        let answer = match found {
+            Some(&(path, _, allow, route)) => self.routed(request, path, allow, route).await,
+            None => Err(Error::request(Kind::NotFound, None, not_found(path))),
+        };
+        let mut reply = answer.unwrap_or_else(|error| reply::error(&error, contract));
+        reply::name_model(&mut reply, &self.manifest().id);
+        self.add_cors(request, &mut reply.headers);
+        if request.method == Method::HEAD {
+            reply.body.clear();
+        }
+        reply::compress(request, reply)
+    }
+
+    async fn routed(&self, request: &HttpRequest, path: &str, allow: &'static str, route: Route) -> Result<HttpReply> {
+        if request.method == Method::OPTIONS {
+            let mut reply = reply::empty(StatusCode::NO_CONTENT);
+            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            return Ok(reply);
+        }
+        if !allow.split(", ").any(|method| request.method == method) {
+            return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });
+        }
+        if !matches!(route, Route::Health) {
+            self.authorize(&request.headers)?;
+        }
+        let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
+        match route {
+            Route::Embeddings => openai::embeddings(self, &body).await,
+            Route::Models => Ok(openai::models(self)),
+            Route::Embed => tei::embed(self, &body).await,
+            Route::Similarity => tei::similarity(self, &body).await,
+            Route::Tokenize => tei::tokenize(self, &body),
+            Route::Info => Ok(tei::info(self)),
+            Route::Health => Ok(tei::health(self)),
+        }
+    }
+
+    /// The body, when its media type is JSON or not given; curl's default for `-d` passes as well,
+    /// because the parsers say clearly enough what is not JSON.
+    fn json_body(&self, request: &HttpRequest) -> Result<Vec<u8>> {
+        let media = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let taken = ["", "application/json", "application/x-www-form-urlencoded", "text/plain"];
+        if !taken.contains(&media.as_str()) && !media.ends_with("+json") {
+            let message = format!("a body of type {media} is not taken; send application/json");
+            return Err(Error::request(Kind::UnsupportedMedia, None, message));
+        }
+        request.bytes(self.config.limits.body_bytes)
+    }
+
+    fn authorize(&self, headers: &HeaderMap) -> Result<()> {
+        let Some(key) = &self.config.api_key else { return Ok(()) };
+        let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
+        let (scheme, token) = given.split_at(given.len().min(7));
+        if scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(token, key.expose().as_bytes()) {
+            return Ok(());
+        }
+        let message = "a valid token is needed; send it as \"Authorization: Bearer …\"";
+        Err(Error::request(Kind::Unauthorized, None, message))
+    }
+
+    /// CORS headers, when the configuration names the request's origin.
+    fn add_cors(&self, request: &HttpRequest, headers: &mut HeaderMap) {
+        let Some(origin) = request.headers.get(header::ORIGIN) else { return };
+        let any = self.config.cors_origins.iter().any(|allowed| allowed == "*");
+        if !any && !self.config.cors_origins.iter().any(|allowed| allowed.as_bytes() == origin.as_bytes()) {
+            return;
+        }
+        let allowed = if any { HeaderValue::from_static("*") } else { origin.clone() };
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+        headers.insert(header::VARY, HeaderValue::from_static("origin"));
+        let exposed = HeaderValue::from_static("x-model-id, x-truncated, x-compute-tokens, x-total-time");
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, exposed);
+        if request.method == Method::OPTIONS {
+            let methods = headers.get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static("GET, POST, OPTIONS"));
+            headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+            let asked = HeaderValue::from_static("authorization, content-type, content-encoding");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+            headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
+        }
+    }
+
+    /// Checks `texts` against every limit, then embeds them. `param` is the contract's name for the
+    /// texts, `vector_bytes` what one vector takes in the answer.
+    async fn embed(
+        &self,
+        texts: Vec<String>,
+        options: Options,
+        param: &'static str,
+        vector_bytes: usize,
+    ) -> Result<Embeddings> {
+        let limits = &self.config.limits;
+        if texts.is_empty() {
+            return Err(Error::request(Kind::Empty, param, format!("{param} is empty; send at least one text")));
+        }
+        let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
+        if texts.len() > limits.texts {
+            return too_large(format!("{} texts in one request; the limit is {}", texts.len(), limits.texts));
+        }
+        let fit = limits.response_bytes / vector_bytes;
+        if texts.len() > fit {
+            return too_large(format!(
+                "the answer to {} texts would pass the {} bytes that one response may have; {fit} fit, and with \
+                 \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
+                texts.len(),
+                limits.response_bytes
+            ));
+        }
+        let prepared = self.embedder.prepare(texts, options).await?;
+        if prepared.total_tokens() > limits.tokens {
+            let tokens = prepared.total_tokens();
+            return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
+        }
+        self.embedder.run(prepared).await
+    }
+}
+
+/// The most bytes a vector of `dimensions` takes as JSON numbers. The shortest form of an f32 below 1
+/// has at most 14 characters and hardly ever more than 12; with its comma 13 bytes are never passed by
+/// a mean over hundreds of them.
+fn json_vector_bytes(dimensions: usize) -> usize {
+    13 * dimensions + 64
+}
+
+fn not_found(path: &str) -> String {
+    let routes: Vec<_> = ROUTES.iter().map(|(route, ..)| *route).collect();
+    format!("nothing is at {path}; there are {}", routes.join(", "))
+}
+
+/// Compares without stopping at the first difference; only the length shows in the time it takes.
+fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
+    let difference = given.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
+    given.len() == expected.len() && std::hint::black_box(difference) == 0
+}

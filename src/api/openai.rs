@@ -1,0 +1,175 @@
+//! OpenAI's contract: `POST /v1/embeddings`, `GET /v1/models`.
+//!
+//! Source of the shapes: OpenAI's API reference, "Create embeddings" and "List models". `input_type` and
+//! `truncate` are ours.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{Api, body, json_vector_bytes, reply};
+use crate::embed::{Embeddings, InputType, Options, Truncate};
+use crate::error::{Error, Kind, Result};
+use crate::event::HttpReply;
+use crate::model::Manifest;
+
+/// The request's fields as they were written.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    encoding_format: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    user: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+}
+
+/// How a vector is written in the answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Float,
+    /// Little-endian float32, base64.
+    Base64,
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        body::one_of(deserializer, &[("float", Self::Float), ("base64", Self::Base64)])
+    }
+}
+
+/// A request in OpenAI's shape, read and checked.
+pub(super) struct Request {
+    texts: Vec<String>,
+    format: Format,
+    options: Options,
+}
+
+impl Request {
+    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+        let fields: Fields<'_> = body::fields(body)?;
+        let texts: body::Texts = body::required("input", fields.input)?;
+        if let Some(model) = body::field::<String>("model", fields.model)? {
+            check_model(&model, manifest)?;
+        }
+        let format = body::field("encoding_format", fields.encoding_format)?.unwrap_or(Format::Float);
+        check_dimensions(body::field("dimensions", fields.dimensions)?, manifest)?;
+        body::field::<String>("user", fields.user)?;
+        let options = Options {
+            input_type: body::field::<InputType>("input_type", fields.input_type)?.unwrap_or_default(),
+            truncate: body::field::<Truncate>("truncate", fields.truncate)?.unwrap_or_default(),
+            ..Options::default()
+        };
+        Ok(Self { texts: texts.texts, format, options })
+    }
+
+    pub(super) async fn embed(self, api: &Api) -> Result<(Embeddings, Format)> {
+        let dimensions = api.manifest().dimensions;
+        let vector_bytes = match self.format {
+            Format::Float => json_vector_bytes(dimensions),
+            Format::Base64 => (4 * dimensions).div_ceil(3) * 4 + 64,
+        };
+        Ok((api.embed(self.texts, self.options, "input", vector_bytes).await?, self.format))
+    }
+}
+
+/// Vectors of two models must never meet in one index, so another model's name is not passed over.
+fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
+    if manifest.answers_to(model) {
+        return Ok(());
+    }
+    let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
+    Err(Error::request(Kind::NotFound, "model", message))
+}
+
+pub(super) fn check_dimensions(asked: Option<u64>, manifest: &Manifest) -> Result<()> {
+    match asked {
+        Some(asked) if asked != manifest.dimensions as u64 => {
+            let message = format!("{} gives {} dimensions, no other number", manifest.id, manifest.dimensions);
+            Err(Error::request(Kind::Invalid, "dimensions", message))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Item<'a>>,
+    model: &'a str,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: Vector<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Vector<'a> {
+    Float(&'a [f32]),
+    Base64(String),
+}
+
+/// Tokens that went through the model; embeddings have no completion, so both counts are the same.
+#[derive(Serialize)]
+pub(super) struct Usage {
+    prompt_tokens: usize,
+    total_tokens: usize,
+}
+
+impl Usage {
+    pub(super) fn of(done: &Embeddings) -> Self {
+        let tokens = done.tokens.iter().sum();
+        Self { prompt_tokens: tokens, total_tokens: tokens }
+    }
+}
+
+fn vector(values: &[f32], format: Format) -> Vector<'_> {
+    match format {
+        Format::Float => Vector::Float(values),
+        Format::Base64 => {
+            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+            Vector::Base64(BASE64.encode(bytes))
+        }
+    }
+}
+
+pub(super) async fn embeddings(api: &Api, body: &[u8]) -> Result<HttpReply> {
+    let request = Request::parse(body, api.manifest())?;
+    let characters = request.texts.iter().map(|text| text.chars().count()).sum();
+    let (done, format) = request.embed(api).await?;
+    let items = done.vectors.iter().enumerate();
+    let list = List {
+        object: "list",
+        data: items
+            .map(|(index, values)| Item { object: "embedding", index, embedding: vector(values, format) })
+            .collect(),
+        model: &api.manifest().id,
+        usage: Usage::of(&done),
+    };
+    let mut reply = reply::json(&list);
+    reply::describe(&mut reply, &done, characters);
+    Ok(reply)
+}
+
+pub(super) fn models(api: &Api) -> HttpReply {
+    let manifest = api.manifest();
+    let owner = manifest.name.split('/').next().unwrap_or_default();
+    // A model has no date of making here; OpenAI's clients only ask that there be a number.
+    let model = json!({"id": manifest.id, "object": "model", "created": 0, "owned_by": owner});
+    reply::json(&json!({"object": "list", "data": [model]}))
+}

@@ -1,0 +1,174 @@
+//! text-embeddings-inference's contract: `/embed`, `/similarity`, `/tokenize`, `/info`, `/health`.
+//!
+//! Source of the shapes: that server's OpenAPI document. `input_type` and the value `"mean"` of
+//! `truncate` are ours.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::{Api, body, json_vector_bytes, openai, reply};
+use crate::embed::{Embeddings, InputType, Keep, Options, Token, Truncate};
+use crate::error::{Error, Kind, Result};
+use crate::event::HttpReply;
+
+/// Every field this contract's requests know, as it was written.
+#[derive(Deserialize, Default)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    normalize: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    add_special_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncation_direction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+    /// `/similarity` keeps the four fields above in here.
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The direction names the side that is cut off.
+        let sides = [("right", Self::Start), ("Right", Self::Start), ("left", Self::End), ("Left", Self::End)];
+        body::one_of(deserializer, &sides)
+    }
+}
+
+impl Fields<'_> {
+    fn options(&self) -> Result<Options> {
+        let input_type = match body::field::<InputType>("prompt_name", self.prompt_name)? {
+            Some(named) => Some(named),
+            None => body::field("input_type", self.input_type)?,
+        };
+        Ok(Options {
+            input_type: input_type.unwrap_or_default(),
+            truncate: body::field::<Truncate>("truncate", self.truncate)?.unwrap_or_default(),
+            keep: body::field::<Keep>("truncation_direction", self.truncation_direction)?.unwrap_or_default(),
+            normalize: body::field("normalize", self.normalize)?.unwrap_or(true),
+        })
+    }
+}
+
+/// A request in this contract's shape, read and checked.
+pub(super) struct Request {
+    texts: Vec<String>,
+    options: Options,
+}
+
+impl Request {
+    pub(super) fn parse(api: &Api, body: &[u8]) -> Result<Self> {
+        let fields: Fields<'_> = body::fields(body)?;
+        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
+        openai::check_dimensions(body::field("dimensions", fields.dimensions)?, api.manifest())?;
+        Ok(Self { texts: inputs.texts, options: fields.options()? })
+    }
+
+    pub(super) async fn embed(self, api: &Api) -> Result<Embeddings> {
+        let vector_bytes = json_vector_bytes(api.manifest().dimensions);
+        api.embed(self.texts, self.options, "inputs", vector_bytes).await
+    }
+}
+
+pub(super) async fn embed(api: &Api, body: &[u8]) -> Result<HttpReply> {
+    let request = Request::parse(api, body)?;
+    let characters = request.texts.iter().map(|text| text.chars().count()).sum();
+    let done = request.embed(api).await?;
+    let mut reply = reply::json(&done.vectors);
+    reply::describe(&mut reply, &done, characters);
+    Ok(reply)
+}
+
+/// `/similarity`'s `inputs`.
+#[derive(Deserialize)]
+struct Comparison {
+    source_sentence: String,
+    sentences: Vec<String>,
+}
+
+/// The cosine of one sentence to each of several, in their order.
+pub(super) async fn similarity(api: &Api, body: &[u8]) -> Result<HttpReply> {
+    let fields: Fields<'_> = body::fields(body)?;
+    let Comparison { source_sentence, sentences } = body::required("inputs", fields.inputs)?;
+    if sentences.is_empty() {
+        return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
+    }
+    let parameters: Fields<'_> = body::field("parameters", fields.parameters)?.unwrap_or_default();
+    let options = Options { normalize: true, ..parameters.options()? };
+    let mut texts = vec![source_sentence];
+    texts.extend(sentences);
+    let characters = texts.iter().map(|text| text.chars().count()).sum();
+    // One number a sentence leaves, not a vector.
+    let done = api.embed(texts, options, "inputs", 16).await?;
+    let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
+    let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+    let mut reply = reply::json(&others.iter().map(cosine).collect::<Vec<_>>());
+    reply::describe(&mut reply, &done, characters);
+    Ok(reply)
+}
+
+#[derive(Serialize)]
+struct TokenItem {
+    id: u32,
+    text: String,
+    special: bool,
+    start: Option<usize>,
+    stop: Option<usize>,
+}
+
+pub(super) fn tokenize(api: &Api, body: &[u8]) -> Result<HttpReply> {
+    let fields: Fields<'_> = body::fields(body)?;
+    let inputs: body::Texts = body::required("inputs", fields.inputs)?;
+    if inputs.texts.is_empty() {
+        return Err(Error::request(Kind::Empty, "inputs", "inputs is empty; send at least one text"));
+    }
+    let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
+    let item = |Token { id, text, special, span }: Token| {
+        let (start, stop) = span.unzip();
+        TokenItem { id, text, special, start, stop }
+    };
+    let tokens = |text: &String| Ok(api.embedder.tokens(text, special)?.into_iter().map(item).collect());
+    let lists = inputs.texts.iter().map(tokens).collect::<Result<Vec<Vec<TokenItem>>>>()?;
+    let reply = reply::json(&lists);
+    let limit = api.config.limits.response_bytes;
+    if reply.body.len() > limit {
+        let message = format!("the answer would pass the {limit} bytes that one response may have; send fewer texts");
+        return Err(Error::request(Kind::TooLarge, "inputs", message));
+    }
+    Ok(reply)
+}
+
+pub(super) fn info(api: &Api) -> HttpReply {
+    let (manifest, config) = (api.manifest(), &api.config);
+    reply::json(&json!({
+        "model_id": manifest.name,
+        "model_sha": manifest.revision,
+        "model_dtype": manifest.quantization,
+        "served_model_name": manifest.id,
+        "model_type": {"embedding": {"pooling": manifest.pooling}},
+        "max_concurrent_requests": config.threads,
+        "max_input_length": manifest.max_tokens,
+        "max_batch_tokens": config.limits.tokens,
+        "max_batch_requests": null,
+        "max_client_batch_size": config.limits.texts,
+        "auto_truncate": true,
+        "tokenization_workers": config.threads,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sha": null,
+        "docker_label": null,
+        "note": manifest.note,
+    }))
+}
+
+pub(super) fn health(api: &Api) -> HttpReply {
+    reply::json(&json!({"status": "ok", "model": api.manifest().id}))
+}

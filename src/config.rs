@@ -1,0 +1,271 @@
+//! The environment, read once: every `EMBED_*` variable parsed into [`Config`], defaults resolved.
+//!
+//! The look-up is handed in, so a test never sets a variable. A value that is not understood, and a
+//! variable of ours that does not exist, are errors that say what would be: a silent default hides a
+//! spelling mistake until the bill shows it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+
+/// One variable: its name, its default as a reader should see it, and what it does.
+pub struct Variable {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub about: &'static str,
+}
+
+/// Every variable there is; `bootstrap doctor`, `--help` and the README show this table.
+#[rustfmt::skip]
+pub const VARIABLES: &[Variable] = &[
+    Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "folder with manifest.json, the graph and the tokenizer" },
+    Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
+    Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
+    Variable { name: "EMBED_THREADS", default: "the cores there are", about: "texts embedded side by side, 1 to 64" },
+    Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
+    Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
+    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
+    Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
+    Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
+    Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route but /health asks for" },
+    Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
+    Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
+];
+
+/// Whether a model's bytes are hashed before use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Every file's sha256 against the manifest.
+    Always,
+    /// Sizes only: for a package whose bytes were checked when it was built.
+    Sizes,
+}
+
+/// What one request may ask for.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub texts: usize,
+    pub tokens: usize,
+    /// Bytes of a request's body after base64 and gzip.
+    pub body_bytes: usize,
+    /// Bytes of a response's body, as Lambda counts them.
+    pub response_bytes: usize,
+}
+
+/// The resolved configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub model_dir: PathBuf,
+    pub ort_lib: PathBuf,
+    pub verify: Verify,
+    /// Texts embedded side by side; at least 1.
+    pub threads: usize,
+    pub limits: Limits,
+    /// Path prefix without a trailing slash; empty when there is none.
+    pub base_path: String,
+    pub api_key: Option<Secret>,
+    /// Origins that may read answers from a browser; empty turns CORS off.
+    pub cors_origins: Vec<String>,
+    pub log: tracing::Level,
+}
+
+/// A value that never shows in a log.
+#[derive(Clone)]
+pub struct Secret(String);
+
+impl Secret {
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl Config {
+    /// Reads the process's environment; defaults are relative to the running binary.
+    pub fn from_env() -> Result<Self> {
+        let binary =
+            std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
+        let beside = binary.parent().unwrap_or(Path::new("."));
+        Self::resolve(std::env::vars(), beside)
+    }
+
+    /// Resolves `variables`; `beside` is the folder that holds the binary.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first variable that is unknown or has a value that is not understood.
+    pub fn resolve(variables: impl IntoIterator<Item = (String, String)>, beside: &Path) -> Result<Self> {
+        let given = Given::read(variables)?;
+        Ok(Self {
+            model_dir: given.path("EMBED_MODEL_DIR").unwrap_or_else(|| beside.join("model")),
+            ort_lib: given.path("EMBED_ORT_LIB").unwrap_or_else(|| beside.join("lib/libonnxruntime.so")),
+            verify: given
+                .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?
+                .unwrap_or(Verify::Always),
+            threads: match given.number("EMBED_THREADS", 1..=64)? {
+                Some(threads) => threads,
+                None => std::thread::available_parallelism().map_or(1, Into::into),
+            },
+            limits: Limits {
+                texts: given.number("EMBED_MAX_TEXTS", 1..=1_000_000)?.unwrap_or(2_048),
+                tokens: given.number("EMBED_MAX_TOKENS", 1..=100_000_000)?.unwrap_or(300_000),
+                body_bytes: given.number("EMBED_MAX_BODY_BYTES", 1..=1 << 30)?.unwrap_or(6 * 1024 * 1024),
+                response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
+            },
+            base_path: given.base_path()?,
+            api_key: given.text("EMBED_API_KEY").map(|key| Secret(key.to_owned())),
+            cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
+            log: given.log_level()?,
+        })
+    }
+}
+
+/// The variables that concern us, as they were set; an empty value counts as not set, as in templates
+/// whose parameters default to "".
+struct Given(BTreeMap<String, String>);
+
+impl Given {
+    fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut given = BTreeMap::new();
+        for (name, value) in variables {
+            let ours = name.starts_with("EMBED_");
+            if ours && !VARIABLES.iter().any(|v| v.name == name) {
+                let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
+                return Err(Error::Config { variable: name, value, expected });
+            }
+            if (ours || name == "AWS_LAMBDA_LOG_LEVEL") && !value.is_empty() {
+                given.insert(name, value);
+            }
+        }
+        Ok(Self(given))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn number(&self, name: &str, range: std::ops::RangeInclusive<usize>) -> Result<Option<usize>> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(self.misunderstood(name, format!("a whole number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => Err(self.misunderstood(name, list(choices.iter().map(|(word, _)| *word)))),
+        }
+    }
+
+    fn base_path(&self) -> Result<String> {
+        let Some(value) = self.text("EMBED_BASE_PATH") else { return Ok(String::new()) };
+        if !value.starts_with('/') {
+            return Err(self.misunderstood("EMBED_BASE_PATH", "a path that starts with /".to_owned()));
+        }
+        Ok(value.trim_end_matches('/').to_owned())
+    }
+
+    /// `EMBED_LOG`, else what the function's own log configuration says; Lambda writes its levels in
+    /// capitals and calls the highest one FATAL.
+    fn log_level(&self) -> Result<tracing::Level> {
+        use tracing::Level;
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+            ("fatal", Level::ERROR),
+        ];
+        let own = self.choice("EMBED_LOG", &levels[..5])?;
+        Ok(own.or(self.choice("AWS_LAMBDA_LOG_LEVEL", &levels)?).unwrap_or(Level::INFO))
+    }
+
+    fn misunderstood(&self, name: &str, expected: String) -> Error {
+        let value = self.text(name).unwrap_or_default().to_owned();
+        Error::Config { variable: name.to_owned(), value, expected: format!("expected {expected}") }
+    }
+}
+
+fn split_list(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(variables: &[(&str, &str)]) -> Result<Config> {
+        let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::resolve(owned, Path::new("/var/task"))
+    }
+
+    fn message(variables: &[(&str, &str)]) -> String {
+        resolve(variables).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn defaults_lie_beside_the_binary() {
+        let config = resolve(&[]).unwrap();
+        assert_eq!(config.model_dir, Path::new("/var/task/model"));
+        assert_eq!(config.ort_lib, Path::new("/var/task/lib/libonnxruntime.so"));
+        assert_eq!((config.limits.texts, config.limits.tokens), (2_048, 300_000));
+        assert_eq!(config.verify, Verify::Always);
+        assert!(config.threads >= 1);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_named_with_the_ones_there_are() {
+        let message = message(&[("EMBED_MODEL_DIRR", "/x")]);
+        assert!(message.contains("EMBED_MODEL_DIRR") && message.contains("EMBED_MODEL_DIR,"), "{message}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_variable_value_and_range() {
+        for value in ["0", "65", "two", "-1", "1.5"] {
+            let message = message(&[("EMBED_THREADS", value)]);
+            assert!(message.contains("EMBED_THREADS") && message.contains(value), "{message}");
+            assert!(message.contains("from 1 to 64"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_choice_lists_what_is_allowed() {
+        assert!(message(&[("EMBED_VERIFY", "never")]).contains("always, sizes"));
+        assert_eq!(resolve(&[("EMBED_VERIFY", "SIZES")]).unwrap().verify, Verify::Sizes);
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_not_set() {
+        assert!(resolve(&[("EMBED_THREADS", ""), ("EMBED_API_KEY", "")]).unwrap().api_key.is_none());
+    }
+
+    #[test]
+    fn lambda_log_level_serves_unless_ours_is_set() {
+        assert_eq!(resolve(&[("AWS_LAMBDA_LOG_LEVEL", "WARN")]).unwrap().log, tracing::Level::WARN);
+        let both = [("AWS_LAMBDA_LOG_LEVEL", "WARN"), ("EMBED_LOG", "debug")];
+        assert_eq!(resolve(&both).unwrap().log, tracing::Level::DEBUG);
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let config = resolve(&[("EMBED_API_KEY", "hush")]).unwrap();
+        assert!(!format!("{config:?}").contains("hush"));
+    }
+}

@@ -1,0 +1,282 @@
+//! Worker threads that run texts side by side, fairly between requests.
+//!
+//! ```text
+//! submit([unit, unit, …])  ->  queue of batches  ->  worker: one unit of the first batch, then
+//!                                                    that batch goes to the end of the queue
+//! ```
+//!
+//! A unit is one run of the model. Invariants:
+//! - a request of one text waits at most for the runs that are under way, however long another's list is;
+//! - within a batch the longest unit runs first, so that no worker ends alone with the longest one;
+//! - a batch whose caller went away is dropped at its next unit;
+//! - a panic in a run fails its batch and no other; the worker goes on.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use tokio::sync::oneshot;
+
+use crate::error::{Error, Result};
+
+/// One run: token ids in, vector out.
+type Run = dyn Fn(&[u32]) -> Result<Vec<f32>> + Send + Sync;
+
+/// Threads that wait for units; they end when the pool is dropped.
+pub struct Pool {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    queue: Mutex<Queue>,
+    wake: Condvar,
+    run: Box<Run>,
+}
+
+#[derive(Default)]
+struct Queue {
+    batches: VecDeque<Batch>,
+    closed: bool,
+}
+
+/// A request's units that no worker took yet, longest last, so that `pop` takes the longest.
+struct Batch {
+    waiting: Vec<(usize, Vec<u32>)>,
+    progress: Arc<Progress>,
+}
+
+/// What a request's workers share.
+struct Progress {
+    state: Mutex<State>,
+}
+
+struct State {
+    vectors: Vec<Option<Vec<f32>>>,
+    left: usize,
+    /// Taken when the outcome is sent.
+    caller: Option<oneshot::Sender<Result<Vec<Vec<f32>>>>>,
+}
+
+impl Pool {
+    /// Starts `threads` workers that call `run`.
+    pub fn start(
+        threads: usize,
+        run: impl Fn(&[u32]) -> Result<Vec<f32>> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
+        // Dropped on an early return, which ends the workers started so far.
+        let pool = Self { shared };
+        for worker in 0..threads {
+            let shared = Arc::clone(&pool.shared);
+            std::thread::Builder::new().name(format!("embed-{worker}")).spawn(move || shared.work())?;
+        }
+        Ok(pool)
+    }
+
+    /// Runs every unit; the vectors come back in the units' order.
+    ///
+    /// # Errors
+    /// The first failed run's error; the rest of the batch is not run then.
+    pub async fn run(&self, units: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (caller, outcome) = oneshot::channel();
+        let state = State { vectors: vec![None; units.len()], left: units.len(), caller: Some(caller) };
+        let progress = Arc::new(Progress { state: Mutex::new(state) });
+        let mut waiting: Vec<_> = units.into_iter().enumerate().collect();
+        // Stable, so equal lengths keep their order; reversed, because the end is taken first.
+        waiting.reverse();
+        waiting.sort_by_key(|(_, ids)| ids.len());
+        lock(&self.shared.queue).batches.push_back(Batch { waiting, progress });
+        self.shared.wake.notify_all();
+        outcome.await.unwrap_or_else(|gone| Err(Error::internal("the worker threads have ended", gone)))
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.shared.queue);
+        queue.closed = true;
+        queue.batches.clear();
+        drop(queue);
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some((index, ids, progress)) = self.next_unit() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids)))
+                .unwrap_or_else(|panic| Err(Error::internal("a text's run panicked", panic_message(&*panic))));
+            progress.finish(index, outcome);
+        }
+    }
+
+    /// Waits for a unit; `None` when the pool was dropped.
+    fn next_unit(&self) -> Option<(usize, Vec<u32>, Arc<Progress>)> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if queue.closed {
+                return None;
+            }
+            let Some(mut batch) = queue.batches.pop_front() else {
+                queue = self.wake.wait(queue).unwrap_or_else(|poisoned| poisoned.into_inner());
+                continue;
+            };
+            if !batch.progress.wanted() {
+                continue;
+            }
+            if let Some((index, ids)) = batch.waiting.pop() {
+                let progress = Arc::clone(&batch.progress);
+                if !batch.waiting.is_empty() {
+                    queue.batches.push_back(batch);
+                }
+                return Some((index, ids, progress));
+            }
+        }
+    }
+}
+
+impl Progress {
+    /// Whether someone still waits for the outcome and nothing has failed.
+    fn wanted(&self) -> bool {
+        lock(&self.state).caller.as_ref().is_some_and(|caller| !caller.is_closed())
+    }
+
+    fn finish(&self, index: usize, outcome: Result<Vec<f32>>) {
+        let mut state = lock(&self.state);
+        match outcome {
+            Ok(vector) => {
+                state.vectors[index] = Some(vector);
+                state.left -= 1;
+                if state.left == 0 {
+                    let vectors = state.vectors.drain(..).flatten().collect();
+                    state.tell(Ok(vectors));
+                }
+            }
+            Err(error) => state.tell(Err(error)),
+        }
+    }
+}
+
+impl State {
+    fn tell(&mut self, outcome: Result<Vec<Vec<f32>>>) {
+        if let Some(caller) = self.caller.take() {
+            // A caller that went away meanwhile has no use for it.
+            let _ = caller.send(outcome);
+        }
+    }
+}
+
+/// A poisoned lock here guards plain data that is consistent between statements; a panic in a run is
+/// caught outside every lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| text.to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no message".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    fn length(ids: &[u32]) -> Result<Vec<f32>> {
+        match ids {
+            [13, ..] => panic!("unlucky"),
+            [14, ..] => Err(Error::request(crate::error::Kind::Invalid, None, "fourteen")),
+            _ => Ok(vec![ids.len() as f32]),
+        }
+    }
+
+    #[test]
+    fn vectors_come_back_in_the_order_of_their_units() {
+        let pool = Pool::start(3, length).unwrap();
+        let units = vec![vec![1; 2], vec![1; 9], vec![1; 4], vec![1; 1]];
+        assert_eq!(block_on(pool.run(units)).unwrap(), [[2.0], [9.0], [4.0], [1.0]]);
+        assert!(block_on(pool.run(vec![])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_panic_fails_its_batch_and_no_other() {
+        let pool = Pool::start(1, length).unwrap();
+        let error = block_on(pool.run(vec![vec![1], vec![13], vec![2]])).unwrap_err();
+        assert!(error.chain().to_string().contains("unlucky"), "{}", error.chain());
+        assert_eq!(block_on(pool.run(vec![vec![1, 1]])).unwrap(), [[2.0]]);
+    }
+
+    #[test]
+    fn a_failed_run_gives_its_error() {
+        let pool = Pool::start(2, length).unwrap();
+        assert_eq!(block_on(pool.run(vec![vec![1], vec![14]])).unwrap_err().to_string(), "fourteen");
+    }
+
+    #[test]
+    fn a_single_text_does_not_wait_for_a_long_list() {
+        let (started, order) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |ids: &[u32]| {
+            started.send(ids[0]).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(async {
+            let list = pool.run((0..5).map(|_| vec![1]).collect());
+            let single = pool.run(vec![vec![2]]);
+            let feed = async {
+                for _ in 0..6 {
+                    tokio::task::yield_now().await;
+                    go.send(()).unwrap();
+                }
+            };
+            let (list, single, ()) = tokio::join!(list, single, feed);
+            assert_eq!((list.unwrap().len(), single.unwrap().len()), (5, 1));
+        });
+        let order: Vec<u32> = order.try_iter().collect();
+        let place = order.iter().position(|&first| first == 2).unwrap();
+        assert!(place <= 2, "the single text ran at place {place} of {order:?}");
+    }
+
+    #[test]
+    fn a_batch_whose_caller_went_away_is_dropped() {
+        let (started, seen) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |ids: &[u32]| {
+            started.send(ids[0]).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(async {
+            let mut abandoned = Box::pin(pool.run(vec![vec![7], vec![7], vec![7]]));
+            assert!(futures_poll_once(&mut abandoned).await.is_none());
+            drop(abandoned);
+            go.send(()).unwrap();
+            go.send(()).unwrap();
+            pool.run(vec![vec![8]]).await.unwrap();
+        });
+        let runs = seen.try_iter().filter(|&first| first == 7).count();
+        assert!(runs <= 1, "{runs} units of an abandoned batch ran");
+    }
+
+    async fn futures_poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
+                std::task::Poll::Ready(value) => Some(value),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,130 @@
+//! Cold start: what does not depend on each other starts side by side.
+//!
+//! ```text
+//! this thread      library ─────────┐
+//! verify thread    model's sha256 ──┴─> session ──┐
+//! tokenizer thread tokenizer.json ────────────────┴─> Embedder
+//! ```
+//!
+//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+use super::pool::Pool;
+use super::session::{MappedFile, Runtime, TextSession};
+use super::tokenizer::Tokenizer;
+use super::{Embedder, Inner, pooling};
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::model::{FileEntry, ModelFolder};
+
+/// How long each stage of a start took; stages overlap, so they do not add up to `total`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Startup {
+    pub library: Duration,
+    pub verify: Duration,
+    pub tokenizer: Duration,
+    pub session: Duration,
+    pub total: Duration,
+}
+
+impl Startup {
+    /// One line for people: `ready in 52 ms (library 21, verify 18, tokenizer 17, session 30)`.
+    pub fn summary(&self) -> String {
+        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
+        let mut line = format!("ready in {:.0} ms (", ms(self.total));
+        let stages = [
+            ("library", self.library),
+            ("verify", self.verify),
+            ("tokenizer", self.tokenizer),
+            ("session", self.session),
+        ];
+        for (place, (stage, duration)) in stages.into_iter().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            let _ = write!(line, "{comma}{stage} {:.0}", ms(duration));
+        }
+        line + ")"
+    }
+}
+
+impl Embedder {
+    /// Loads the configured library and `folder`'s model.
+    ///
+    /// # Errors
+    /// The first thing that is missing or wrong, with what mends it.
+    pub fn open(config: &Config, folder: &ModelFolder) -> Result<(Self, Startup)> {
+        let started = Instant::now();
+        let files = &folder.manifest.files;
+        let graph = Arc::new(map(folder, &files.model)?);
+        let mut startup = Startup::default();
+        let (tokenizer, session) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
+            let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
+            let session = {
+                let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
+                startup.library = took;
+                let (checked, took) = join(verify);
+                startup.verify = took;
+                let (session, took) = timed(|| {
+                    checked?;
+                    let session = TextSession::build(&runtime?, Arc::clone(&graph), config.threads);
+                    session.map_err(|message| folder.unusable(message))
+                });
+                startup.session = took;
+                session
+            };
+            let (tokenizer, took) = join(tokenizer);
+            startup.tokenizer = took;
+            (tokenizer, session)
+        });
+        let (tokenizer, session) = (tokenizer?, session?);
+        let manifest = folder.manifest.clone();
+        let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
+        let run = move |ids: &[u32]| {
+            let vector = pooling::pool(session.run(ids)?, pooling);
+            match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
+                true => Ok(vector),
+                false => Err(unexpected_output(vector.len(), dimensions)),
+            }
+        };
+        let pool =
+            Pool::start(config.threads, run).map_err(|e| Error::internal("the worker threads do not start", e))?;
+        startup.total = started.elapsed();
+        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool })), startup))
+    }
+}
+
+fn map(folder: &ModelFolder, entry: &FileEntry) -> Result<MappedFile> {
+    let file = folder.open_file(entry)?;
+    MappedFile::map(&file).map_err(|e| folder.unusable(format!("{} cannot be mapped: {e}", entry.path)))
+}
+
+fn load_tokenizer(folder: &ModelFolder) -> Result<Tokenizer> {
+    let entry = &folder.manifest.files.tokenizer;
+    let json = map(folder, entry)?;
+    folder.check(entry, json.bytes())?;
+    let tokenizer = Tokenizer::from_json(json.bytes()).map_err(|message| folder.unusable(message))?;
+    if tokenizer.specials() >= folder.manifest.max_tokens {
+        return Err(folder.unusable("max_tokens leaves no room for a text beside the special tokens"));
+    }
+    Ok(tokenizer)
+}
+
+fn unexpected_output(found: usize, dimensions: usize) -> Error {
+    let cause = format!("{found} values, finite or not, where the manifest promises {dimensions} finite ones");
+    Error::internal("the model returned no usable vector", cause)
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let done = work();
+    (done, started.elapsed())
+}
+
+/// A scoped thread's result; its panic goes on in this thread.
+fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
+    thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}

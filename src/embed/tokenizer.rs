@@ -1,0 +1,83 @@
+//! Text to token ids, exactly as the model's own `tokenizer.json` says; limits are applied here.
+//!
+//! Padding and truncation settings inside the file are ignored: a text is never padded, and where it
+//! is cut depends on the request. Special tokens are found by asking the tokenizer, so that any
+//! encoder with a prefix and a suffix works (`[CLS] … [SEP]`, `<s> … </s>`).
+
+use crate::error::{Error, Result};
+
+/// A loaded tokenizer; shared between threads.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+}
+
+/// One token as `/tokenize` reports it; `start` and `stop` count characters of the text, and a special
+/// token has none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: u32,
+    pub text: String,
+    pub special: bool,
+    pub span: Option<(usize, usize)>,
+}
+
+impl Tokenizer {
+    /// Reads the bytes of a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// A sentence on what is wrong with the file.
+    pub fn from_json(json: &[u8]) -> Result<Self, String> {
+        let mut inner =
+            tokenizers::Tokenizer::from_bytes(json).map_err(|e| format!("the tokenizer is not understood: {e}"))?;
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|e| e.to_string())?;
+        let probe = inner.encode("a", true).map_err(|e| format!("the tokenizer does not run: {e}"))?;
+        let special = |mask: &&u32| **mask == 1;
+        let masks = probe.get_special_tokens_mask();
+        let prefix = masks.iter().take_while(special).count();
+        let suffix = masks[prefix..].iter().rev().take_while(special).count();
+        let ids = probe.get_ids();
+        let (prefix, suffix) = (ids[..prefix].to_vec(), ids[ids.len() - suffix..].to_vec());
+        Ok(Self { inner, prefix, suffix })
+    }
+
+    /// Special tokens that every run carries.
+    pub fn specials(&self) -> usize {
+        self.prefix.len() + self.suffix.len()
+    }
+
+    /// The ids of `text` alone, without special tokens and without a limit.
+    pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode_fast(text, false).map_err(tokenizer_failed)?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
+    /// `ids` with the special tokens around them: one run's input.
+    pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
+        [&self.prefix, ids, &self.suffix].concat()
+    }
+
+    /// The tokens of `text`, each with its place in the text.
+    pub fn tokens(&self, text: &str, add_special_tokens: bool) -> Result<Vec<Token>> {
+        let encoding = self.inner.encode_char_offsets(text, add_special_tokens).map_err(tokenizer_failed)?;
+        let special = encoding.get_special_tokens_mask().iter().map(|&mask| mask == 1);
+        Ok(encoding
+            .get_ids()
+            .iter()
+            .zip(encoding.get_tokens())
+            .zip(encoding.get_offsets().iter().zip(special))
+            .map(|((&id, token), (&span, special))| Token {
+                id,
+                text: token.clone(),
+                special,
+                span: (!special).then_some(span),
+            })
+            .collect())
+    }
+}
+
+fn tokenizer_failed(cause: tokenizers::Error) -> Error {
+    Error::internal("the tokenizer failed on a text", cause)
+}

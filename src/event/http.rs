@@ -1,0 +1,196 @@
+//! AWS's HTTP front doors: their events become one [`HttpRequest`], an [`HttpReply`] becomes the answer
+//! that the same door expects.
+
+use std::io::Read;
+
+use aws_lambda_events::encodings::Body;
+use aws_lambda_events::event::alb::{AlbTargetGroupRequest, AlbTargetGroupResponse};
+use aws_lambda_events::event::apigw::{
+    ApiGatewayProxyRequest, ApiGatewayProxyResponse, ApiGatewayV2httpRequest, ApiGatewayV2httpResponse,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::Invocation;
+use crate::error::{Error, Kind, Result};
+
+/// Which front door a request came through, and so how its answer must look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Door {
+    /// API Gateway HTTP API with payload 2.0, and Lambda Function URLs, which speak the same.
+    V2,
+    /// API Gateway REST API, payload 1.0.
+    V1,
+    /// Application Load Balancer; it reads only the header field that its own setting names.
+    Alb { multi_value: bool },
+}
+
+/// A request, whichever door it came through.
+#[derive(Debug)]
+pub struct HttpRequest {
+    pub door: Door,
+    pub method: Method,
+    /// Path without the API's stage.
+    pub path: String,
+    /// Names are lower-case, as [`HeaderMap`] keeps them.
+    pub headers: HeaderMap,
+    /// As the door sent it; [`HttpRequest::bytes`] unpacks it.
+    pub body: String,
+    pub is_base64: bool,
+}
+
+/// An answer, before a door's envelope.
+#[derive(Debug)]
+pub struct HttpReply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+}
+
+pub(super) fn decode_v2(event: &[u8]) -> Result<Invocation> {
+    let event: ApiGatewayV2httpRequest = parse(event, "API Gateway HTTP API (payload 2.0)")?;
+    let context = event.request_context;
+    let path = event.raw_path.or(context.http.path).unwrap_or_default();
+    // Only the API's own host name puts the stage into the path; a custom domain's base path is
+    // EMBED_BASE_PATH's affair.
+    let own_host = context.domain_name.is_some_and(|host| host.contains(".execute-api."));
+    let path = match context.stage {
+        Some(stage) if own_host && stage != "$default" => without_prefix(&path, &format!("/{stage}")).to_owned(),
+        _ => path,
+    };
+    Ok(Invocation::Http(HttpRequest {
+        door: Door::V2,
+        method: context.http.method,
+        path,
+        headers: event.headers,
+        body: event.body.unwrap_or_default(),
+        is_base64: event.is_base64_encoded,
+    }))
+}
+
+pub(super) fn decode_v1(event: &[u8]) -> Result<Invocation> {
+    let event: ApiGatewayProxyRequest = parse(event, "API Gateway REST API (payload 1.0)")?;
+    Ok(Invocation::Http(HttpRequest {
+        door: Door::V1,
+        method: event.http_method,
+        path: event.path.unwrap_or_default(),
+        headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
+        body: event.body.unwrap_or_default(),
+        is_base64: event.is_base64_encoded,
+    }))
+}
+
+pub(super) fn decode_alb(event: &[u8]) -> Result<Invocation> {
+    let event: AlbTargetGroupRequest = parse(event, "Application Load Balancer")?;
+    let multi_value = !event.multi_value_headers.is_empty();
+    Ok(Invocation::Http(HttpRequest {
+        door: Door::Alb { multi_value },
+        method: event.http_method,
+        path: event.path.unwrap_or_default(),
+        headers: if multi_value { event.multi_value_headers } else { event.headers },
+        body: event.body.unwrap_or_default(),
+        is_base64: event.is_base64_encoded,
+    }))
+}
+
+fn parse<T: DeserializeOwned>(event: &[u8], door: &str) -> Result<T> {
+    serde_json::from_slice(event)
+        .map_err(|e| Error::UnknownEvent(format!("this looks like an event of {door}, but it is not one: {e}")))
+}
+
+/// `path` without `prefix`, when `prefix` is whole segments of it.
+pub fn without_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
+    match path.strip_prefix(prefix) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => path,
+    }
+}
+
+impl HttpRequest {
+    /// The body's bytes: base64 undone, gzip unpacked, at most `limit` bytes.
+    ///
+    /// # Errors
+    /// A request error for what is not base64, not gzip, of another encoding, or too large.
+    pub fn bytes(&self, limit: usize) -> Result<Vec<u8>> {
+        let too_large =
+            || Error::request(Kind::TooLarge, None, format!("the body is larger than {limit} bytes, its limit"));
+        let malformed = |what: &str| Error::request(Kind::Malformed, None, format!("the body is not {what}"));
+        let packed = if self.is_base64 {
+            BASE64.decode(&self.body).map_err(|e| malformed(&format!("valid base64 ({e}), though it says so")))?
+        } else {
+            self.body.as_bytes().to_vec()
+        };
+        let encoding = self.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
+        let bytes = match encoding.map(|name| name.to_ascii_lowercase()).as_deref() {
+            None | Some(b"" | b"identity") => packed,
+            Some(b"gzip") => {
+                let mut unpacked = Vec::new();
+                // One byte more than allowed tells a body at the limit from one beyond it.
+                let mut reader = flate2::read::MultiGzDecoder::new(packed.as_slice()).take(limit as u64 + 1);
+                reader
+                    .read_to_end(&mut unpacked)
+                    .map_err(|_| malformed("valid gzip, though its Content-Encoding says so"))?;
+                unpacked
+            }
+            Some(_) => {
+                let message = "this Content-Encoding is not understood; send gzip or none";
+                return Err(Error::request(Kind::UnsupportedMedia, None, message));
+            }
+        };
+        if bytes.len() > limit { Err(too_large()) } else { Ok(bytes) }
+    }
+}
+
+impl Door {
+    /// `reply` in the envelope that this door expects.
+    pub fn encode(self, reply: HttpReply) -> Result<Box<RawValue>> {
+        let HttpReply { status, headers, body } = reply;
+        let status_code = i64::from(status.as_u16());
+        let (body, is_base64_encoded) = match String::from_utf8(body) {
+            Ok(text) => (Body::Text(text), false),
+            Err(bytes) => (Body::Text(BASE64.encode(bytes.as_bytes())), true),
+        };
+        let body = Some(body);
+        let encoded = match self {
+            Self::V2 => {
+                let mut answer = ApiGatewayV2httpResponse::default();
+                (answer.status_code, answer.headers) = (status_code, headers);
+                (answer.body, answer.is_base64_encoded) = (body, is_base64_encoded);
+                serde_json::value::to_raw_value(&answer)
+            }
+            Self::V1 => {
+                let mut answer = ApiGatewayProxyResponse::default();
+                (answer.status_code, answer.multi_value_headers) = (status_code, headers);
+                (answer.body, answer.is_base64_encoded) = (body, is_base64_encoded);
+                serde_json::value::to_raw_value(&answer)
+            }
+            Self::Alb { multi_value } => {
+                let mut answer = AlbTargetGroupResponse::default();
+                let reason = status.canonical_reason().unwrap_or_default();
+                (answer.status_code, answer.status_description) =
+                    (status_code, Some(format!("{status_code} {reason}")));
+                (answer.body, answer.is_base64_encoded) = (body, is_base64_encoded);
+                *(if multi_value { &mut answer.multi_value_headers } else { &mut answer.headers }) = headers;
+                serde_json::value::to_raw_value(&answer)
+            }
+        };
+        encoded.map_err(|e| Error::internal("the reply cannot be encoded", e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_taken_off_by_whole_segments() {
+        assert_eq!(without_prefix("/prod/embed", "/prod"), "/embed");
+        assert_eq!(without_prefix("/prod", "/prod"), "/");
+        assert_eq!(without_prefix("/product/embed", "/prod"), "/product/embed");
+        assert_eq!(without_prefix("/embed", ""), "/embed");
+    }
+}

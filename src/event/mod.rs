@@ -1,0 +1,70 @@
+//! What woke us: an AWS event decoded by the fields that set its kind apart, never by trial.
+//!
+//! | fields | event |
+//! |---|---|
+//! | `requestContext.http` | API Gateway HTTP API (payload 2.0), Lambda Function URL |
+//! | `requestContext.elb` | Application Load Balancer |
+//! | `requestContext`, `httpMethod` | API Gateway REST API (payload 1.0) |
+//! | `input` or `inputs` | direct invocation: the request body itself |
+
+mod http;
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+pub use self::http::{Door, HttpReply, HttpRequest, without_prefix};
+use crate::error::{Error, Kind, Result};
+
+/// One decoded event.
+#[derive(Debug)]
+pub enum Invocation {
+    /// A request through one of AWS's HTTP front doors.
+    Http(HttpRequest),
+    /// A request body without HTTP around it: the event's own bytes.
+    Direct(Vec<u8>),
+}
+
+/// The fields that tell events apart; everything else is passed over.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "requestContext")]
+    request_context: Option<ContextShape>,
+    #[serde(rename = "httpMethod")]
+    http_method: Option<IgnoredAny>,
+    input: Option<IgnoredAny>,
+    inputs: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct ContextShape {
+    http: Option<IgnoredAny>,
+    elb: Option<IgnoredAny>,
+}
+
+/// Decodes an event's bytes.
+///
+/// # Errors
+/// [`Kind::Malformed`] for what is not a JSON object, [`Error::UnknownEvent`] for one of no known shape,
+/// with the list of those that are known.
+pub fn decode(event: &[u8]) -> Result<Invocation> {
+    let shape: Shape = serde_json::from_slice(event).map_err(|e| match e.classify() {
+        serde_json::error::Category::Data => unknown(),
+        _ => Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")),
+    })?;
+    match shape {
+        Shape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
+        Shape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
+        Shape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),
+        Shape { input: Some(_), .. } | Shape { inputs: Some(_), .. } => Ok(Invocation::Direct(event.to_vec())),
+        _ => Err(unknown()),
+    }
+}
+
+fn unknown() -> Error {
+    Error::UnknownEvent(
+        "this event is of no kind that is understood; those are: API Gateway HTTP API (payload 2.0) and REST API \
+         (payload 1.0), Lambda Function URL, Application Load Balancer, and a direct invocation with the request \
+         body itself, {\"input\": …} or {\"inputs\": …}"
+            .to_owned(),
+    )
+}

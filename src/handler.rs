@@ -1,0 +1,49 @@
+//! One invocation, from the event's bytes to the reply's.
+
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::api::Api;
+use crate::config::Config;
+use crate::embed::{Embedder, Startup};
+use crate::error::{Error, Result};
+use crate::event::{self, Invocation};
+use crate::model::ModelFolder;
+
+/// Answers invocations over one loaded model; cheap to clone.
+#[derive(Clone)]
+pub struct Handler {
+    api: Api,
+}
+
+impl Handler {
+    /// Loads what `config` names; nothing is loaded again afterwards.
+    pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
+        let folder = ModelFolder::open(&config.model_dir, config.verify)?;
+        let (embedder, startup) = Embedder::open(&config, &folder)?;
+        Ok((Self { api: Api::new(embedder, config) }, startup))
+    }
+
+    /// The loaded model's id.
+    pub fn model(&self) -> &str {
+        self.api.model()
+    }
+
+    /// Decodes `event` and answers it with the JSON that its source expects.
+    ///
+    /// # Errors
+    /// For a direct invocation and an unknown event, what is wrong with it; an HTTP request's mistakes
+    /// are answers, not errors.
+    pub async fn handle(&self, event: &[u8]) -> Result<Box<RawValue>> {
+        match event::decode(event)? {
+            Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
+            Invocation::Direct(body) => raw(self.api.direct(&body).await?),
+        }
+    }
+}
+
+fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {
+    let text = String::from_utf8(json).map_err(|e| Error::internal("the reply is not UTF-8", e))?;
+    RawValue::from_string(text).map_err(|e| Error::internal("the reply is not JSON", e))
+}

@@ -1,0 +1,42 @@
+//! Text embeddings inside AWS Lambda: an event goes in, its vectors come out.
+//!
+//! # The way data flows
+//!
+//! ```text
+//! Runtime API event (bytes)
+//!   -> event::decode      which AWS source is it?      Invocation::{Http, Direct}
+//!   -> handler            the one match
+//!        Http             -> api      request -> embed::Request, Embeddings -> reply
+//!        Direct           -> api      the same bodies without HTTP around them
+//!   -> embed::Embedder    text -> token ids -> ONNX session -> unit vector
+//! ```
+//!
+//! # The map
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`config`] | the environment, read once into a [`config::Config`] |
+//! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
+//! | [`model`] | the manifest of a model folder, and where its files come from |
+//! | [`embed`] | tokenizer, session, pooling, and the pool that runs texts side by side |
+//! | [`api`] | the HTTP contracts: OpenAI's and text-embeddings-inference's |
+//! | [`event`] | the shapes of AWS events, and of the answers each expects |
+//! | [`handler`] | one invocation, from decoded event to reply |
+//! | [`local`] | ways in besides Lambda: `invoke`, `serve`, `doctor` |
+//!
+//! # The layering rule
+//!
+//! Imports go down only: `main` -> `local` -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
+//! {`config`, `error`}. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
+//! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone.
+
+pub mod api;
+pub mod config;
+pub mod embed;
+pub mod error;
+pub mod event;
+pub mod handler;
+pub mod local;
+pub mod model;
+
+pub use error::{Error, Result};

@@ -1,0 +1,71 @@
+//! Ways in besides Lambda, over the same handler: one event, a small HTTP server, a check-up.
+
+mod doctor;
+mod invoke;
+pub mod logging;
+mod serve;
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{Config, VARIABLES};
+use crate::error::Result;
+use crate::handler::Handler;
+
+/// Text embeddings inside AWS Lambda. Lambda starts this binary without arguments; by hand, name a command.
+#[derive(Parser)]
+#[command(name = "bootstrap", version, after_help = variables())]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Answer one event and print the response
+    Invoke {
+        /// A file with the event's JSON, or - for standard input
+        event: PathBuf,
+    },
+    /// Answer HTTP requests, each as an API Gateway (payload 2.0) event
+    Serve {
+        #[arg(long, default_value_t = 3000)]
+        port: u16,
+        #[arg(long, default_value = "127.0.0.1")]
+        host: IpAddr,
+    },
+    /// Check configuration, library, model and CPU, and say what to do about each failure
+    Doctor,
+}
+
+/// Runs the command line's command; without one, prints the help.
+pub async fn run() -> Result<ExitCode> {
+    match Cli::parse().command {
+        Some(Command::Invoke { event }) => invoke::run(&open()?, &event).await,
+        Some(Command::Serve { port, host }) => serve::run(open()?, (host, port).into()).await,
+        Some(Command::Doctor) => Ok(doctor::run().await),
+        None => {
+            // Standard output that is closed is no reason to fail.
+            let _ = Cli::command().print_help();
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn open() -> Result<Handler> {
+    let config = Arc::new(Config::from_env()?);
+    logging::plain(config.log);
+    let (handler, startup) = Handler::open(config)?;
+    tracing::info!("{} {}", handler.model(), startup.summary());
+    Ok(handler)
+}
+
+/// The configuration's variables, for the end of the help.
+fn variables() -> String {
+    let line = |v: &crate::config::Variable| format!("  {}\n      {} [default: {}]\n", v.name, v.about, v.default);
+    format!("Environment:\n{}", VARIABLES.iter().map(line).collect::<String>())
+}

@@ -1,0 +1,162 @@
+//! `bootstrap serve`: HTTP requests become API Gateway (payload 2.0) events and go the way every event
+//! goes; their answers become HTTP again. For people without Docker, and for clients in tests.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::error::{Error, Result};
+use crate::handler::Handler;
+
+/// What API Gateway lets through.
+const BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// How long a stop waits for calls under way.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Serves until SIGINT or SIGTERM, then ends what is under way.
+pub async fn run(handler: Handler, address: SocketAddr) -> Result<ExitCode> {
+    let failed = |context| move |e: std::io::Error| Error::internal(context, e);
+    let listener = TcpListener::bind(address).await.map_err(failed("the address cannot be listened on"))?;
+    let address = listener.local_addr().map_err(failed("the socket has no address"))?;
+    println!("listening on http://{address} with {}", handler.model());
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed("signals cannot be watched"))?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed("signals cannot be watched"))?;
+    let graceful = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let handler = handler.clone();
+                    let service = service_fn(move |request| answer(handler.clone(), request));
+                    let connection = hyper::server::conn::http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .serve_connection(TokioIo::new(stream), service);
+                    let connection = graceful.watch(connection);
+                    tokio::spawn(async move {
+                        if let Err(error) = connection.await {
+                            tracing::debug!(%error, "a connection ended early");
+                        }
+                    });
+                }
+                // Out of file descriptors, say: what is open may still end well.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+        tracing::warn!("calls were still under way after {} s", DRAIN.as_secs());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn answer(
+    handler: Handler,
+    request: Request<Incoming>,
+) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+    let answered = match event(request).await {
+        Ok(event) => match handler.handle(&event).await {
+            Ok(reply) => response(reply.get()),
+            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.public_message()),
+        },
+        Err(status) => plain(status, "the request could not be read"),
+    };
+    Ok(answered)
+}
+
+/// The request as API Gateway would hand it to the function.
+async fn event(request: Request<Incoming>) -> std::result::Result<Vec<u8>, StatusCode> {
+    let (parts, body) = request.into_parts();
+    let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| match error
+        .is::<http_body_util::LengthLimitError>(
+    ) {
+        true => StatusCode::PAYLOAD_TOO_LARGE,
+        false => StatusCode::BAD_REQUEST,
+    })?;
+    let body = body.to_bytes();
+    let (body, is_base64) = match std::str::from_utf8(&body) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (BASE64.encode(&body), true),
+    };
+    let event = json!({
+        "version": "2.0",
+        "routeKey": "$default",
+        "rawPath": parts.uri.path(),
+        "rawQueryString": parts.uri.query().unwrap_or_default(),
+        "headers": joined(&parts.headers),
+        "requestContext": {
+            "stage": "$default",
+            "http": {"method": parts.method.as_str(), "path": parts.uri.path(), "protocol": "HTTP/1.1"},
+        },
+        "body": body,
+        "isBase64Encoded": is_base64,
+    });
+    Ok(event.to_string().into_bytes())
+}
+
+/// Repeated headers joined by commas, as payload 2.0 has them.
+fn joined(headers: &HeaderMap) -> serde_json::Map<String, serde_json::Value> {
+    let mut joined = serde_json::Map::new();
+    for name in headers.keys() {
+        let values: Vec<_> = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).collect();
+        joined.insert(name.to_string(), values.join(",").into());
+    }
+    joined
+}
+
+/// The parts of a payload 2.0 answer.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Reply {
+    status_code: u16,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    #[serde(default)]
+    body: String,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+fn response(reply: &str) -> Response<Full<Bytes>> {
+    let broken = || plain(StatusCode::BAD_GATEWAY, "the function's answer is not one of payload 2.0");
+    let Ok(reply) = serde_json::from_str::<Reply>(reply) else { return broken() };
+    let body = match reply.is_base64_encoded {
+        true => BASE64.decode(&reply.body).ok(),
+        false => Some(reply.body.into_bytes()),
+    };
+    let (Some(body), Ok(status)) = (body, StatusCode::from_u16(reply.status_code)) else { return broken() };
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    for (name, value) in reply.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn plain(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(format!("{message}\n"))));
+    *response.status_mut() = status;
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

