@@ -2,6 +2,7 @@
 
 MODEL ?= bge-small-en-v1.5
 EVENT ?= events/http-embed.json
+PORT ?= 3000
 ARCH ?= $(shell uname -m | sed 's/arm64/aarch64/')
 PYTHON ?= python3
 
@@ -12,7 +13,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model verify-model invoke serve doctor test test-rust test-tools lint clean
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor test test-rust test-tools lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,29 +36,56 @@ $(READY): tools/requirements.txt
 model: $(READY) ## Fetch, export, quantize and verify a model (MODEL=<id>) into models/<id>
 	@$(PY) -m tools.build $(MODEL)
 
-verify-model: $(READY) ## Print a model folder's fidelity (MODEL=<id>); fails under the bars
-	@$(PY) -m tools.verify models/$(MODEL)
+# The float32 graph beside the model, and its vectors, which the int8 model is compared with.
+goldens: $(READY)
+	@$(PY) -m tools.build $(MODEL) --keep-fp32 target/fp32/$(MODEL).onnx
+	@$(PY) -m tools.golden $(MODEL) --fp32 target/fp32/$(MODEL).onnx
 
-invoke: build runtime emulator $(READY) ## Answer one event behind AWS's emulator (EVENT=events/….json)
-	@model=$(MODEL); $(PY) -m tools.build $$model || { \
+verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
+	@$(PY) -m tools.verify models/$(MODEL) --fp32 target/fp32/$(MODEL).onnx
+
+# Builds the model that a local command uses, which is MODEL, or STAND_IN where the default's hub does not
+# answer; says so, and leaves the id in target/local-model. A package is never built this way.
+local-model: $(READY)
+	@mkdir -p target; model=$(MODEL); $(PY) -m tools.build $$model || { \
 	  [ $$? -eq 69 ] && [ "$(origin MODEL)" = file ] || exit 1; \
 	  echo "The model hub did not answer: this run uses $(STAND_IN) instead of $$model. To get $$model, run \`make model\` where huggingface.co can be reached."; \
 	  model=$(STAND_IN); $(PY) -m tools.build $$model || exit 1; }; \
-	$(PY) -m tools.invoke --model models/$$model --runtime target/runtime/$(ARCH) $(EVENT)
+	echo $$model > target/local-model
+
+LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
+
+invoke: build runtime emulator local-model ## Answer one event behind AWS's emulator (EVENT=events/….json)
+	@$(PY) -m tools.invoke --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH) $(EVENT)
+
+serve: build runtime local-model ## Answer HTTP requests on http://127.0.0.1:3000 (PORT=…)
+	@$(LOCAL) target/release/bootstrap serve --port $(PORT)
+
+doctor: build runtime local-model ## Check library, model, CPU and configuration
+	@$(LOCAL) target/release/bootstrap doctor
 
 test: test-rust test-tools ## Run every quick test
 
-test-rust: build runtime emulator $(READY)
-	@$(PY) -m tools.build $(STAND_IN)
+test-rust: build runtime emulator
+	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
+	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked
 
 test-tools: $(READY)
+	@$(PY) -m tools.build $(STAND_IN)
 	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
 lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	$(PYTHON) -m tools.licences
+
+# What `sam build` calls: the function's folder, for the machine it runs on.
+build-EmbedFunction: build runtime model
+	cp target/release/bootstrap $(ARTIFACTS_DIR)/
+	mkdir -p $(ARTIFACTS_DIR)/lib $(ARTIFACTS_DIR)/model
+	cp target/runtime/$(ARCH)/* $(ARTIFACTS_DIR)/lib/
+	cp models/$(MODEL)/* $(ARTIFACTS_DIR)/model/
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/bge-small-shape

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from tools import manifest
 from tools.fetch import CACHE, EX_UNAVAILABLE, HubUnavailable, fetch
-from tools.integrity import IntegrityError, write_atomically
+from tools.integrity import IntegrityError, alone, write_atomically
 from tools.manifest import MODEL, TOKENIZER, Card
 from tools.sources import CONFIG, SOURCES, WEIGHTS, Source
 from tools.wheel import PackageUnavailable
@@ -47,9 +47,8 @@ def build(source: Source, models: Path, cache: Path, fp32: Path) -> None:
     # Imported here, so that a folder that is up to date costs no second of loading.
     from tools import corpus, graph, quantize, tokenizer, verify, weights
 
-    models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{source.id}.", dir=models) as scratch:
-        draft = Path(scratch) / source.id
+    with _scratch(models / f".building-{source.id}") as scratch:
+        draft = scratch / source.id
         draft.mkdir()
         shutil.copyfile(files / TOKENIZER, draft / TOKENIZER)
         encode = tokenizer.load(draft / TOKENIZER, source.max_tokens)
@@ -99,6 +98,17 @@ def _put(draft: Path, folder: Path) -> None:
 
 
 @contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder, gone afterwards. Its name is fixed, so that a killed build's remains go as well."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
 def _step(title: str) -> Iterator[None]:
     print(f"- {title}", flush=True)
     started = time.monotonic()
@@ -118,14 +128,15 @@ def main() -> int:
     parser.add_argument("--keep-fp32", type=Path, help="where to keep the float32 graph, for tests and benchmarks")
     options = parser.parse_args()
 
-    source, folder = SOURCES[options.id], options.out / options.id
-    fp32_is_there = options.keep_fp32 is None or options.keep_fp32.exists()
-    if fp32_is_there and manifest.is_current(folder, source.files.revision, RECIPE):
-        print(f"{folder} is up to date")
-        return 0
+    source = SOURCES[options.id]
     try:
-        with tempfile.TemporaryDirectory(prefix="lambda-embed-") as scratch:
-            build(source, options.out, options.cache, options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx")
+        with alone(options.cache / f"{source.id}.lock"), tempfile.TemporaryDirectory() as scratch:
+            fp32 = options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx"
+            fp32_is_there = options.keep_fp32 is None or fp32.exists()
+            if fp32_is_there and manifest.is_current(options.out / source.id, source.files.revision, RECIPE):
+                print(f"{options.out / source.id} is up to date")
+            else:
+                build(source, options.out, options.cache, fp32)
     except HubUnavailable as error:
         print(error, file=sys.stderr)
         return EX_UNAVAILABLE

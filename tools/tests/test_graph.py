@@ -1,0 +1,121 @@
+"""Every graph computes what the plain numpy reference computes; the fixture is the model."""
+
+from __future__ import annotations
+
+import json
+import math
+import unittest
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from tools import fixture, graph, migrate, quantize, reference, session, stock, weights
+from tools.erf import erf
+
+GOLDEN = json.loads(Path("models/fixture/golden.json").read_text(encoding="utf-8"))["texts"]
+TEXTS = [entry["ids"] for entry in GOLDEN]
+EXACT = 1e-5
+
+
+class Reference(unittest.TestCase):
+    def test_erf_is_exact_to_double_precision(self) -> None:
+        points = np.concatenate([np.linspace(-9, 9, 20_001), [0.0, 1.0, -1.0, 1e-300, np.inf]])
+        expected = [math.erf(point) for point in points]
+        np.testing.assert_allclose(erf(points), expected, rtol=0, atol=1e-15)
+
+    def test_goldens_are_the_reference_of_today(self) -> None:
+        bert = fixture.encoder()
+        for entry in GOLDEN:
+            for pooling in ("cls", "mean"):
+                np.testing.assert_allclose(reference.embed(bert, entry["ids"], pooling), entry[pooling], atol=1e-6)
+
+
+class Float32Graphs(unittest.TestCase):
+    def test_the_fused_graph_is_exact_under_both_poolings(self) -> None:
+        bert = fixture.encoder()
+        for pooling in ("cls", "mean"):
+            built = graph.serialize(graph.build(bert, pooling, graph.Float32()))
+            vectors = session.embed(session.load(built), TEXTS)
+            expected = [reference.embed(bert, ids, pooling) for ids in TEXTS]
+            np.testing.assert_allclose(vectors, expected, rtol=0, atol=EXACT)
+
+    def test_the_stock_graph_is_exact_and_blind_to_padding(self) -> None:
+        bert = fixture.encoder()
+        runner = onnxruntime.InferenceSession(graph.serialize(stock.build(bert)))
+        for ids in TEXTS:
+            padded = np.array([ids + [0] * 5])
+            mask = np.array([[1] * len(ids) + [0] * 5])
+            feed = {"input_ids": padded, "attention_mask": mask, "token_type_ids": np.zeros_like(padded)}
+            pooled = runner.run(["last_hidden_state"], feed)[0][0, : len(ids)].mean(axis=0)
+            expected = reference.embed(bert, ids, "mean")
+            np.testing.assert_allclose(pooled / np.linalg.norm(pooled), expected, rtol=0, atol=EXACT)
+
+
+class Migration(unittest.TestCase):
+    def test_a_migrated_encoder_is_the_same_encoder(self) -> None:
+        bert = fixture.encoder()
+        migrated = migrate.migrate(bert, migrate.calibrate(bert, TEXTS), dict.fromkeys(quantize.PARTS, 0.8))
+        for ids in TEXTS:
+            expected = reference.embed(bert, ids, "mean")
+            np.testing.assert_allclose(reference.embed(migrated, ids, "mean"), expected, rtol=0, atol=EXACT)
+
+    def test_a_migrated_graph_is_the_same_graph(self) -> None:
+        bert = fixture.encoder()
+        migrated = migrate.migrate(bert, migrate.calibrate(bert, TEXTS), dict.fromkeys(quantize.PARTS, 0.8))
+        built = graph.serialize(graph.build(migrated, "cls", graph.Float32()))
+        expected = [reference.embed(bert, ids, "cls") for ids in TEXTS]
+        np.testing.assert_allclose(session.embed(session.load(built), TEXTS), expected, rtol=0, atol=EXACT)
+
+
+class Quantization(unittest.TestCase):
+    def test_codes_give_back_weights_within_half_a_step(self) -> None:
+        weight = fixture.encoder().layers[0].qkv.weight
+        for form in (quantize.UINT8, quantize.INT7):
+            codes, scales, zeros = quantize.quantize_columns(weight, form)
+            restored = (codes.astype(np.float32) - zeros.astype(np.float32)) * scales
+            self.assertTrue((np.abs(restored - weight) <= scales * 0.5001 + 1e-7).all())
+            self.assertTrue(form.low <= codes.min() and codes.max() <= form.high)
+
+    def test_a_constant_channel_is_no_division_by_zero(self) -> None:
+        codes, scales, zeros = quantize.quantize_columns(np.zeros((4, 2), np.float32), quantize.UINT8)
+        self.assertTrue(np.isfinite(scales).all())
+        self.assertTrue((codes == zeros).all())
+
+    def test_the_checked_in_int8_model_is_near_the_reference(self) -> None:
+        vectors = session.embed(session.load(Path("models/fixture/model.onnx")), TEXTS)
+        cosines = np.sum(vectors * np.array([entry["cls"] for entry in GOLDEN]), axis=1)
+        self.assertGreater(cosines.min(), 0.99)
+
+    def test_a_text_has_one_vector_to_the_bit(self) -> None:
+        runner = session.load(Path("models/fixture/model.onnx"))
+        first = session.embed(runner, TEXTS)
+        self.assertTrue(np.array_equal(first[::-1], session.embed(runner, TEXTS[::-1])))
+
+
+class Weights(unittest.TestCase):
+    def test_a_prefix_before_every_name_is_understood(self) -> None:
+        config, tensors = fixture.checkpoint()
+        plain = weights.from_tensors(config, tensors)
+        prefixed = weights.from_tensors(config, {f"bert.{name}": tensor for name, tensor in tensors.items()})
+        self.assertTrue(np.array_equal(plain.layers[1].qkv.weight, prefixed.layers[1].qkv.weight))
+
+    def test_what_does_not_fit_is_named(self) -> None:
+        config, tensors = fixture.checkpoint()
+        with self.assertRaisesRegex(weights.WeightsError, "hidden_act is 'relu'"):
+            weights.from_tensors({**config, "hidden_act": "relu"}, tensors)
+        with self.assertRaisesRegex(weights.WeightsError, "word_embeddings.weight has shape"):
+            weights.from_tensors({**config, "vocab_size": 7}, tensors)
+        del tensors["encoder.layer.1.output.dense.bias"]
+        with self.assertRaisesRegex(weights.WeightsError, "encoder.layer.1.output.dense.bias is missing"):
+            weights.from_tensors(config, tensors)
+
+    def test_stacking_repeats_the_layers(self) -> None:
+        bert = fixture.encoder()
+        twice = weights.stacked(bert, 2)
+        self.assertEqual(len(twice.layers), 2 * len(bert.layers))
+        self.assertIs(twice.layers[-1], bert.layers[-1])
+
+
+if __name__ == "__main__":
+    unittest.main()
