@@ -114,9 +114,7 @@ def _embeddings(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> str:
     return _skip_norm(graph, [rows, positions], bert.embedding_norm, "embedding_norm", bert.epsilon)
 
 
-def _layer(
-    graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool
-) -> str:
+def _layer(graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool) -> str:
     hidden = bert.hidden
     if first_only:
         key_value = arithmetic.product(graph, x, _columns(layer.qkv, hidden, 3 * hidden), f"{name}.kv", True)

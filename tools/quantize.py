@@ -6,8 +6,9 @@ Each product becomes one DynamicQuantizeMatMul: activations uint8 with one scale
 from the tensor itself, weights with one scale for each output. The word table is 8 bits too, with a
 scale for each block of a row (GatherBlockQuantized); the positions, 0.8 MB, stay float32.
 
-Weights are uint8, or 7 bits in int8, never the whole range of int8: on x86 without VNNI that
-saturates 16-bit sums, and a text's vector would depend on the CPU.
+Weights are 7 bits in int8 or whole uint8, never the whole range of int8: on x86 without VNNI that saturates
+16-bit sums, and a text's vector would depend on the CPU. uint8 is the closer one (cosine 0.9986 against
+0.9975 on all-MiniLM-L6-v2), but its kernel leaves VNNI and AMX unused and takes twice as long where they are.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Recipe:
 
 
 def quantize(bert: Bert, pooling: str, texts: Sequence[Sequence[int]], recipe: Recipe) -> onnx.ModelProto:
-    """The int8 graph. `texts` are token ids for calibration; the result is the same on every machine."""
+    """The int8 graph. `texts` are token ids for calibration; from the same ones every machine makes the same graph."""
     migrated = migrate(bert, calibrate(bert, texts), recipe.strengths)
     return graph.build(migrated, pooling, Int8(recipe))
 
