@@ -13,7 +13,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor test test-rust test-tools lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor peers bench bench-cold test test-rust test-tools lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,20 @@ lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	$(PYTHON) -m tools.licences
+
+# The peers of the benchmarks: FastEmbed in an environment of its own, fastembed-rs and the bare loop.
+peers: runtime
+	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
+	@$(PY) -m tools.bench.stock
+	@test -x target/bench/venv/bin/python || $(PYTHON) -m venv target/bench/venv
+	@target/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/bench/requirements.txt
+	cargo build --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
+
+bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a bare loop
+	@$(PY) -m tools.bench.engine
+
+bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
+	@$(PY) -m tools.bench.cold
 
 # What `sam build` calls: the function's folder, for the machine it runs on.
 build-EmbedFunction: build runtime model

@@ -54,7 +54,7 @@ fn start() -> lambda_embed::Result<Handler> {
     let config = Arc::new(Config::from_env()?);
     logging::json(config.log);
     let (handler, startup) = Handler::open(config)?;
-    tracing::info!(model = handler.model(), cold_start = true, "{}", startup.summary());
+    startup.log(handler.model());
     Ok(handler)
 }
 

@@ -8,7 +8,7 @@
 //!
 //! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -33,22 +33,42 @@ pub struct Startup {
 }
 
 impl Startup {
-    /// One line for people: `ready in 52 ms (library 21, verify 18, tokenizer 17, session 30)`.
-    pub fn summary(&self) -> String {
-        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let mut line = format!("ready in {:.0} ms (", ms(self.total));
-        let stages = [
+    /// One log line with every stage in milliseconds.
+    pub fn log(&self, model: &str) {
+        tracing::info!(
+            model,
+            cold_start = true,
+            library_ms = ms(self.library),
+            verify_ms = ms(self.verify),
+            tokenizer_ms = ms(self.tokenizer),
+            session_ms = ms(self.session),
+            total_ms = ms(self.total),
+            "ready"
+        );
+    }
+
+    fn stages(&self) -> [(&'static str, Duration); 5] {
+        [
             ("library", self.library),
             ("verify", self.verify),
             ("tokenizer", self.tokenizer),
             ("session", self.session),
-        ];
-        for (place, (stage, duration)) in stages.into_iter().enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            let _ = write!(line, "{comma}{stage} {:.0}", ms(duration));
-        }
-        line + ")"
+            ("total", self.total),
+        ]
     }
+}
+
+/// For people: `52 ms (library 21, verify 18, tokenizer 17, session 30)`.
+impl fmt::Display for Startup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stages = self.stages().map(|(stage, took)| format!("{stage} {:.0}", ms(took)));
+        let (_, parts) = stages.split_last().expect("there are stages");
+        write!(f, "{:.0} ms ({})", ms(self.total), parts.join(", "))
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 impl Embedder {

@@ -130,8 +130,7 @@ fn an_event_comes_from_standard_input_as_well() {
 fn the_doctor_finds_a_good_installation_ready() {
     let (succeeded, printed, error) = output(bootstrap().arg("doctor"));
     assert!(succeeded, "{printed}{error}");
-    for word in ["cpu", "configuration", "library", "manifest", "model.ort", "tokenizer.json", "embedding", "\nready"]
-    {
+    for word in ["cpu", "configuration", "library", "manifest", "model.ort", "tokenizer.json", "embedding", "\nready"] {
         assert!(printed.contains(word), "{word} is not in: {printed}");
     }
 }
