@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.bench import corpora, peers
+from tools.bench import chart, corpora, cost, peers
 from tools.bench.report import median, table, write
 from tools.bench.start import event, start
 from tools.bench.stock import FOLDER as STOCK
@@ -127,6 +127,25 @@ def bars(mixed: dict[str, list[Measured]]) -> list[str]:
     return [*lines, f"{'met   ' if memory <= 0.05 else 'MISSED'} {memory:.3f} of FastEmbed's default's memory, bar 0.05"]
 
 
+def speed() -> dict[str, float]:
+    """Tokens a second of the own model on the mixed corpus, on one thread and on two; medians of five."""
+    texts = CORPORA["mixed"]
+    tokens = sum(len(text.split()) + 2 for text in texts)
+    found = {}
+    for cores, name in ((1, "one thread"), (2, "two threads")):
+        seconds = [sum(start(OWN, [event(texts[:WARM_UP]), event(texts)], cores).calls[1:]) / 1e3 for _ in range(5)]
+        found[name] = tokens / median(seconds)
+    return found
+
+
+def charts(tables: dict[str, list[dict[str, object]]]) -> None:
+    """Documents a second as bars, one chart a corpus, for the README and docs/performance.md."""
+    for name, rows in tables.items():
+        values = [(str(r["program"]), float(str(r["documents/s"])), "lambda-embed" in str(r["program"])) for r in rows]
+        title = f"documents per second, {name} texts, two threads"
+        chart.bars(Path(f"docs/charts/throughput-{name}.svg"), title, "/s", values)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.engine", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
@@ -139,9 +158,13 @@ def main() -> int:
         print(f"\n{name}: {len(CORPORA[name])} texts, two threads\n\n{table(rows)}")
     queries = latency()
     print(f"\nsingle queries of 8 to 24 tokens\n\n{table(queries)}")
+    found_speed = speed()
+    print("\ndollars for a million tokens\n\n" + table(cost.rows(found_speed["one thread"], found_speed["two threads"])))
     promised = bars(found["mixed"]) if "mixed" in chosen else []
     print("\n" + "\n".join(promised))
-    write(Path("target/bench/engine.json"), {"tables": tables, "queries": queries, "bars": promised})
+    charts(tables)
+    content = {"tables": tables, "queries": queries, "speed": found_speed, "bars": promised}
+    write(Path("target/bench/engine.json"), content)
     return 0
 
 
