@@ -102,4 +102,4 @@ build-EmbedFunction: build runtime model
 	cp models/$(MODEL)/* $(ARTIFACTS_DIR)/model/
 
 clean: ## Remove everything that was built or fetched
-	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/bge-small-shape
+	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

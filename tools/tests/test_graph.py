@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from tools import fixture, graph, migrate, ortformat, quantize, reference, session, stock, weights
+from tools import fixture, graph, migrate, ortformat, quantize, reference, session, split, stock, weights
 from tools.erf import erf
 
 GOLDEN = json.loads(Path("models/fixture/golden.json").read_text(encoding="utf-8"))["texts"]
@@ -39,6 +39,18 @@ class Float32Graphs(unittest.TestCase):
             vectors = session.embed(session.load(built), TEXTS)
             expected = [reference.embed(bert, ids, pooling) for ids in TEXTS]
             np.testing.assert_allclose(vectors, expected, rtol=0, atol=EXACT)
+
+    def test_our_graph_is_the_plain_one_with_its_last_layer_cut_to_one_row(self) -> None:
+        bert = fixture.encoder()
+        plain = onnxruntime.InferenceSession(graph.serialize(stock.build(bert)))
+        for pooling in ("cls", "mean"):
+            ours = session.load(graph.serialize(graph.build(bert, pooling, graph.Float32())))
+            for ids in TEXTS:
+                rows = np.array([ids])
+                feed = dict(zip(stock.INPUTS, (rows, np.ones_like(rows), np.zeros_like(rows)), strict=True))
+                states = plain.run(["last_hidden_state"], feed)[0][0]
+                expected = states[0] if pooling == "cls" else states.mean(axis=0)
+                np.testing.assert_allclose(session.embed_raw(ours, [ids])[0], expected, rtol=0, atol=EXACT)
 
     def test_the_ort_format_changes_no_bit_and_is_the_same_each_time(self) -> None:
         plain = graph.serialize(graph.build(fixture.encoder(), "mean", graph.Float32()))
@@ -81,7 +93,36 @@ class Migration(unittest.TestCase):
         np.testing.assert_allclose(session.embed(session.load(built), TEXTS), expected, rtol=0, atol=EXACT)
 
 
+    def test_split_channels_add_up_to_the_same_encoder(self) -> None:
+        bert = fixture.encoder()
+        ranges = migrate.calibrate(bert, TEXTS)
+        before = migrate.migrate(bert, ranges, quantize.STRENGTHS)
+        after = split.split(before, ranges, 16)
+        self.assertEqual(after.layers[0].down.weight.shape, (fixture.INNER + 16, fixture.HIDDEN))
+        for index in range(fixture.LAYERS):
+            large, small = (
+                (migrate.calibrate(encoder, TEXTS)[f"{index}.down"].size() * encoder.layers[index].down.input_scale).max()
+                for encoder in (before, after)
+            )
+            self.assertLess(small, large)
+        for ids in TEXTS:
+            expected = reference.embed(bert, ids, "mean")
+            np.testing.assert_allclose(reference.embed(after, ids, "mean"), expected, rtol=0, atol=EXACT)
+
+
 class Quantization(unittest.TestCase):
+    def test_corrected_biases_keep_each_products_mean(self) -> None:
+        bert = fixture.encoder()
+        ranges = migrate.calibrate(bert, TEXTS)
+        corrected = quantize.correct(bert, ranges, quantize.INT8)
+        for index, (layer, before) in enumerate(zip(corrected.layers, bert.layers, strict=True)):
+            for part in quantize.PARTS:
+                now, exact, mean = getattr(layer, part), getattr(before, part), ranges[f"{index}.{part}"].mean
+                codes, scales, zeros = quantize.quantize_columns(exact.weight, quantize.INT8)
+                rounded = (codes.astype(np.float64) - zeros) * scales
+                expected = mean @ exact.weight + exact.bias
+                np.testing.assert_allclose(mean @ rounded + now.bias, expected, rtol=0, atol=EXACT)
+
     def test_codes_give_back_weights_within_half_a_step(self) -> None:
         weight = fixture.encoder().layers[0].qkv.weight
         for form in (quantize.UINT8, quantize.INT8):
