@@ -1,15 +1,16 @@
 //! One invocation, from the event's bytes to the reply's.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::embed::{Embedder, Startup};
+use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::event::{self, Invocation};
-use crate::model::ModelFolder;
+use crate::model;
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -20,8 +21,16 @@ pub struct Handler {
 impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
-        let folder = ModelFolder::open(&config.model_dir, config.verify)?;
+        let started = Instant::now();
+        if config.model_s3.is_some() {
+            // ONNX Runtime loads side by side with the fetch. Whether it could is told where it is needed.
+            let library = config.ort_lib.clone();
+            std::thread::spawn(move || Runtime::load(&library).map(drop));
+        }
+        let folder = model::open(&config, config.verify)?;
+        let fetch = config.model_s3.is_some().then(|| started.elapsed()).unwrap_or_default();
         let (embedder, startup) = Embedder::open(&config, &folder)?;
+        let startup = Startup { fetch, total: started.elapsed(), ..startup };
         Ok((Self { api: Api::new(embedder, config) }, startup))
     }
 

@@ -24,6 +24,8 @@ use crate::model::{FileEntry, ModelFolder};
 /// How long each stage of a start took; stages overlap, so they do not add up to `total`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Startup {
+    /// Bringing the model from S3; zero for one in the package.
+    pub fetch: Duration,
     pub library: Duration,
     pub verify: Duration,
     pub tokenizer: Duration,
@@ -37,12 +39,14 @@ impl Startup {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
         let mut line = format!("ready in {:.0} ms (", ms(self.total));
         let stages = [
+            ("fetch", self.fetch),
             ("library", self.library),
             ("verify", self.verify),
             ("tokenizer", self.tokenizer),
             ("session", self.session),
         ];
-        for (place, (stage, duration)) in stages.into_iter().enumerate() {
+        let stages = stages.into_iter().filter(|(stage, took)| *stage != "fetch" || !took.is_zero());
+        for (place, (stage, duration)) in stages.enumerate() {
             let comma = if place == 0 { "" } else { ", " };
             let _ = write!(line, "{comma}{stage} {:.0}", ms(duration));
         }
