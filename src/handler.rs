@@ -22,12 +22,7 @@ impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
         let started = Instant::now();
-        if config.model_s3.is_some() {
-            // ONNX Runtime loads side by side with the fetch. Whether it could is told where it is needed.
-            let library = config.ort_lib.clone();
-            std::thread::spawn(move || Runtime::load(&library).map(drop));
-        }
-        let folder = model::open(&config, config.verify)?;
+        let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
         let fetch = config.model_s3.is_some().then(|| started.elapsed()).unwrap_or_default();
         let (embedder, startup) = Embedder::open(&config, &folder)?;
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
@@ -50,6 +45,17 @@ impl Handler {
             Invocation::Direct(body) => raw(self.api.direct(&body).await?),
         }
     }
+}
+
+/// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
+/// is needed. It is waited for, because a process that ends while a library loads may crash on its way out.
+fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        if config.model_s3.is_some() {
+            scope.spawn(|| Runtime::load(&config.ort_lib).map(drop));
+        }
+        fetch()
+    })
 }
 
 fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {

@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
@@ -78,10 +78,12 @@ struct Download {
 
 impl<S: ObjectStore> Fetch<S> {
     async fn into_folder(self: Arc<Self>, cache: &Path) -> Result<ModelFolder> {
+        let started = Instant::now();
         let manifest_key = self.location.manifest_key();
         let json = self.small_object(&manifest_key).await.map_err(|trouble| self.failed(&manifest_key, trouble))?;
         let manifest =
             Manifest::parse(&json).map_err(|message| self.failed(&manifest_key, Trouble::lasting(message)))?;
+        let manifest_took = started.elapsed();
         let folder = cache.join(hex(&Sha256::digest(&json)));
         let needed = manifest.files.all().into_iter().map(|file| file.size).sum();
         let unusable = |error: std::io::Error| self.failed(&manifest_key, disk_trouble(&folder, error, needed));
@@ -100,6 +102,12 @@ impl<S: ObjectStore> Fetch<S> {
         let part = folder.join("manifest.json.part");
         std::fs::write(&part, &json).map_err(unusable)?;
         std::fs::rename(&part, folder.join("manifest.json")).map_err(unusable)?;
+        let ms = |took: Duration| took.as_millis() as u64;
+        tracing::debug!(
+            manifest_ms = ms(manifest_took),
+            files_ms = ms(started.elapsed() - manifest_took),
+            "model fetched"
+        );
         // Every file was hashed just now; sizes are compared once more when they are mapped.
         ModelFolder::open(&folder, Verify::Sizes)
     }

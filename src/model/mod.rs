@@ -9,6 +9,8 @@
 //! Nothing outside the manifest is read, and a file name in it cannot leave the folder.
 
 mod fetch;
+#[cfg(test)]
+mod fetch_tests;
 mod folder;
 mod growing;
 mod manifest;
