@@ -3,6 +3,8 @@
 MODEL ?= bge-small-en-v1.5
 EVENT ?= events/http-embed.json
 PORT ?= 3000
+BUCKET ?=
+PREFIX ?= $(MODEL)
 ARCH ?= $(shell uname -m | sed 's/arm64/aarch64/')
 PYTHON ?= python3
 
@@ -11,9 +13,10 @@ STAND_IN := all-MiniLM-L6-v2
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+S3_SERVER := target/s3-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor peers bench bench-cold test test-rust test-tools lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold test test-rust test-tools lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -64,9 +67,23 @@ serve: build runtime local-model ## Answer HTTP requests on http://127.0.0.1:300
 doctor: build runtime local-model ## Check library, model, CPU and configuration
 	@$(LOCAL) target/release/bootstrap doctor
 
+# The binary uploads itself, through the client that fetches: no second program to install, one layout in one
+# place, and what a function's role may do can be tried from here.
+push-model: build model ## Upload a model to S3 (BUCKET=… [PREFIX=…] [MODEL=…]) for EMBED_MODEL_S3
+	@test -n "$(BUCKET)" || { echo "push-model: name the bucket, as in make push-model BUCKET=my-models"; exit 2; }
+	@target/release/bootstrap push-model models/$(MODEL) --to s3://$(BUCKET)/$(PREFIX)
+
+# Where its packages cannot be had the tests that need it are skipped, with a message.
+s3-server: $(S3_SERVER)/.ready ## Prepare the S3 server of the tests
+$(S3_SERVER)/.ready: tests/s3/requirements.txt
+	@echo "preparing $(S3_SERVER) from $<"
+	@rm -rf $(S3_SERVER) && $(PYTHON) -m venv $(S3_SERVER)
+	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
+
 test: test-rust test-tools ## Run every quick test
 
-test-rust: build runtime emulator
+test-rust: build runtime emulator s3-server
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked

@@ -4,8 +4,12 @@
 //! variable of ours that does not exist, are errors that say what would be: a silent default hides a
 //! spelling mistake until the bill shows it.
 
+mod s3;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+pub use s3::{AccessKeys, Aws, S3Location};
 
 use crate::error::{Error, Result};
 
@@ -20,6 +24,8 @@ pub struct Variable {
 #[rustfmt::skip]
 pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "folder with manifest.json, the graph and the tokenizer" },
+    Variable { name: "EMBED_MODEL_S3", default: "none: the folder above", about: "s3://bucket/prefix of a model that `make push-model` uploaded, fetched at start; ?versionId=… pins a version of its manifest.json" },
+    Variable { name: "EMBED_CACHE_DIR", default: "/tmp/lambda-embed", about: "where a model from S3 is written; it must hold the whole model" },
     Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
     Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
     Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
@@ -64,6 +70,11 @@ pub struct Limits {
 #[derive(Debug, Clone)]
 pub struct Config {
     pub model_dir: PathBuf,
+    /// Where the model is fetched from; `None`: it lies in `model_dir`.
+    pub model_s3: Option<S3Location>,
+    /// Where a fetched model is written.
+    pub cache_dir: PathBuf,
+    pub aws: Aws,
     pub ort_lib: PathBuf,
     pub verify: Verify,
     /// Texts embedded side by side; at least 1.
@@ -110,6 +121,9 @@ impl Config {
         let given = Given::read(variables)?;
         Ok(Self {
             model_dir: given.path("EMBED_MODEL_DIR").unwrap_or_else(|| beside.join("model")),
+            model_s3: given.model_s3()?,
+            cache_dir: given.path("EMBED_CACHE_DIR").unwrap_or_else(|| PathBuf::from("/tmp/lambda-embed")),
+            aws: Aws::resolve(|name| given.text(name)),
             ort_lib: given.path("EMBED_ORT_LIB").unwrap_or_else(|| beside.join("lib/libonnxruntime.so")),
             verify: given
                 .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?
@@ -145,7 +159,8 @@ impl Given {
                 let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
                 return Err(Error::Config { variable: name, value, expected });
             }
-            if (ours || FROM_LAMBDA.contains(&name.as_str())) && !value.is_empty() {
+            let awss = FROM_LAMBDA.contains(&name.as_str()) || s3::AWS_VARIABLES.contains(&name.as_str());
+            if (ours || awss) && !value.is_empty() {
                 given.insert(name, value);
             }
         }
@@ -174,6 +189,16 @@ impl Given {
             Some((_, choice)) => Ok(Some(*choice)),
             None => Err(self.misunderstood(name, list(choices.iter().map(|(word, _)| *word)))),
         }
+    }
+
+    fn model_s3(&self) -> Result<Option<S3Location>> {
+        let Some(value) = self.text("EMBED_MODEL_S3") else { return Ok(None) };
+        if self.text("EMBED_MODEL_DIR").is_some() {
+            return Err(
+                self.misunderstood("EMBED_MODEL_S3", "no EMBED_MODEL_DIR beside it: a model has one source".into())
+            );
+        }
+        S3Location::parse(value).map(Some).map_err(|expected| self.misunderstood("EMBED_MODEL_S3", expected))
     }
 
     fn base_path(&self) -> Result<String> {
@@ -267,6 +292,16 @@ mod tests {
     }
 
     #[test]
+    fn a_model_has_one_source() {
+        let config = resolve(&[("EMBED_MODEL_S3", "s3://bucket/models/a")]).unwrap();
+        assert_eq!(config.model_s3.unwrap().manifest_key(), "models/a/manifest.json");
+        assert_eq!(config.cache_dir, Path::new("/tmp/lambda-embed"));
+        let both = message(&[("EMBED_MODEL_S3", "s3://bucket/a"), ("EMBED_MODEL_DIR", "/x")]);
+        assert!(both.contains("EMBED_MODEL_S3") && both.contains("one source"), "{both}");
+        assert!(message(&[("EMBED_MODEL_S3", "bucket/a")]).contains("it starts with s3://"));
+    }
+
+    #[test]
     fn an_empty_value_counts_as_not_set() {
         assert!(resolve(&[("EMBED_THREADS", ""), ("EMBED_API_KEY", "")]).unwrap().api_key.is_none());
     }
@@ -290,7 +325,9 @@ mod tests {
 
     #[test]
     fn a_secret_does_not_show() {
-        let config = resolve(&[("EMBED_API_KEY", "hush")]).unwrap();
+        let variables = ["EMBED_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| (name, "hush"));
+        let config = resolve(&[&variables[..], &[("AWS_ACCESS_KEY_ID", "id")]].concat()).unwrap();
+        assert_eq!(config.aws.keys.as_ref().unwrap().secret.expose(), "hush");
         assert!(!format!("{config:?}").contains("hush"));
     }
 }

@@ -1,15 +1,16 @@
 //! One invocation, from the event's bytes to the reply's.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use serde_json::value::RawValue;
 
 use crate::api::Api;
 use crate::config::Config;
-use crate::embed::{Embedder, Startup};
+use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::event::{self, Invocation};
-use crate::model::ModelFolder;
+use crate::model;
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -20,8 +21,11 @@ pub struct Handler {
 impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
-        let folder = ModelFolder::open(&config.model_dir, config.verify)?;
+        let started = Instant::now();
+        let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
+        let fetch = config.model_s3.is_some().then(|| started.elapsed()).unwrap_or_default();
         let (embedder, startup) = Embedder::open(&config, &folder)?;
+        let startup = Startup { fetch, total: started.elapsed(), ..startup };
         Ok((Self { api: Api::new(embedder, config) }, startup))
     }
 
@@ -41,6 +45,17 @@ impl Handler {
             Invocation::Direct(body) => raw(self.api.direct(&body).await?),
         }
     }
+}
+
+/// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
+/// is needed. It is waited for, because a process that ends while a library loads may crash on its way out.
+fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
+    std::thread::scope(|scope| {
+        if config.model_s3.is_some() {
+            scope.spawn(|| Runtime::load(&config.ort_lib).map(drop));
+        }
+        fetch()
+    })
 }
 
 fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {

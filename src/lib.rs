@@ -22,11 +22,12 @@
 //! | [`api`] | the HTTP contracts: OpenAI's and text-embeddings-inference's |
 //! | [`event`] | the shapes of AWS events, and of the answers each expects |
 //! | [`handler`] | one invocation, from decoded event to reply |
+//! | [`loading`] | a start that may outlast Lambda's init: calls that wait for the model |
 //! | [`local`] | ways in besides Lambda: `invoke`, `serve`, `doctor` |
 //!
 //! # The layering rule
 //!
-//! Imports go down only: `main` -> `local` -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
+//! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
 //! {`config`, `error`}. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
 //! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone.
 
@@ -36,6 +37,7 @@ pub mod embed;
 pub mod error;
 pub mod event;
 pub mod handler;
+pub mod loading;
 pub mod local;
 pub mod model;
 

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lambda_embed::loading::{Failure, INIT_BUDGET, Loading};
 use lambda_embed::local::{self, logging};
-use lambda_embed::{Error, config::Config, handler::Handler};
+use lambda_embed::{Error, config::Config};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
@@ -37,52 +38,61 @@ fn tokio_runtime() -> lambda_embed::Result<tokio::runtime::Runtime> {
 }
 
 async fn lambda() -> lambda_embed::Result<ExitCode> {
-    match start() {
-        Ok(handler) => {
-            let invoke = service_fn(|event: LambdaEvent<Box<RawValue>>| invoke(&handler, event.payload));
+    match start().await {
+        Ok(model) => {
+            let invoke = service_fn(|event: LambdaEvent<Box<RawValue>>| invoke(&model, event));
             lambda_runtime::run(invoke).await.map_err(|e| Error::internal("the Runtime API failed", e))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => {
-            report_failed_init(&error).await;
-            Err(error)
+            eprintln!("error: {}", error.chain());
+            report_failed_start("/2018-06-01/runtime/init/error", &error).await;
+            Ok(ExitCode::FAILURE)
         }
     }
 }
 
-fn start() -> lambda_embed::Result<Handler> {
-    let config = Arc::new(Config::from_env()?);
+async fn start() -> Result<Loading, Arc<Error>> {
+    let config = Config::from_env()?;
     logging::json(config.log);
-    let (handler, startup) = Handler::open(config)?;
-    startup.log(handler.model());
-    Ok(handler)
+    Loading::begin(config, INIT_BUDGET).await
 }
 
-async fn invoke(handler: &Handler, event: Box<RawValue>) -> Result<Box<RawValue>, Diagnostic> {
-    handler.handle(event.get().as_bytes()).await.map_err(|error| {
-        tracing::error!(error = %error.chain(), "invocation failed");
-        Diagnostic::from(error)
-    })
+async fn invoke(model: &Loading, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
+    match model.handle(event.payload.get().as_bytes()).await {
+        Ok(reply) => Ok(reply),
+        Err(Failure::Call(error)) => {
+            tracing::error!(error = %error.chain(), "invocation failed");
+            Err(Diagnostic::from(error))
+        }
+        Err(Failure::Start(error)) => {
+            tracing::error!(error = %error.chain(), "the model did not load; this process ends");
+            let call = format!("/2018-06-01/runtime/invocation/{}/error", event.context.request_id);
+            report_failed_start(&call, &error).await;
+            // Lambda starts another process for the next call; this one would fail every call.
+            std::process::exit(1)
+        }
+    }
 }
 
 /// Tells Lambda why the start failed, so that the caller sees the cause instead of "exited".
-async fn report_failed_init(error: &Error) {
+async fn report_failed_start(path: &str, error: &Error) {
     let body = serde_json::json!({
         "errorType": error.kind().row().lambda_type,
         "errorMessage": error.chain().to_string(),
         "stackTrace": [],
     });
-    if let Err(error) = post_failed_init(body.to_string(), error).await {
+    if let Err(error) = post(path, body.to_string(), error.kind().row().lambda_type).await {
         eprintln!("the failed start could not be reported: {error}");
     }
 }
 
-async fn post_failed_init(body: String, error: &Error) -> Result<(), lambda_runtime::Error> {
+async fn post(path: &str, body: String, error_type: &str) -> Result<(), lambda_runtime::Error> {
     let client = lambda_runtime_api_client::PooledClient::builder().build();
     let request = lambda_runtime_api_client::build_request()
         .method(http::Method::POST)
-        .uri("/2018-06-01/runtime/init/error")
-        .header("lambda-runtime-function-error-type", error.kind().row().lambda_type)
+        .uri(path)
+        .header("lambda-runtime-function-error-type", error_type)
         .body(body.into())?;
     client.call(request).await?;
     Ok(())

@@ -28,6 +28,8 @@ const WARM_UP: &str = "warm";
 /// How long each stage of a start took; stages overlap, so they do not add up to `total`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Startup {
+    /// Bringing the model from S3; zero for one in the package.
+    pub fetch: Duration,
     pub library: Duration,
     pub verify: Duration,
     pub tokenizer: Duration,
@@ -43,6 +45,7 @@ impl Startup {
         tracing::info!(
             model,
             cold_start = true,
+            fetch_ms = ms(self.fetch),
             library_ms = ms(self.library),
             verify_ms = ms(self.verify),
             tokenizer_ms = ms(self.tokenizer),
@@ -55,12 +58,12 @@ impl Startup {
 
     fn stages(&self) -> [(&'static str, Duration); 6] {
         [
+            ("fetch", self.fetch),
             ("library", self.library),
             ("verify", self.verify),
             ("tokenizer", self.tokenizer),
             ("session", self.session),
             ("warm-up", self.warm_up),
-            ("total", self.total),
         ]
     }
 }
@@ -68,8 +71,8 @@ impl Startup {
 /// For people: `52 ms (library 21, verify 18, tokenizer 17, session 30)`.
 impl fmt::Display for Startup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let stages = self.stages().map(|(stage, took)| format!("{stage} {:.0}", ms(took)));
-        let (_, parts) = stages.split_last().expect("there are stages");
+        let taken = self.stages().into_iter().filter(|(_, took)| !took.is_zero());
+        let parts: Vec<_> = taken.map(|(stage, took)| format!("{stage} {:.0}", ms(took))).collect();
         write!(f, "{:.0} ms ({})", ms(self.total), parts.join(", "))
     }
 }

@@ -5,21 +5,25 @@ use std::process::ExitCode;
 use crate::config::{Config, Verify};
 use crate::embed::{Embedder, ORT_VERSION, Options, Runtime};
 use crate::error::Result;
-use crate::model::ModelFolder;
+use crate::model::{self, ModelFolder};
 
 /// Prints one line a check; fails when one failed.
 pub async fn run() -> ExitCode {
     let mut report = Report::default();
     report.note("cpu", cpu());
     let config = report.check("configuration", Config::from_env(), |config| {
-        format!("{} threads, model in {}", config.threads, config.model_dir.display())
+        let model = match &config.model_s3 {
+            None => config.model_dir.display().to_string(),
+            Some(location) => format!("s3://{}/{}", location.bucket, location.prefix),
+        };
+        format!("{} threads, model in {model}", config.threads)
     });
     let Some(config) = config else { return report.verdict() };
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
     });
     // The check-up hashes every file, whatever a start is told to trust.
-    let folder = report.check("manifest", ModelFolder::open(&config.model_dir, Verify::Always), |folder| {
+    let folder = report.check("manifest", model::open(&config, Verify::Always), |folder| {
         let manifest = &folder.manifest;
         let note = manifest.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
         format!(

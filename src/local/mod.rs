@@ -3,6 +3,7 @@
 mod doctor;
 mod invoke;
 pub mod logging;
+mod push;
 mod serve;
 
 use std::net::IpAddr;
@@ -38,6 +39,14 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1")]
         host: IpAddr,
     },
+    /// Upload a model folder to S3, for EMBED_MODEL_S3
+    PushModel {
+        /// The folder with manifest.json, as `make model` leaves it
+        folder: PathBuf,
+        /// s3://bucket/prefix
+        #[arg(long)]
+        to: String,
+    },
     /// Check configuration, library, model and CPU, and say what to do about each failure
     Doctor,
 }
@@ -47,6 +56,7 @@ pub async fn run() -> Result<ExitCode> {
     match Cli::parse().command {
         Some(Command::Invoke { event }) => invoke::run(&open()?, &event).await,
         Some(Command::Serve { port, host }) => serve::run(open()?, (host, port).into()).await,
+        Some(Command::PushModel { folder, to }) => push::run(&folder, &to).await,
         Some(Command::Doctor) => Ok(doctor::run().await),
         None => {
             // Standard output that is closed is no reason to fail.

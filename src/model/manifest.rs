@@ -82,7 +82,7 @@ impl Manifest {
         if self.dimensions == 0 || self.max_tokens < 3 {
             return Err("dimensions must be at least 1 and max_tokens at least 3".to_owned());
         }
-        for file in [&self.files.model, &self.files.tokenizer] {
+        for file in self.files.all() {
             if file.path.is_empty() || file.path.contains(['/', '\\']) || file.path.starts_with('.') {
                 return Err(format!("file path {:?} must be a plain name inside the folder", file.path));
             }
@@ -96,6 +96,13 @@ impl Manifest {
     /// Whether a caller who wrote `name` means this model: its id or its makers' name, in any case.
     pub fn answers_to(&self, name: &str) -> bool {
         name.eq_ignore_ascii_case(&self.id) || name.eq_ignore_ascii_case(&self.name)
+    }
+}
+
+impl Files {
+    /// Every file, the small ones first.
+    pub fn all(&self) -> [&FileEntry; 2] {
+        [&self.tokenizer, &self.model]
     }
 }
 
@@ -118,7 +125,8 @@ impl FileEntry {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hex.
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

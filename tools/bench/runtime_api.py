@@ -33,6 +33,7 @@ class RuntimeApi:
     def __init__(self) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.listener.settimeout(ACCEPT_SECONDS)
+        self.connections: list[socket.socket] = []
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
 
     def serve(self, events: Sequence[bytes]) -> Observed:
@@ -46,7 +47,10 @@ class RuntimeApi:
             connection, _ = self.listener.accept()
             connection.settimeout(ACCEPT_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            with connection, connection.makefile("rb") as stream:
+            # Kept open until `close`: a function whose Runtime API goes away ends, and with it what can be
+            # read of its process.
+            self.connections.append(connection)
+            with connection.makefile("rb") as stream:
                 while (request := _read(stream)) is not None:
                     self._answer(connection, request, waiting, observed)
                     if len(observed.answers) == len(events) or observed.failure is not None:
@@ -72,6 +76,8 @@ class RuntimeApi:
 
     def close(self) -> None:
         self.listener.close()
+        for connection in self.connections:
+            connection.close()
 
 
 def _headers(call: int) -> list[str]:

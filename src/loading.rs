@@ -1,0 +1,112 @@
+//! A start that may outlast Lambda's init: calls are taken while the model is still on its way.
+//!
+//! ```text
+//! load thread   Handler::open ─────────────────────────> outcome
+//! init          waits for it, INIT_BUDGET at most ──> the first call is asked for
+//! GET /health   answers at once: 503 and Retry-After until the model is there
+//! other calls   wait for the outcome
+//! ```
+//!
+//! Invariants: a start that fails within the budget fails the init; one that fails later fails the call
+//! that waits for it, and the process is to end then, because nothing would ever be answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
+use crate::handler::Handler;
+
+/// How long the init waits for the model: Lambda ends an init after 10 s and starts anew, on the call's
+/// time. What remains is for the process's own start, and for a machine that is slow that day.
+pub const INIT_BUDGET: Duration = Duration::from_millis(8_500);
+
+type Outcome = std::result::Result<Handler, Arc<Error>>;
+
+/// A handler that is there or on its way; cheap to clone.
+#[derive(Clone)]
+pub struct Loading {
+    outcome: watch::Receiver<Option<Outcome>>,
+    base_path: String,
+}
+
+/// Why a call has no answer.
+pub enum Failure {
+    /// The call itself failed; the next may not.
+    Call(Error),
+    /// The model never came: the process is of no use.
+    Start(Arc<Error>),
+}
+
+impl Loading {
+    /// Starts loading what `config` names; returns when it is loaded or `budget` is used up.
+    ///
+    /// # Errors
+    /// What failed within the budget.
+    pub async fn begin(config: Config, budget: Duration) -> std::result::Result<Self, Arc<Error>> {
+        let (sender, outcome) = watch::channel(None);
+        let mut loading = Self { outcome, base_path: config.base_path.clone() };
+        std::thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                let opened = Handler::open(Arc::new(config)).map(|(handler, startup)| {
+                    startup.log(handler.model());
+                    handler
+                });
+                // Nobody waits any more only when the process ends.
+                let _ = sender.send(Some(opened.map_err(Arc::new)));
+            })
+            .map_err(|e| Error::internal("the loading thread does not start", e))?;
+        match tokio::time::timeout(budget, loading.loaded()).await {
+            Ok(outcome) => drop(outcome?),
+            Err(_) => tracing::warn!(
+                "the model is not there after {:.1} s; calls are taken, the first one waits for it",
+                budget.as_secs_f32()
+            ),
+        }
+        Ok(loading)
+    }
+
+    /// Answers an event; waits for the model, unless the event asks for the health.
+    pub async fn handle(&self, event: &[u8]) -> std::result::Result<Box<RawValue>, Failure> {
+        let at_hand = self.outcome.borrow().clone();
+        let handler = match at_hand {
+            Some(outcome) => outcome,
+            None => match self.health(event) {
+                Some(reply) => return reply.map_err(Failure::Call),
+                None => self.clone().loaded().await,
+            },
+        };
+        handler.map_err(Failure::Start)?.handle(event).await.map_err(Failure::Call)
+    }
+
+    async fn loaded(&mut self) -> Outcome {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().expect("waited for"),
+            Err(gone) => Err(Arc::new(Error::internal("loading the model ended early", gone))),
+        }
+    }
+
+    /// The answer to `GET /health` before the model is there; `None` for every other event.
+    fn health(&self, event: &[u8]) -> Option<Result<Box<RawValue>>> {
+        let Ok(Invocation::Http(request)) = event::decode(event) else { return None };
+        let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
+        let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
+        asks.then(|| request.door.encode(loading_reply(&request)))
+    }
+}
+
+fn loading_reply(request: &HttpRequest) -> HttpReply {
+    let headers = HeaderMap::from_iter([
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        // Seconds: what is still missing after the init comes soon or not at all.
+        (header::RETRY_AFTER, HeaderValue::from_static("1")),
+    ]);
+    let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };
+    HttpReply { status: StatusCode::SERVICE_UNAVAILABLE, headers, body }
+}

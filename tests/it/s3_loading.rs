@@ -1,0 +1,131 @@
+//! A fetch that outlasts Lambda's init: the real binary against a Runtime API, with a slow S3.
+
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::harness::{Answer, embed, event, fixture, fixture_handler, vectors};
+use crate::runtime_api::RuntimeApi;
+use crate::s3_model::{Cache, INIT_LIMIT};
+use crate::s3_proxy::{Fault, Proxy};
+use crate::s3_server::Bucket;
+
+/// A function under the Runtime API; killed when dropped.
+struct Function {
+    api: RuntimeApi,
+    process: Child,
+    started: Instant,
+    _cache: Cache,
+}
+
+impl Function {
+    fn start(bucket: &Bucket, endpoint: &str) -> Self {
+        let (api, cache) = (RuntimeApi::start(), Cache::new());
+        let mut command = bucket.command(endpoint);
+        command.env("AWS_LAMBDA_RUNTIME_API", &api.address).env("EMBED_CACHE_DIR", &cache.0);
+        command.env("AWS_LAMBDA_FUNCTION_NAME", "f").env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769");
+        command.env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        Self { api, process, started: Instant::now(), _cache: cache }
+    }
+
+    fn exit(&mut self) -> bool {
+        let deadline = Instant::now() + Duration::from_secs(5);
+        loop {
+            match self.process.try_wait().unwrap() {
+                Some(status) => return !status.success(),
+                None if Instant::now() > deadline => return false,
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Drop for Function {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+const LONG: Duration = Duration::from_secs(30);
+
+/// Lets the graph through in 24 pieces, one every half a second: 12 s.
+fn slowly(seen_path: &str) -> Fault {
+    let size = std::fs::metadata(fixture().join("model.onnx")).unwrap().len();
+    match seen_path.contains("model.onnx") {
+        true => Fault::Slow(size.div_ceil(24) as usize, Duration::from_millis(500)),
+        false => Fault::None,
+    }
+}
+
+#[test]
+fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
+    let Some(bucket) = Bucket::with_model("outlasts", &fixture()) else { return };
+    let proxy = Proxy::before(bucket.server, |seen| slowly(seen.path));
+    let function = Function::start(&bucket, &proxy.address);
+    assert!(function.api.ready(LONG));
+    let init = function.started.elapsed();
+    assert!(init < INIT_LIMIT && init > Duration::from_secs(8), "{init:?}");
+
+    let health = event("GET", "/health", &[], "");
+    let asked = Instant::now();
+    function.api.send(&health);
+    let report = function.api.report(LONG).unwrap();
+    let answer = Answer::of(&report.body);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!(answer.json(), json!({"status": "loading"}));
+    assert!(asked.elapsed() < Duration::from_secs(1));
+
+    function.api.send(&json!({"inputs": "hello world"}));
+    let report = function.api.report(LONG).unwrap();
+    assert_eq!(report.kind, "response");
+    assert_eq!(vectors(&report.body["embeddings"]), embed(&fixture_handler(), &["hello world"]));
+    assert!(function.started.elapsed() > Duration::from_secs(11));
+
+    function.api.send(&health);
+    assert_eq!(Answer::of(&function.api.report(LONG).unwrap().body).status, 200);
+}
+
+#[test]
+fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
+    let Some(bucket) = Bucket::with_model("fails-late", &fixture()) else { return };
+    // The first answer breaks off in the middle of the transfer; from then on access is denied.
+    let proxy = Proxy::before(bucket.server, move |seen| match (seen.path.contains("model.onnx"), seen.range.start) {
+        (true, 0) => slowly(seen.path),
+        (true, _) => Fault::Refuse(403, "AccessDenied", None),
+        _ => Fault::None,
+    });
+    // Cut by a second proxy, so that the slow one needs no second fault.
+    let size = std::fs::metadata(fixture().join("model.onnx")).unwrap().len();
+    let cutting =
+        Proxy::before(&proxy.address, move |seen| match seen.path.contains("model.onnx") && seen.range.start == 0 {
+            true => Fault::Cut(size * 22 / 24),
+            false => Fault::None,
+        });
+    let mut function = Function::start(&bucket, &cutting.address);
+    assert!(function.api.ready(LONG));
+    assert!(function.started.elapsed() < INIT_LIMIT);
+    function.api.send(&json!({"inputs": "hello world"}));
+    let report = function.api.report(LONG).unwrap();
+    assert_eq!((report.kind, report.body["errorType"].as_str()), ("error", Some("Init.Setup")));
+    let message = report.body["errorMessage"].as_str().unwrap();
+    for word in [bucket.name.as_str(), "model.onnx", "access denied"] {
+        assert!(message.contains(word), "{word:?} is not in: {message}");
+    }
+    assert!(function.exit(), "the process goes on");
+}
+
+#[test]
+fn a_fetch_that_fails_in_time_fails_the_init() {
+    let Some(bucket) = Bucket::with_model("fails-init", &fixture()) else { return };
+    let proxy = Proxy::before(bucket.server, |_| Fault::Refuse(503, "SlowDown", None));
+    let mut function = Function::start(&bucket, &proxy.address);
+    let report = function.api.report(LONG).unwrap();
+    assert!(function.started.elapsed() < INIT_LIMIT);
+    assert_eq!((report.kind, report.body["errorType"].as_str()), ("init/error", Some("Init.Setup")));
+    let message = report.body["errorMessage"].as_str().unwrap();
+    assert!(message.contains("manifest.json") && message.contains("503 SlowDown"), "{message}");
+    assert!(function.exit(), "the process goes on");
+}

@@ -1,0 +1,204 @@
+//! An HTTP proxy that breaks what passes through it, as it is told.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+/// What happens to one answer. Offsets count the answer's body.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    None,
+    /// The connection is reset after so many bytes of the body.
+    Reset(u64),
+    /// The connection ends in good order after so many bytes of the body.
+    Cut(u64),
+    /// The body ends after so many bytes, and the head says that this is right.
+    Shortened(u64),
+    /// One bit of this byte is another.
+    Flip(u64),
+    /// The server is not asked; this status and this S3 error code come at once, with a region where one is given.
+    Refuse(u16, &'static str, Option<&'static str>),
+    /// Nothing happens for so long, then all is well.
+    Late(Duration),
+    /// The body comes in pieces of so many bytes, with this pause after each.
+    Slow(usize, Duration),
+}
+
+/// A request, as far as a plan looks at it.
+pub struct Seen<'a> {
+    /// Counts from 0, over all connections.
+    pub number: u64,
+    pub path: &'a str,
+    /// The bytes it asks for; empty without a range.
+    pub range: std::ops::Range<u64>,
+}
+
+/// A proxy on a free port; takes no more connections once dropped.
+pub struct Proxy {
+    pub address: String,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: String,
+    plan: Box<dyn Fn(&Seen<'_>) -> Fault + Send + Sync>,
+    requests: AtomicU64,
+    transferred: AtomicU64,
+    ended: AtomicBool,
+}
+
+impl Proxy {
+    /// Stands before `upstream`; `plan` chooses every answer's fault.
+    pub fn before(upstream: &str, plan: impl Fn(&Seen<'_>) -> Fault + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let shared = Arc::new(Shared {
+            upstream: upstream.to_owned(),
+            plan: Box::new(plan),
+            requests: AtomicU64::new(0),
+            transferred: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
+        });
+        let accepting = Arc::clone(&shared);
+        std::thread::spawn(move || {
+            for client in listener.incoming() {
+                if accepting.ended.load(Ordering::SeqCst) {
+                    return;
+                }
+                let (client, shared) = (client.unwrap(), Arc::clone(&accepting));
+                // A client that goes away in between is the normal end of a connection here.
+                std::thread::spawn(move || while shared.pass_one(&client).unwrap_or(false) {});
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Body bytes that went through.
+    pub fn transferred(&self) -> u64 {
+        self.shared.transferred.load(Ordering::SeqCst)
+    }
+
+    pub fn requests(&self) -> u64 {
+        self.shared.requests.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::SeqCst);
+        // Wakes the accepting thread.
+        let _ = TcpStream::connect(&self.address);
+    }
+}
+
+impl Shared {
+    /// One request and its answer; whether the connection goes on.
+    fn pass_one(&self, client: &TcpStream) -> std::io::Result<bool> {
+        let mut reader = BufReader::new(client);
+        let Some(request) = head(&mut reader)? else { return Ok(false) };
+        let mut body = vec![0; length(&request) as usize];
+        reader.read_exact(&mut body)?;
+        let path = request.split(' ').nth(1).unwrap_or_default();
+        let fault =
+            (self.plan)(&Seen { number: self.requests.fetch_add(1, Ordering::SeqCst), path, range: range(&request) });
+        match fault {
+            Fault::Refuse(status, code, region) => return refuse(client, status, code, region).map(|()| true),
+            Fault::Late(pause) => std::thread::sleep(pause),
+            _ => {}
+        }
+        let mut upstream = TcpStream::connect(&self.upstream)?;
+        let (first, rest) = request.split_once("\r\n").expect("a head");
+        write!(upstream, "{first}\r\nconnection: close\r\n{rest}")?;
+        upstream.write_all(&body)?;
+        let mut upstream = BufReader::new(upstream);
+        let Some(answer) = head(&mut upstream)? else { return Ok(false) };
+        self.answer(client, &answer, &mut upstream, &fault)
+    }
+
+    fn answer(&self, mut client: &TcpStream, head: &str, body: &mut impl Read, fault: &Fault) -> std::io::Result<bool> {
+        let length = length(head);
+        let stop = match fault {
+            Fault::Reset(at) | Fault::Cut(at) | Fault::Shortened(at) => length.min(*at),
+            _ => length,
+        };
+        let told = if matches!(fault, Fault::Shortened(_)) { stop } else { length };
+        for line in head.trim_end().lines() {
+            let name = line.split(':').next().unwrap_or_default().to_lowercase();
+            if !matches!(name.as_str(), "content-length" | "connection") {
+                write!(client, "{line}\r\n")?;
+            }
+        }
+        write!(client, "content-length: {told}\r\n\r\n")?;
+        let (piece, pause) = match fault {
+            Fault::Slow(piece, pause) => (*piece, *pause),
+            _ => (64 * 1024, Duration::ZERO),
+        };
+        let (mut at, mut buffer) = (0, vec![0; piece]);
+        while at < stop {
+            let read = body.read(&mut buffer[..piece.min((stop - at) as usize)])?;
+            if read == 0 {
+                return Ok(false);
+            }
+            if let Fault::Flip(flipped) = fault
+                && (at..at + read as u64).contains(flipped)
+            {
+                buffer[(flipped - at) as usize] ^= 1;
+            }
+            client.write_all(&buffer[..read])?;
+            at += read as u64;
+            self.transferred.fetch_add(read as u64, Ordering::SeqCst);
+            std::thread::sleep(pause);
+        }
+        match fault {
+            Fault::Reset(_) => {
+                // What was written is to arrive before the reset throws away what is still on its way.
+                std::thread::sleep(Duration::from_millis(5));
+                socket2::SockRef::from(client).set_linger(Some(Duration::ZERO))?;
+                Ok(false)
+            }
+            Fault::Cut(_) => Ok(false),
+            _ => Ok(true),
+        }
+    }
+}
+
+/// An error as S3 sends it.
+fn refuse(mut client: &TcpStream, status: u16, code: &str, region: Option<&str>) -> std::io::Result<()> {
+    let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as planned</Message></Error>");
+    let region = region.map_or(String::new(), |region| format!("x-amz-bucket-region: {region}\r\n"));
+    let length = body.len();
+    write!(
+        client,
+        "HTTP/1.1 {status} Planned\r\ncontent-type: application/xml\r\n{region}content-length: {length}\r\n\r\n{body}"
+    )
+}
+
+/// A head with its empty line; `None` at the connection's end.
+fn head(reader: &mut impl BufRead) -> std::io::Result<Option<String>> {
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(None);
+        }
+    }
+    Ok(Some(head))
+}
+
+fn field<'a>(head: &'a str, name: &str) -> Option<&'a str> {
+    head.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(_, v)| v.trim())
+}
+
+fn length(head: &str) -> u64 {
+    field(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0)
+}
+
+fn range(head: &str) -> std::ops::Range<u64> {
+    let ends = field(head, "range").and_then(|value| value.strip_prefix("bytes=")?.split_once('-'));
+    let ends = ends.and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    ends.map_or(0..0, |(first, last)| first..last + 1)
+}

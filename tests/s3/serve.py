@@ -1,0 +1,32 @@
+"""The tests' S3 server: moto on a free loopback port, for as long as standard input stays open.
+
+It prints its address on one line. Whoever started it holds the other end of its standard input, so it
+ends with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+
+from moto.server import ThreadedMotoServer
+
+LIFETIME_SECONDS = 1800
+
+
+def main() -> None:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    print("%s:%d" % server.get_host_and_port(), flush=True)
+    end = threading.Timer(LIFETIME_SECONDS, os._exit, [1])
+    end.daemon = True
+    end.start()
+    sys.stdin.read()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
