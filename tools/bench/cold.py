@@ -1,8 +1,8 @@
 """Cold start: `make bench-cold` prints the table and writes target/bench/cold.json.
 
 Process start to the first request for an event, and to the first answer: bundled, on one core and on two,
-with the files in the page cache and dropped from it, hashes checked or trusted; beside FastEmbed and
-fastembed-rs on the same int8 file. Every round starts each program once, so that a slow minute of the
+with the files in the page cache and dropped from it, hashes checked or trusted; from S3 on loopback, with an
+empty cache and with a kept one; beside FastEmbed and fastembed-rs on the same int8 file. Every round starts each program once, so that a slow minute of the
 machine is everybody's.
 """
 
@@ -10,8 +10,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tools.bench import peers
@@ -40,14 +44,37 @@ def ours(cores: int, verify: str, dropped: bool, calls: int = 1) -> Start:
     return start(MODEL, [EVENT] * calls, cores, {"EMBED_VERIFY": verify})
 
 
-def rounds(count: int) -> dict[str, list[dict[str, float]]]:
+@contextmanager
+def s3_server() -> Iterator[dict[str, str]]:
+    """A server of the model on loopback, and the variables that point the function at it."""
+    command = [sys.executable, "-m", "tools.bench.s3_server", str(MODEL)]
+    with (
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
+        tempfile.TemporaryDirectory(prefix="lambda-embed-cache-") as cache,
+    ):
+        yield {
+            "EMBED_MODEL_S3": "s3://bench/model",
+            "EMBED_CACHE_DIR": cache,
+            "AWS_ENDPOINT_URL_S3": "http://" + server.stdout.readline().strip(),
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "id",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+        }
+        server.stdin.close()
+
+
+def figures(found: Start) -> dict[str, float]:
+    """What a row is made of."""
+    return {"ready": found.ready, "first": found.answered[0], "peak": found.peak, **found.stages}
+
+
+def rounds(count: int, s3: dict[str, str]) -> dict[str, list[dict[str, float]]]:
     """`count` starts of everything, in turn."""
     programs: dict[str, Callable[[], dict[str, float]]] = {}
 
     def add(name: str, cores: int, verify: str, dropped: bool) -> None:
         def once() -> dict[str, float]:
-            found = ours(cores, verify, dropped)
-            return {"ready": found.ready, "first": found.answered[0], "peak": found.peak, **found.stages}
+            return figures(ours(cores, verify, dropped))
 
         programs[name] = once
 
@@ -56,6 +83,18 @@ def rounds(count: int) -> dict[str, list[dict[str, float]]]:
             for dropped in (False, True):
                 cache = "dropped" if dropped else "warm"
                 add(f"lambda-embed, {cores} cores, {cache} cache, hashes {verify}", cores, verify, dropped)
+
+    def add_s3(cores: int, kept: bool) -> None:
+        def once() -> dict[str, float]:
+            if not kept:
+                shutil.rmtree(s3["EMBED_CACHE_DIR"], ignore_errors=True)
+            return figures(start(None, [EVENT], cores, s3))
+
+        programs[f"lambda-embed, {cores} cores, from S3, {'kept' if kept else 'empty'} /tmp"] = once
+
+    for cores in (2, 1):
+        add_s3(cores, False)
+        add_s3(cores, True)
 
     def add_peer(name: str, command: list[str]) -> None:
         def once() -> dict[str, float]:
@@ -90,13 +129,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.cold", description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=20, help="starts of each, default: %(default)s")
     options = parser.parse_args()
-    found = rounds(options.runs)
+    with s3_server() as s3:
+        found = rounds(options.runs, s3)
     rows = []
     for name, runs in found.items():
         row = {"program": name}
         row |= {f"{key}, ms": median([run[key] for run in runs]) for key in ("ready", "first")}
         row["spread of ready"] = "{:.0f}-{:.0f}".format(min(r["ready"] for r in runs), max(r["ready"] for r in runs))
-        for stage in ("library", "verify", "tokenizer", "session"):
+        for stage in ("fetch", "library", "verify", "tokenizer", "session", "warm_up"):
             row[stage] = median([run[stage] for run in runs]) if stage in runs[0] else ""
         row["peak, MB"] = median([run["peak"] for run in runs])
         rows.append(row)

@@ -34,8 +34,9 @@ def event(texts: Sequence[str]) -> bytes:
     return json.dumps({"inputs": texts}).encode()
 
 
-def start(model: Path, events: Sequence[bytes], cores: int = 2, variables: dict[str, str] | None = None) -> Start:
-    """Starts the function on `cores` cores, hands it `events` and ends it.
+def start(model: Path | None, events: Sequence[bytes], cores: int = 2, variables: dict[str, str] | None = None) -> Start:
+    """Starts the function on `cores` cores, hands it `events` and ends it; `variables` name the model where
+    `model` is None.
 
     Raises RuntimeError with the cause when it reports a failed start.
     """
@@ -45,7 +46,7 @@ def start(model: Path, events: Sequence[bytes], cores: int = 2, variables: dict[
         "AWS_LAMBDA_FUNCTION_NAME": "lambda-embed",
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEGABYTES_PER_CPU * cores),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
-        "EMBED_MODEL_DIR": str(model.resolve()),
+        **({"EMBED_MODEL_DIR": str(model.resolve())} if model else {}),
         "EMBED_ORT_LIB": str(LIBRARY.resolve()),
         "EMBED_LOG": "info",
         **(variables or {}),
