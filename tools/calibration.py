@@ -18,23 +18,47 @@ SENTENCES = (1, 1, 1, 2, 3, 5, 8, 14)  # a text's length goes round these, so a 
 
 # Each field: things, deeds in the third person and the infinitive, and qualities.
 _FIELDS = (
-    ("server function database queue pointer compiler thread module packet variable",
-     "returns/return, raises/raise, stores/store, parses/parse, overrides/override", "asynchronous nested deprecated empty"),
-    ("patient vaccine surgeon infection kidney therapy symptom nurse allergy bloodstream",
-     "heals/heal, treats/treat, prevents/prevent, weakens/weaken, diagnoses/diagnose", "chronic mild contagious acute"),
-    ("river glacier forest earthquake volcano desert monsoon coastline beetle orchid",
-     "erodes/erode, covers/cover, shelters/shelter, floods/flood, outgrows/outgrow", "ancient tropical barren migratory"),
-    ("contract landlord court tax pension invoice shareholder lawsuit inflation mortgage",
-     "owes/owe, signs/sign, audits/audit, reduces/reduce, quotes/quote", "annual binding overdue negligible"),
-    ("bread onion kitchen recipe lamb vinegar oven saffron dumpling breakfast",
-     "flavours/flavour, burns/burn, thickens/thicken, accompanies/accompany, spoils/spoil", "crisp bitter homemade raw"),
-    ("king treaty cathedral revolution empire sailor pamphlet parliament siege archive",
-     "conquers/conquer, betrays/betray, abolishes/abolish, inherits/inherit, commemorates/commemorate", "medieval royal exiled disputed"),
-    ("violin novel goalkeeper orchestra painting stadium poem referee audience sculpture",
-     "inspires/inspire, rehearses/rehearse, defeats/defeat, imitates/imitate, applauds/applaud", "abstract melancholy famous amateur"),
-    ("electron planet theorem enzyme magnet telescope molecule orbit proof catalyst",
-     "attracts/attract, implies/imply, absorbs/absorb, approximates/approximate, emits/emit", "invariant unstable quantum symmetric"),
-)  # fmt: skip
+    (
+        "server function database queue pointer compiler thread module packet variable",
+        "returns/return, raises/raise, stores/store, parses/parse, overrides/override",
+        "asynchronous nested deprecated empty",
+    ),
+    (
+        "patient vaccine surgeon infection kidney therapy symptom nurse allergy bloodstream",
+        "heals/heal, treats/treat, prevents/prevent, weakens/weaken, diagnoses/diagnose",
+        "chronic mild contagious acute",
+    ),
+    (
+        "river glacier forest earthquake volcano desert monsoon coastline beetle orchid",
+        "erodes/erode, covers/cover, shelters/shelter, floods/flood, outgrows/outgrow",
+        "ancient tropical barren migratory",
+    ),
+    (
+        "contract landlord court tax pension invoice shareholder lawsuit inflation mortgage",
+        "owes/owe, signs/sign, audits/audit, reduces/reduce, quotes/quote",
+        "annual binding overdue negligible",
+    ),
+    (
+        "bread onion kitchen recipe lamb vinegar oven saffron dumpling breakfast",
+        "flavours/flavour, burns/burn, thickens/thicken, accompanies/accompany, spoils/spoil",
+        "crisp bitter homemade raw",
+    ),
+    (
+        "king treaty cathedral revolution empire sailor pamphlet parliament siege archive",
+        "conquers/conquer, betrays/betray, abolishes/abolish, inherits/inherit, commemorates/commemorate",
+        "medieval royal exiled disputed",
+    ),
+    (
+        "violin novel goalkeeper orchestra painting stadium poem referee audience sculpture",
+        "inspires/inspire, rehearses/rehearse, defeats/defeat, imitates/imitate, applauds/applaud",
+        "abstract melancholy famous amateur",
+    ),
+    (
+        "electron planet theorem enzyme magnet telescope molecule orbit proof catalyst",
+        "attracts/attract, implies/imply, absorbs/absorb, approximates/approximate, emits/emit",
+        "invariant unstable quantum symmetric",
+    ),
+)
 _NAMES = "Maria Chen,Dr. Okafor,the Danube,Reykjavik,IBM,Article 12,Tuesday,Shakespeare,UTF-8,New Zealand".split(",")
 _QUERIES = (
     "how does a {thing} {do} a {thing2}",

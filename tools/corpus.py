@@ -1,4 +1,4 @@
-"""Paragraphs of natural English that every Python installation has: the language reference's help topics.
+"""Natural English that every Python installation has: the help topics of the language reference.
 
 `pydoc_data.topics` is what `help("topics")` shows. Models are measured on them, and on nothing that the
 quantizer has seen (see `calibration`). The selection is the same on every run and ordered by hash, so that
@@ -27,7 +27,8 @@ def sentences(count: int) -> list[str]:
     """Different short sentences out of such paragraphs. Raises ValueError if there are fewer than `count`."""
     prose = (text for topic in topics() for block in blocks(topic) if is_prose(text := " ".join(block.split())))
     parts = (part for text in prose for part in re.split(r"(?<=[.;:])\s+", text))
-    return _first((part for part in parts if part[0].isupper() and len(part.split()) in SHORT_WORDS), count, "sentences")
+    short = (part for part in parts if part[0].isupper() and len(part.split()) in SHORT_WORDS)
+    return _first(short, count, "sentences")
 
 
 def topics() -> Iterable[str]:

@@ -9,9 +9,8 @@ scale for each block of a row (GatherBlockQuantized); the positions, 0.8 MB, sta
 What rounding the weights adds to a product's output on average is known from calibration, so it is taken off
 the bias (Data-Free Quantization, arXiv:1906.04721, section 4.2), which costs nothing at run time.
 
-Weights use the whole range of int8. On x86 without VNNI that saturates 16-bit sums, and a text's vector would
-depend on the CPU, so the function sets `session.x64quantprecision` there, which takes a kernel that does not.
-uint8 weights need no such care, but their kernel leaves VNNI and AMX unused and takes twice as long there.
+Weights are int8 of almost the whole range, rounded so that no x86 CPU saturates (see `rounding`). uint8 weights
+cannot saturate either, but their kernel leaves VNNI and AMX unused and takes twice as long where they are.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ import onnx
 
 from tools import graph
 from tools.migrate import Range, calibrate, migrate
+from tools.rounding import quantize_columns
 from tools.split import split
 from tools.weights import Array, Bert, Layer, Linear
 
@@ -34,25 +34,10 @@ STRENGTHS = {"qkv": 0.9, "output": 0.65, "intermediate": 0.9, "down": 0.45}
 
 
 @dataclass(frozen=True)
-class WeightFormat:
-    """An integer type and the part of its range that weights may use."""
-
-    name: str
-    dtype: type[np.integer]
-    low: int
-    high: int
-
-
-UINT8 = WeightFormat("uint8", np.uint8, 0, 255)
-INT8 = WeightFormat("int8", np.int8, -128, 127)
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Everything that decides how weights become integers. Change one value, change the version."""
 
     version: str
-    weights: WeightFormat = INT8
     strengths: Mapping[str, float] = field(default_factory=STRENGTHS.copy)
     extra: int = 32  # inner channels added to each layer by splitting; a multiple of 16 suits the kernels
     word_block: int = 128  # elements of a word's row that share a scale; a power of two from 16
@@ -61,7 +46,7 @@ class Recipe:
         """One line for people, as it stands in the manifest."""
         strengths = ", ".join(f"{part} {strength}" for part, strength in self.strengths.items())
         return (
-            f"int8 products: dynamic uint8 activations, {self.weights.name} weights per channel; "
+            f"int8 products: dynamic uint8 activations, int8 weights per channel that cannot saturate; "
             f"activation outliers migrated (strengths {strengths}), {self.extra} inner channels split, "
             f"biases corrected; uint8 word table in blocks of {self.word_block}"
         )
@@ -71,16 +56,16 @@ def quantize(bert: Bert, pooling: str, texts: Sequence[Sequence[int]], recipe: R
     """The int8 graph. `texts` are token ids for calibration; from the same ones every machine makes the same graph."""
     ranges = calibrate(bert, texts)
     prepared = split(migrate(bert, ranges, recipe.strengths), ranges, recipe.extra)
-    return graph.build(correct(prepared, calibrate(prepared, texts), recipe.weights), pooling, Int8(recipe))
+    return graph.build(correct(prepared, calibrate(prepared, texts)), pooling, Int8(recipe))
 
 
-def correct(bert: Bert, ranges: Mapping[str, Range], form: WeightFormat) -> Bert:
+def correct(bert: Bert, ranges: Mapping[str, Range]) -> Bert:
     """The encoder with biases that make up for rounding its weights; `ranges` are its own products' inputs'."""
 
     def linear(part: Linear, mean: Array) -> Linear:
         scaled = mean if part.input_scale is None else mean * part.input_scale
-        codes, scales, zeros = quantize_columns(part.weight, form)
-        lost = part.weight - (codes.astype(np.float64) - zeros) * scales
+        codes, scales = quantize_columns(part.weight)
+        lost = part.weight - codes.astype(np.float64) * scales
         return replace(part, bias=(part.bias + scaled @ lost).astype(np.float32))
 
     def layer(index: int, whole: Layer) -> Layer:
@@ -103,31 +88,26 @@ class Int8:
         return into.add("GatherBlockQuantized", constants, "word_rows", graph.MICROSOFT, **settings)
 
     def product(self, into: graph.Graph, x: str, linear: Linear, name: str) -> str:
-        codes, scales, zeros = quantize_columns(linear.weight, self.recipe.weights)
+        codes, scales = quantize_columns(linear.weight)
         inputs = [graph.scaled(into, x, linear, name)]
         inputs += [into.constant(f"{name}.weight", codes), into.constant(f"{name}.scales", scales)]
-        inputs += [into.constant(f"{name}.zeros", zeros), into.constant(f"{name}.bias", linear.bias)]
+        inputs += ["", into.constant(f"{name}.bias", linear.bias)]  # no zero points: codes are around zero
         return into.add("DynamicQuantizeMatMul", inputs, name, graph.MICROSOFT)
-
-
-def quantize_columns(weight: Array, form: WeightFormat) -> tuple[Array, Array, Array]:
-    """Codes [in, out], scales [out] and zero points [out]: `weight ~ (codes - zeros) * scales`."""
-    return _affine(weight, 0, form)
 
 
 def quantize_blocks(table: Array, block: int) -> tuple[Array, Array, Array]:
     """uint8 codes [rows, width], scales and zero points [rows, blocks], the last block maybe shorter."""
     starts = range(0, table.shape[1], block)
-    parts = [_affine(table[:, start : start + block], 1, UINT8) for start in starts]
+    parts = [_affine(table[:, start : start + block]) for start in starts]
     codes, scales, zeros = zip(*parts, strict=True)
     return np.hstack(codes), np.stack(scales, axis=1), np.stack(zeros, axis=1)
 
 
-def _affine(values: Array, axis: int, form: WeightFormat) -> tuple[Array, Array, Array]:
-    """Quantizes along `axis` between the smallest and the largest value, zero included."""
-    low = np.minimum(values.min(axis=axis), 0).astype(np.float64)
-    high = np.maximum(values.max(axis=axis), 0).astype(np.float64)
-    scales = np.where(high > low, (high - low) / (form.high - form.low), 1.0).astype(np.float32)
-    zeros = np.round(form.low - low / scales)
-    codes = np.round(values / np.expand_dims(scales, axis)) + np.expand_dims(zeros, axis)
-    return np.clip(codes, form.low, form.high).astype(form.dtype), scales, zeros.astype(form.dtype)
+def _affine(values: Array) -> tuple[Array, Array, Array]:
+    """Quantizes each row between its smallest and its largest value, zero included."""
+    low = np.minimum(values.min(axis=1), 0).astype(np.float64)
+    high = np.maximum(values.max(axis=1), 0).astype(np.float64)
+    scales = np.where(high > low, (high - low) / 255, 1.0).astype(np.float32)
+    zeros = np.round(-low / scales)
+    codes = np.round(values / scales[:, None]) + zeros[:, None]
+    return np.clip(codes, 0, 255).astype(np.uint8), scales, zeros.astype(np.uint8)

@@ -8,6 +8,9 @@ is computed several times (Outlier Channel Splitting, arXiv:1901.09504): the col
 makes it is repeated, and each copy brings its share to `down`. The result is the same, the tensor's range is
 what the shares need, and a few channels more cost nothing that can be measured.
 
+Inner channels have no order of their own, so each large one is put beside a small one, which leaves `rounding`
+little to limit.
+
 Other products read a layer norm or an attention, whose channels cannot be repeated for free; there
 migration suffices.
 """
@@ -34,6 +37,7 @@ def _split(layer: Layer, seen: Range, extra: int) -> Layer:
     factors = down.input_scale if down.input_scale is not None else np.ones(len(down.weight), np.float32)
     copies = _copies(seen.size() * factors, extra)
     places = np.repeat(np.arange(len(copies)), copies)
+    places = places[_large_beside_small(np.linalg.norm(down.weight[places], axis=1))]
     return replace(
         layer,
         intermediate=Linear(np.ascontiguousarray(up.weight[:, places]), up.bias[places], up.input_scale),
@@ -47,3 +51,12 @@ def _copies(sizes: Array, extra: int) -> Array:
     for _ in range(extra):
         copies[np.argmax(sizes / copies)] += 1
     return copies
+
+
+def _large_beside_small(sizes: Array) -> Array:
+    """An order in which the largest is followed by the smallest, the second largest by the second smallest, ..."""
+    falling = np.argsort(-sizes, kind="stable")
+    half = (len(sizes) + 1) // 2
+    order = np.empty_like(falling)
+    order[0::2], order[1::2] = falling[:half], falling[half:][::-1]
+    return order

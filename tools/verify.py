@@ -1,8 +1,9 @@
 """Measures a built model against its float32 graph: `python -m tools.verify models/<id> --fp32 FILE`.
 
-Checks, each printed: every vector finite; the published vector of "hello world" (float32 graph); int8 against float32 over paragraphs of English, as cosine (mean, smallest) and as the
-share of each paragraph's ten nearest neighbours that stay; the same over short sentences, without a bar;
-and, run as a command, nDCG@10 of a small search task. Exit status 1 under a bar.
+Checks, each printed: every vector finite; the published vector of "hello world" (float32 graph); int8 against
+float32 over paragraphs of English, as cosine (mean, smallest) and as the share of each paragraph's ten nearest
+neighbours that stay; the same over short sentences, without a bar; and, run as a command, nDCG@10 of a small
+search task. Exit status 1 under a bar.
 """
 
 from __future__ import annotations

@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from tools import fixture, graph, migrate, ortformat, quantize, reference, session, split, stock, weights
+from tools import fixture, graph, migrate, ortformat, quantize, reference, rounding, session, split, stock, weights
 from tools.erf import erf
 
 GOLDEN = json.loads(Path("models/fixture/golden.json").read_text(encoding="utf-8"))["texts"]
 TEXTS = [entry["ids"] for entry in GOLDEN]
 EXACT = 1e-5
+BERT = fixture.encoder()
 
 
 class Reference(unittest.TestCase):
@@ -101,8 +102,8 @@ class Migration(unittest.TestCase):
         self.assertEqual(after.layers[0].down.weight.shape, (fixture.INNER + 16, fixture.HIDDEN))
         for index in range(fixture.LAYERS):
             large, small = (
-                (migrate.calibrate(encoder, TEXTS)[f"{index}.down"].size() * encoder.layers[index].down.input_scale).max()
-                for encoder in (before, after)
+                (migrate.calibrate(whole, TEXTS)[f"{index}.down"].size() * whole.layers[index].down.input_scale).max()
+                for whole in (before, after)
             )
             self.assertLess(small, large)
         for ids in TEXTS:
@@ -114,27 +115,32 @@ class Quantization(unittest.TestCase):
     def test_corrected_biases_keep_each_products_mean(self) -> None:
         bert = fixture.encoder()
         ranges = migrate.calibrate(bert, TEXTS)
-        corrected = quantize.correct(bert, ranges, quantize.INT8)
+        corrected = quantize.correct(bert, ranges)
         for index, (layer, before) in enumerate(zip(corrected.layers, bert.layers, strict=True)):
             for part in quantize.PARTS:
                 now, exact, mean = getattr(layer, part), getattr(before, part), ranges[f"{index}.{part}"].mean
-                codes, scales, zeros = quantize.quantize_columns(exact.weight, quantize.INT8)
-                rounded = (codes.astype(np.float64) - zeros) * scales
+                codes, scales = rounding.quantize_columns(exact.weight)
                 expected = mean @ exact.weight + exact.bias
-                np.testing.assert_allclose(mean @ rounded + now.bias, expected, rtol=0, atol=EXACT)
+                np.testing.assert_allclose(mean @ (codes * scales) + now.bias, expected, rtol=0, atol=EXACT)
 
-    def test_codes_give_back_weights_within_half_a_step(self) -> None:
-        weight = fixture.encoder().layers[0].qkv.weight
-        for form in (quantize.UINT8, quantize.INT8):
-            codes, scales, zeros = quantize.quantize_columns(weight, form)
-            restored = (codes.astype(np.float32) - zeros.astype(np.float32)) * scales
-            self.assertTrue((np.abs(restored - weight) <= scales * 0.5001 + 1e-7).all())
-            self.assertTrue(form.low <= codes.min() and codes.max() <= form.high)
+    def test_no_two_neighbouring_codes_saturate_sixteen_bits(self) -> None:
+        extremes = np.array([[1, 1, -1, 1], [1, -1, -1, 0], [1, 0.6, -0.6, 1], [0.6, 1, -0.6, 0.01]], np.float32)
+        for weight in [extremes, *(getattr(layer, part).weight for layer in BERT.layers for part in quantize.PARTS)]:
+            codes = rounding.quantize_columns(weight)[0].astype(int)
+            self.assertLessEqual(255 * np.abs(codes[0::2] + codes[1::2]).max(), 2**15 - 1)
+            self.assertLessEqual(np.abs(codes).max(), rounding.LARGEST)
+
+    def test_rounding_is_closer_than_seven_bits(self) -> None:
+        weight = BERT.layers[0].qkv.weight
+        codes, scales = rounding.quantize_columns(weight)
+        seven = np.abs(weight).max(axis=0) / 63
+        error, of_seven = (np.square(weight - back).sum() for back in (codes * scales, np.rint(weight / seven) * seven))
+        self.assertLess(error, of_seven)
 
     def test_a_constant_channel_is_no_division_by_zero(self) -> None:
-        codes, scales, zeros = quantize.quantize_columns(np.zeros((4, 2), np.float32), quantize.UINT8)
+        codes, scales = rounding.quantize_columns(np.zeros((4, 2), np.float32))
         self.assertTrue(np.isfinite(scales).all())
-        self.assertTrue((codes == zeros).all())
+        self.assertFalse(codes.any())
 
     def test_the_checked_in_int8_model_is_near_the_reference(self) -> None:
         vectors = session.embed(session.load(Path("models/fixture/model.ort")), TEXTS)
