@@ -205,6 +205,15 @@ fn what_is_refused_is_asked_for_once_and_told() {
 }
 
 #[test]
+fn credentials_that_are_nowhere_are_asked_for() {
+    let Some(bucket) = Bucket::with_model("nobody", &fixture()) else { return };
+    let mut command = bucket.command(bucket.server);
+    command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("EMBED_LOG", "error");
+    command.env("AWS_CONFIG_FILE", "/nowhere").env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
+    run(&mut command, &Cache::new()).fails_with(&[&bucket.name, "manifest.json", "credentials", "AWS_ACCESS_KEY_ID"]);
+}
+
+#[test]
 fn the_doctor_checks_a_model_in_s3() {
     let Some(bucket) = Bucket::with_model("doctor", &fixture()) else { return };
     let cache = Cache::new();
