@@ -16,7 +16,7 @@ READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server test test-rust test-tools lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold test test-rust test-tools lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -97,6 +97,20 @@ lint: ## Formatting, clippy, licences and sources
 	cargo clippy --release --locked --all-targets -- -D warnings
 	$(PYTHON) -m tools.licences
 
+# The peers of the benchmarks: FastEmbed in an environment of its own, fastembed-rs and the bare loop.
+peers: runtime
+	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
+	@$(PY) -m tools.bench.stock
+	@test -x target/bench/venv/bin/python || $(PYTHON) -m venv target/bench/venv
+	@target/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/bench/requirements.txt
+	cargo build --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
+
+bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a bare loop
+	@$(PY) -m tools.bench.engine
+
+bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
+	@$(PY) -m tools.bench.cold
+
 # What `sam build` calls: the function's folder, for the machine it runs on.
 build-EmbedFunction: build runtime model
 	cp target/release/bootstrap $(ARTIFACTS_DIR)/
@@ -105,4 +119,4 @@ build-EmbedFunction: build runtime model
 	cp models/$(MODEL)/* $(ARTIFACTS_DIR)/model/
 
 clean: ## Remove everything that was built or fetched
-	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/bge-small-shape
+	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

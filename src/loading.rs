@@ -55,7 +55,7 @@ impl Loading {
             .name("load".to_owned())
             .spawn(move || {
                 let opened = Handler::open(Arc::new(config)).map(|(handler, startup)| {
-                    tracing::info!(model = handler.model(), cold_start = true, "{}", startup.summary());
+                    startup.log(handler.model());
                     handler
                 });
                 // Nobody waits any more only when the process ends.

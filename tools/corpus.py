@@ -1,45 +1,49 @@
 """Paragraphs of natural English that every Python installation has: the language reference's help topics.
 
-`pydoc_data.topics` is what `help("topics")` shows. The selection is the same on every run and ordered by
-hash, so that neighbours are unrelated. The texts differ slightly between Python's minor versions, and
-with them a quantized model's bytes (not its quality), which is why each manifest has its own hashes.
-Invariant: no paragraph appears twice, and none is in both sets.
+`pydoc_data.topics` is what `help("topics")` shows. Models are measured on them, and on nothing that the
+quantizer has seen (see `calibration`). The selection is the same on every run and ordered by hash, so that
+neighbours are unrelated; the texts differ slightly between Python's minor versions.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 
 MIN_CHARACTERS, MAX_CHARACTERS = 80, 1500
 # Prose ends like a sentence and is mostly letters; tables, grammar rules and code are not.
 MIN_LETTERS = 0.75
+SHORT_WORDS = range(4, 17)  # about 8 to 24 tokens, as search queries have
 
 
-CALIBRATION = 100
+def paragraphs(count: int) -> list[str]:
+    """Different paragraphs. Raises ValueError if there are fewer than `count`."""
+    found = {text for topic in topics() for block in blocks(topic) if is_prose(text := " ".join(block.split()))}
+    return _first(found, count, "paragraphs")
 
 
-def calibration() -> list[str]:
-    """What the quantizer may look at."""
-    return _paragraphs()[:CALIBRATION]
+def sentences(count: int) -> list[str]:
+    """Different short sentences out of such paragraphs. Raises ValueError if there are fewer than `count`."""
+    prose = (text for topic in topics() for block in blocks(topic) if is_prose(text := " ".join(block.split())))
+    parts = (part for text in prose for part in re.split(r"(?<=[.;:])\s+", text))
+    return _first((part for part in parts if part[0].isupper() and len(part.split()) in SHORT_WORDS), count, "sentences")
 
 
-def evaluation(count: int) -> list[str]:
-    """What it is measured on: other paragraphs. Raises ValueError if there are fewer than `count`."""
-    rest = _paragraphs()[CALIBRATION:]
-    if len(rest) < count:
-        raise ValueError(f"only {len(rest)} paragraphs to evaluate on, {count} asked for")
-    return rest[:count]
+def topics() -> Iterable[str]:
+    """The help topics' texts."""
+    from pydoc_data.topics import topics as found
+
+    return found.values()
 
 
-def _paragraphs() -> list[str]:
-    from pydoc_data.topics import topics
-
-    blocks = (block for topic in topics.values() for block in re.split(r"\n\s*\n", topic))
-    return sorted({text for block in blocks if _is_prose(text := " ".join(block.split()))}, key=_order)
+def blocks(topic: str) -> list[str]:
+    """What blank lines separate: paragraphs, headings, code."""
+    return re.split(r"\n\s*\n", topic)
 
 
-def _is_prose(text: str) -> bool:
+def is_prose(text: str) -> bool:
+    """Whether a block, its whitespace made single, is a paragraph of English."""
     letters = sum(character.isalpha() or character == " " for character in text)
     return (
         MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS
@@ -49,5 +53,13 @@ def _is_prose(text: str) -> bool:
     )
 
 
-def _order(text: str) -> str:
+def order(text: str) -> str:
+    """A sorting key by which neighbours have nothing to do with each other."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _first(texts: Iterable[str], count: int, what: str) -> list[str]:
+    found = sorted(set(texts), key=order)
+    if len(found) < count:
+        raise ValueError(f"only {len(found)} {what} to measure on, {count} asked for")
+    return found[:count]

@@ -67,7 +67,7 @@ def vectors(folder: Path, fp32: Path) -> None:
     """The float32 graph's vectors of "hello world" and of the evaluation paragraphs."""
     stated = manifest.read(folder)
     encode = tokenizer.load(folder / "tokenizer.json", stated["max_tokens"])
-    texts = ["hello world", *corpus.evaluation(PARAGRAPHS)]
+    texts = ["hello world", *corpus.paragraphs(PARAGRAPHS)]
     exact = session.embed(session.load(fp32), map(encode, texts))
     rounded = [[round(float(value), DIGITS) for value in vector] for vector in exact]
     entries = [{"text": text, "vector": vector} for text, vector in zip(texts, rounded, strict=True)]

@@ -1,17 +1,19 @@
-"""Builds the ONNX graph of a BERT encoder straight from its weights, with fused operators.
+"""Builds the ONNX graph of a BERT encoder straight from its weights, in the operators that are fastest.
 
-    input_ids [1, n] int64 -> rows of the word table + position rows -> layers -> pooling -> L2
+    input_ids [1, n] int64 -> rows of the word table + position rows -> layers -> pooling
                                                               -> embedding [1, hidden] float32
 
 One unpadded text a run, so there is no mask and no token type (type 0 is part of the positions).
 With CLS pooling the last layer asks only the first token's question: queries, attention output and
-feed-forward for one row, keys and values for all. Pooling and normalisation are inside, so that one
-vector leaves the graph.
+feed-forward for one row, keys and values for all. Pooling is inside, so that one vector leaves the
+graph. It is not brought to unit length: that is one pass over a few hundred floats for whoever runs the
+graph, and some callers want the vector as it is.
 
 How a product and the word table are computed is the caller's choice (`Arithmetic`): plain float32
 here, int8 in `quantize`. Everything else is the same graph.
-Operators without a domain note are ONNX's own, opset 17; the fused ones are ONNX Runtime's
-(`com.microsoft`), all of them with CPU kernels in 1.31.
+Operators without a domain note are ONNX's own, opset 17; the others are ONNX Runtime's
+(`com.microsoft`), all of them with CPU kernels in 1.31. Fused is not always faster: docs/quantization.md
+has the figures for SkipLayerNormalization and BiasGelu, which are not used.
 """
 
 from __future__ import annotations
@@ -64,8 +66,8 @@ class Arithmetic(Protocol):
     def rows(self, graph: Graph, words: Array, ids: str) -> str:
         """The word table's rows for `ids`: [1, n, hidden] float32."""
 
-    def product(self, graph: Graph, x: str, linear: Linear, name: str, with_bias: bool) -> str:
-        """`x @ weight`, float32 [1, n, in] -> [1, n, out], plus the bias if asked for."""
+    def product(self, graph: Graph, x: str, linear: Linear, name: str) -> str:
+        """`x @ weight + bias`, float32 [1, n, in] -> [1, n, out]."""
 
 
 class Float32:
@@ -74,11 +76,9 @@ class Float32:
     def rows(self, graph: Graph, words: Array, ids: str) -> str:
         return graph.add("Gather", [graph.constant("words", words), ids], "word_rows")
 
-    def product(self, graph: Graph, x: str, linear: Linear, name: str, with_bias: bool) -> str:
+    def product(self, graph: Graph, x: str, linear: Linear, name: str) -> str:
         x = scaled(graph, x, linear, name)
         weight = graph.constant(f"{name}.weight", linear.weight)
-        if not with_bias:
-            return graph.add("MatMul", [x, weight], name)
         plain = graph.add("MatMul", [x, weight], f"{name}.unbiased")
         return graph.add("Add", [plain, graph.constant(f"{name}.bias", linear.bias)], name)
 
@@ -98,10 +98,9 @@ def build(bert: Bert, pooling: str, arithmetic: Arithmetic) -> onnx.ModelProto:
         first_only = pooling == "cls" and index == len(bert.layers) - 1
         x = _layer(graph, x, layer, str(index), bert, arithmetic, first_only)
     if pooling == "mean":
-        x = graph.add("ReduceMean", [x], "pooled", axes=[1], keepdims=0)
+        graph.add("ReduceMean", [x], "embedding", axes=[1], keepdims=0)
     else:
-        x = graph.add("Squeeze", [x, graph.integers(1)], "pooled")
-    graph.add("LpNormalization", [x], "embedding", axis=1, p=2)
+        graph.add("Squeeze", [x, graph.integers(1)], "embedding")
     return _model(graph, bert)
 
 
@@ -110,36 +109,31 @@ def _embeddings(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> str:
     length = graph.add("Shape", ["input_ids"], "length", start=1)
     table = graph.constant("positions", bert.positions)
     positions = graph.add("Slice", [table, graph.integers(0), length, graph.integers(0)], "position_rows")
-    # The skip connection's operator is an addition and a layer norm, and it broadcasts over the batch.
     return _skip_norm(graph, [rows, positions], bert.embedding_norm, "embedding_norm", bert.epsilon)
 
 
 def _layer(graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool) -> str:
     hidden = bert.hidden
     if first_only:
-        key_value = arithmetic.product(graph, x, _columns(layer.qkv, hidden, 3 * hidden), f"{name}.kv", True)
+        key_value = arithmetic.product(graph, x, _columns(layer.qkv, hidden, 3 * hidden), f"{name}.kv")
         parts = [f"{name}.key", f"{name}.value"]
         graph.add_many("Split", [key_value], parts, axis=2)
         bounds = [graph.integers(0), graph.integers(1), graph.integers(1)]
         x = graph.add("Slice", [x, *bounds], f"{name}.first")
-        parts.insert(0, arithmetic.product(graph, x, _columns(layer.qkv, 0, hidden), f"{name}.query", True))
+        parts.insert(0, arithmetic.product(graph, x, _columns(layer.qkv, 0, hidden), f"{name}.query"))
     else:
-        qkv = arithmetic.product(graph, x, layer.qkv, f"{name}.qkv", True)
+        qkv = arithmetic.product(graph, x, layer.qkv, f"{name}.qkv")
         parts = [f"{name}.query", f"{name}.key", f"{name}.value"]
         graph.add_many("Split", [qkv], parts, axis=2)
     context = graph.add("MultiHeadAttention", parts, f"{name}.context", MICROSOFT, num_heads=bert.heads)
 
-    attended = arithmetic.product(graph, context, layer.output, f"{name}.output", False)
-    bias = graph.constant(f"{name}.output.bias", layer.output.bias)
-    x = _skip_norm(graph, [attended, x], layer.attention_norm, f"{name}.attention_norm", bert.epsilon, bias)
+    attended = arithmetic.product(graph, context, layer.output, f"{name}.output")
+    x = _skip_norm(graph, [attended, x], layer.attention_norm, f"{name}.attention_norm", bert.epsilon)
 
-    # Not BiasGelu: its kernel takes a third longer than a bias in the product and a plain Gelu.
-    inner = arithmetic.product(graph, x, layer.intermediate, f"{name}.intermediate", True)
+    inner = arithmetic.product(graph, x, layer.intermediate, f"{name}.intermediate")
     inner = graph.add("Gelu", [inner], f"{name}.gelu", MICROSOFT)
-
-    down = arithmetic.product(graph, inner, layer.down, f"{name}.down", False)
-    bias = graph.constant(f"{name}.down.bias", layer.down.bias)
-    return _skip_norm(graph, [down, x], layer.output_norm, f"{name}.output_norm", bert.epsilon, bias)
+    down = arithmetic.product(graph, inner, layer.down, f"{name}.down")
+    return _skip_norm(graph, [down, x], layer.output_norm, f"{name}.output_norm", bert.epsilon)
 
 
 def _columns(linear: Linear, start: int, stop: int) -> Linear:
@@ -147,12 +141,11 @@ def _columns(linear: Linear, start: int, stop: int) -> Linear:
     return Linear(linear.weight[:, start:stop], linear.bias[start:stop], linear.input_scale)
 
 
-def _skip_norm(graph: Graph, x: list[str], norm: Norm, name: str, epsilon: float, bias: str | None = None) -> str:
-    """`norm(x[0] + x[1] + bias)`."""
-    gamma = graph.constant(f"{name}.gamma", norm.gamma)
-    beta = graph.constant(f"{name}.beta", norm.beta)
-    inputs = [*x, gamma, beta] + ([bias] if bias else [])
-    return graph.add("SkipLayerNormalization", inputs, name, MICROSOFT, epsilon=epsilon)
+def _skip_norm(graph: Graph, x: list[str], norm: Norm, name: str, epsilon: float) -> str:
+    """`norm(x[0] + x[1])`."""
+    inputs = [graph.add("Add", x, f"{name}.sum")]
+    inputs += [graph.constant(f"{name}.gamma", norm.gamma), graph.constant(f"{name}.beta", norm.beta)]
+    return graph.add("LayerNormalization", inputs, name, axis=-1, epsilon=epsilon)
 
 
 def _model(graph: Graph, bert: Bert) -> onnx.ModelProto:

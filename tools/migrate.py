@@ -35,10 +35,16 @@ SMALLEST = 1e-4  # a channel or weight row this small, or zero, needs no finer f
 
 @dataclass(frozen=True)
 class Range:
-    """Each channel's smallest and largest value over the calibration texts."""
+    """Each channel's smallest and largest value over the calibration texts, and their sum over `count` tokens."""
 
     low: Array
     high: Array
+    total: Array
+    count: int
+
+    @property
+    def mean(self) -> Array:
+        return self.total / self.count
 
     @property
     def centre(self) -> Array:
@@ -54,15 +60,18 @@ def calibrate(bert: Bert, texts: Iterable[Sequence[int]]) -> dict[str, Range]:
     ranges: dict[str, Range] = {}
 
     def observe(name: str, x: Array) -> None:
-        low, high = x.min(axis=0), x.max(axis=0)
-        if seen := ranges.get(name):
-            low, high = np.minimum(seen.low, low), np.maximum(seen.high, high)
-        ranges[name] = Range(low, high)
+        found = Range(x.min(axis=0), x.max(axis=0), x.sum(axis=0), len(x))
+        seen = ranges.get(name)
+        ranges[name] = _both(seen, found) if seen else found
 
     exact = astype(bert, np.float64)
     for ids in texts:
         reference.hidden_states(exact, ids, observe)
     return ranges
+
+
+def _both(a: Range, b: Range) -> Range:
+    return Range(np.minimum(a.low, b.low), np.maximum(a.high, b.high), a.total + b.total, a.count + b.count)
 
 
 def migrate(bert: Bert, ranges: Mapping[str, Range], strengths: Mapping[str, float]) -> Bert:

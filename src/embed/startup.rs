@@ -3,23 +3,27 @@
 //! ```text
 //! this thread      library ─────────┐
 //! verify thread    model's sha256 ──┴─> session ──┐
-//! tokenizer thread tokenizer.json ────────────────┴─> Embedder
+//! tokenizer thread tokenizer.json ────────────────┴─> first run ──> Embedder
 //! ```
 //!
 //! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte.
 
-use std::fmt::Write as _;
+use std::fmt;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::pool::Pool;
-use super::session::{MappedFile, Runtime, TextSession};
+use super::engine::Engine;
+use super::pool::{Company, Pool};
+use super::session::{MappedFile, Runtime};
 use super::tokenizer::Tokenizer;
 use super::{Embedder, Inner, pooling};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::model::{FileEntry, ModelFolder};
+
+/// What the first run embeds: as short as a run can be, for what is slow is that it is the first.
+const WARM_UP: &str = "warm";
 
 /// How long each stage of a start took; stages overlap, so they do not add up to `total`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -30,28 +34,51 @@ pub struct Startup {
     pub verify: Duration,
     pub tokenizer: Duration,
     pub session: Duration,
+    /// The first run, whose page faults no caller waits for.
+    pub warm_up: Duration,
     pub total: Duration,
 }
 
 impl Startup {
-    /// One line for people: `ready in 52 ms (library 21, verify 18, tokenizer 17, session 30)`.
-    pub fn summary(&self) -> String {
-        let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let mut line = format!("ready in {:.0} ms (", ms(self.total));
-        let stages = [
+    /// One log line with every stage in milliseconds.
+    pub fn log(&self, model: &str) {
+        tracing::info!(
+            model,
+            cold_start = true,
+            fetch_ms = ms(self.fetch),
+            library_ms = ms(self.library),
+            verify_ms = ms(self.verify),
+            tokenizer_ms = ms(self.tokenizer),
+            session_ms = ms(self.session),
+            warm_up_ms = ms(self.warm_up),
+            total_ms = ms(self.total),
+            "ready"
+        );
+    }
+
+    fn stages(&self) -> [(&'static str, Duration); 6] {
+        [
             ("fetch", self.fetch),
             ("library", self.library),
             ("verify", self.verify),
             ("tokenizer", self.tokenizer),
             ("session", self.session),
-        ];
-        let stages = stages.into_iter().filter(|(stage, took)| *stage != "fetch" || !took.is_zero());
-        for (place, (stage, duration)) in stages.enumerate() {
-            let comma = if place == 0 { "" } else { ", " };
-            let _ = write!(line, "{comma}{stage} {:.0}", ms(duration));
-        }
-        line + ")"
+            ("warm-up", self.warm_up),
+        ]
     }
+}
+
+/// For people: `52 ms (library 21, verify 18, tokenizer 17, session 30)`.
+impl fmt::Display for Startup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let taken = self.stages().into_iter().filter(|(_, took)| !took.is_zero());
+        let parts: Vec<_> = taken.map(|(stage, took)| format!("{stage} {:.0}", ms(took))).collect();
+        write!(f, "{:.0} ms ({})", ms(self.total), parts.join(", "))
+    }
+}
+
+fn ms(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
 }
 
 impl Embedder {
@@ -64,31 +91,34 @@ impl Embedder {
         let files = &folder.manifest.files;
         let graph = Arc::new(map(folder, &files.model)?);
         let mut startup = Startup::default();
-        let (tokenizer, session) = std::thread::scope(|scope| {
+        let (tokenizer, engine) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
             let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
-            let session = {
+            let engine = {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
                 let (checked, took) = join(verify);
                 startup.verify = took;
-                let (session, took) = timed(|| {
+                let (engine, took) = timed(|| {
                     checked?;
-                    let session = TextSession::build(&runtime?, Arc::clone(&graph), config.threads);
-                    session.map_err(|message| folder.unusable(message))
+                    let engine = Engine::new(runtime?, Arc::clone(&graph), config.threads);
+                    engine.map_err(|message| folder.unusable(message))
                 });
                 startup.session = took;
-                session
+                engine
             };
             let (tokenizer, took) = join(tokenizer);
             startup.tokenizer = took;
-            (tokenizer, session)
+            (tokenizer, engine)
         });
-        let (tokenizer, session) = (tokenizer?, session?);
+        let (tokenizer, engine) = (tokenizer?, engine?);
+        let (warmed_up, took) = timed(|| engine.run(&tokenizer.wrap(&tokenizer.encode(WARM_UP)?), Company::Alone));
+        warmed_up?;
+        startup.warm_up = took;
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
-        let run = move |ids: &[u32]| {
-            let vector = pooling::pool(session.run(ids)?, pooling);
+        let run = move |ids: &[u32], company| {
+            let vector = pooling::pool(engine.run(ids, company)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
                 true => Ok(vector),
                 false => Err(unexpected_output(vector.len(), dimensions)),

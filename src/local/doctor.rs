@@ -50,7 +50,7 @@ async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     let (embedder, startup) = Embedder::open(config, folder)?;
     let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
     let length = done.vectors[0].iter().map(|value| value * value).sum::<f32>().sqrt();
-    Ok(format!("{}; \"hello world\" has {} tokens and length {length:.4}", startup.summary(), done.tokens[0]))
+    Ok(format!("{}; \"hello world\" has {} tokens and length {length:.4}", startup, done.tokens[0]))
 }
 
 /// What of the CPU matters to int8 products.

@@ -70,7 +70,7 @@ fn open() -> Result<Handler> {
     let config = Arc::new(Config::from_env()?);
     logging::plain(config.log);
     let (handler, startup) = Handler::open(config)?;
-    tracing::info!("{} {}", handler.model(), startup.summary());
+    tracing::info!("{} ready in {startup}", handler.model());
     Ok(handler)
 }
 

@@ -1,34 +1,41 @@
-"""One start of the function, timed from outside: process start, ready, first answer, peak memory."""
+"""The function itself behind a Runtime API on loopback: started, handed events, timed from outside."""
 
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.bench.runtime_api import RuntimeApi
+from tools.bench.peers import LIBRARY, peak_megabytes, pinned
+from tools.bench.runtime_api import Observed, RuntimeApi
 
-# What every start answers: one short text.
-EVENT = json.dumps({"inputs": "what does a cold start cost?"}).encode()
+BINARY = Path("target/release/bootstrap")
+# Megabytes that buy one virtual CPU on Lambda; the function takes as many threads as it is paid.
+MEGABYTES_PER_CPU = 1769
 
 
 @dataclass(frozen=True)
 class Start:
-    """Milliseconds from the process's start, and megabytes."""
+    """Milliseconds from the process's start to ready and to each answer, and of each call; megabytes."""
 
     ready: float
-    first: float
-    second_call: float
+    answered: list[float]
+    calls: list[float]
     peak: float
-    stages: str
+    stages: dict[str, float]
 
 
-def start(folder: Path, variables: dict[str, str], cores: int, calls: int = 2) -> Start:
-    """Starts `folder`/bootstrap on `cores` cores, hands it `calls` events and ends it.
+def event(texts: Sequence[str]) -> bytes:
+    """A direct invocation with `texts`."""
+    return json.dumps({"inputs": texts}).encode()
+
+
+def start(model: Path, events: Sequence[bytes], cores: int = 2, variables: dict[str, str] | None = None) -> Start:
+    """Starts the function on `cores` cores, hands it `events` and ends it.
 
     Raises RuntimeError with the cause when it reports a failed start.
     """
@@ -36,35 +43,43 @@ def start(folder: Path, variables: dict[str, str], cores: int, calls: int = 2) -
     environment = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
         "AWS_LAMBDA_FUNCTION_NAME": "lambda-embed",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(MEGABYTES_PER_CPU * cores),
         "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+        "EMBED_MODEL_DIR": str(model.resolve()),
+        "EMBED_ORT_LIB": str(LIBRARY.resolve()),
         "EMBED_LOG": "info",
-        **variables,
+        **(variables or {}),
     }
-    chosen = sorted(os.sched_getaffinity(0))[:cores]
-    command = ["taskset", "--cpu-list", ",".join(map(str, chosen)), str((folder / "bootstrap").resolve())]
+    command = [*pinned(cores), str(BINARY.resolve())]
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        observed = api.serve([EVENT] * calls)
-        peak = _peak_megabytes(process.pid)
+        observed = api.serve(events)
+        peak = peak_megabytes(process.pid)
     finally:
         process.send_signal(signal.SIGKILL)
         log = process.communicate()[0].decode(errors="replace")
         api.close()
     if observed.failure is not None:
         raise RuntimeError(observed.failure.decode(errors="replace"))
-    ms = 1e3
+    return _timed(observed, began, peak, log)
+
+
+def _timed(observed: Observed, began: float, peak: float, log: str) -> Start:
+    spans = zip(observed.handed_out, observed.answers, strict=False)
     return Start(
-        ready=(observed.ready - began) * ms,
-        first=(observed.answers[0] - began) * ms,
-        second_call=(observed.answers[-1] - observed.handed_out[-1]) * ms,
+        ready=(observed.ready - began) * 1e3,
+        answered=[(answer - began) * 1e3 for answer in observed.answers],
+        calls=[(answer - handed_out) * 1e3 for handed_out, answer in spans],
         peak=peak,
-        stages=next((line for line in log.splitlines() if "ready in" in line), ""),
+        stages=_stages(log),
     )
 
 
-def _peak_megabytes(pid: int) -> float:
-    status = Path(f"/proc/{pid}/status").read_text()
-    peak = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(peak.split()[1]) / 1024
+def _stages(log: str) -> dict[str, float]:
+    """The start's own account of itself, milliseconds by stage; stages overlap."""
+    for line in log.splitlines():
+        if '"session_ms"' in line:
+            fields = json.loads(line)
+            return {name[: -len("_ms")]: value for name, value in fields.items() if name.endswith("_ms")}
+    return {}

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from tools import fixture, graph, migrate, quantize, reference, session, stock, weights
+from tools import fixture, graph, migrate, ortformat, quantize, reference, session, split, stock, weights
 from tools.erf import erf
 
 GOLDEN = json.loads(Path("models/fixture/golden.json").read_text(encoding="utf-8"))["texts"]
@@ -40,6 +40,31 @@ class Float32Graphs(unittest.TestCase):
             expected = [reference.embed(bert, ids, pooling) for ids in TEXTS]
             np.testing.assert_allclose(vectors, expected, rtol=0, atol=EXACT)
 
+    def test_our_graph_is_the_plain_one_with_its_last_layer_cut_to_one_row(self) -> None:
+        bert = fixture.encoder()
+        plain = onnxruntime.InferenceSession(graph.serialize(stock.build(bert)))
+        for pooling in ("cls", "mean"):
+            ours = session.load(graph.serialize(graph.build(bert, pooling, graph.Float32())))
+            for ids in TEXTS:
+                rows = np.array([ids])
+                feed = dict(zip(stock.INPUTS, (rows, np.ones_like(rows), np.zeros_like(rows)), strict=True))
+                states = plain.run(["last_hidden_state"], feed)[0][0]
+                expected = states[0] if pooling == "cls" else states.mean(axis=0)
+                np.testing.assert_allclose(session.embed_raw(ours, [ids])[0], expected, rtol=0, atol=EXACT)
+
+    def test_the_ort_format_changes_no_bit_and_is_the_same_each_time(self) -> None:
+        plain = graph.serialize(graph.build(fixture.encoder(), "mean", graph.Float32()))
+        converted = ortformat.convert(plain)
+        self.assertEqual(converted, ortformat.convert(plain))
+        expected = session.embed_raw(session.load(plain), TEXTS)
+        self.assertTrue(np.array_equal(session.embed_raw(session.load(converted), TEXTS), expected))
+
+    def test_vectors_leave_the_graph_at_their_own_length(self) -> None:
+        built = graph.serialize(graph.build(fixture.encoder(), "cls", graph.Float32()))
+        lengths = np.linalg.norm(session.embed_raw(session.load(built), TEXTS), axis=1)
+        np.testing.assert_allclose(lengths, [entry["cls_length"] for entry in GOLDEN], rtol=1e-5)
+        self.assertGreater(lengths.min(), 2)
+
     def test_the_stock_graph_is_exact_and_blind_to_padding(self) -> None:
         bert = fixture.encoder()
         runner = onnxruntime.InferenceSession(graph.serialize(stock.build(bert)))
@@ -68,10 +93,39 @@ class Migration(unittest.TestCase):
         np.testing.assert_allclose(session.embed(session.load(built), TEXTS), expected, rtol=0, atol=EXACT)
 
 
+    def test_split_channels_add_up_to_the_same_encoder(self) -> None:
+        bert = fixture.encoder()
+        ranges = migrate.calibrate(bert, TEXTS)
+        before = migrate.migrate(bert, ranges, quantize.STRENGTHS)
+        after = split.split(before, ranges, 16)
+        self.assertEqual(after.layers[0].down.weight.shape, (fixture.INNER + 16, fixture.HIDDEN))
+        for index in range(fixture.LAYERS):
+            large, small = (
+                (migrate.calibrate(encoder, TEXTS)[f"{index}.down"].size() * encoder.layers[index].down.input_scale).max()
+                for encoder in (before, after)
+            )
+            self.assertLess(small, large)
+        for ids in TEXTS:
+            expected = reference.embed(bert, ids, "mean")
+            np.testing.assert_allclose(reference.embed(after, ids, "mean"), expected, rtol=0, atol=EXACT)
+
+
 class Quantization(unittest.TestCase):
+    def test_corrected_biases_keep_each_products_mean(self) -> None:
+        bert = fixture.encoder()
+        ranges = migrate.calibrate(bert, TEXTS)
+        corrected = quantize.correct(bert, ranges, quantize.INT8)
+        for index, (layer, before) in enumerate(zip(corrected.layers, bert.layers, strict=True)):
+            for part in quantize.PARTS:
+                now, exact, mean = getattr(layer, part), getattr(before, part), ranges[f"{index}.{part}"].mean
+                codes, scales, zeros = quantize.quantize_columns(exact.weight, quantize.INT8)
+                rounded = (codes.astype(np.float64) - zeros) * scales
+                expected = mean @ exact.weight + exact.bias
+                np.testing.assert_allclose(mean @ rounded + now.bias, expected, rtol=0, atol=EXACT)
+
     def test_codes_give_back_weights_within_half_a_step(self) -> None:
         weight = fixture.encoder().layers[0].qkv.weight
-        for form in (quantize.UINT8, quantize.INT7):
+        for form in (quantize.UINT8, quantize.INT8):
             codes, scales, zeros = quantize.quantize_columns(weight, form)
             restored = (codes.astype(np.float32) - zeros.astype(np.float32)) * scales
             self.assertTrue((np.abs(restored - weight) <= scales * 0.5001 + 1e-7).all())
@@ -83,12 +137,12 @@ class Quantization(unittest.TestCase):
         self.assertTrue((codes == zeros).all())
 
     def test_the_checked_in_int8_model_is_near_the_reference(self) -> None:
-        vectors = session.embed(session.load(Path("models/fixture/model.onnx")), TEXTS)
+        vectors = session.embed(session.load(Path("models/fixture/model.ort")), TEXTS)
         cosines = np.sum(vectors * np.array([entry["cls"] for entry in GOLDEN]), axis=1)
         self.assertGreater(cosines.min(), 0.99)
 
     def test_a_text_has_one_vector_to_the_bit(self) -> None:
-        runner = session.load(Path("models/fixture/model.onnx"))
+        runner = session.load(Path("models/fixture/model.ort"))
         first = session.embed(runner, TEXTS)
         self.assertTrue(np.array_equal(first[::-1], session.embed(runner, TEXTS[::-1])))
 
