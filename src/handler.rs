@@ -1,7 +1,7 @@
 //! One invocation, from the event's bytes to the reply's.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -23,7 +23,7 @@ impl Handler {
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
         let started = Instant::now();
         let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
-        let fetch = config.model_s3.is_some().then(|| started.elapsed()).unwrap_or_default();
+        let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
         let (embedder, startup) = Embedder::open(&config, &folder)?;
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
         Ok((Self { api: Api::new(embedder, config) }, startup))

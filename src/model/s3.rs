@@ -21,7 +21,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 
-use super::store::{Body, Chunks, Object, ObjectStore, Trouble, Want};
+use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Trouble, Want};
 use crate::config::Aws;
 
 /// The object metadata (`x-amz-meta-sha256`) in which an uploader says what the whole object's hash is.
@@ -134,14 +134,17 @@ impl S3Store {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
         let SdkError::ServiceError(refused) = &error else {
-            let passing = match &error {
-                SdkError::DispatchFailure(failure) => {
-                    !failure.is_user() && !has_no_credentials(failure.as_connector_error())
-                }
-                SdkError::ConstructionFailure(_) => false,
-                _ => true,
+            let nobody = matches!(&error, SdkError::DispatchFailure(failure) if has_no_credentials(failure.as_connector_error()));
+            let (message, passing) = match &error {
+                SdkError::DispatchFailure(_) if nobody => (
+                    "nobody's credentials were found; set AWS_ACCESS_KEY_ID and its companions, or a profile or role",
+                    false,
+                ),
+                SdkError::DispatchFailure(failure) => ("S3 could not be asked", !failure.is_user()),
+                SdkError::ConstructionFailure(_) => ("S3 cannot be asked so", false),
+                _ => ("S3's answer was not understood", true),
             };
-            return Trouble { message: "S3 could not be asked".to_owned(), passing, source: Some(Box::new(error)) };
+            return Trouble { message: message.to_owned(), passing, source: Some(Box::new(error)) };
         };
         let status = refused.raw().status().as_u16();
         let code = refused.err().meta().code().unwrap_or_default();
@@ -214,7 +217,7 @@ fn has_no_credentials(error: Option<&ConnectorError>) -> bool {
 struct Streamed(ByteStream);
 
 impl Chunks for Streamed {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Result<Bytes, Trouble>>> + Send + '_>> {
+    fn next(&mut self) -> NextChunk<'_> {
         Box::pin(async {
             let chunk = self.0.next().await?;
             Some(chunk.map_err(|error| Trouble::passing("the transfer broke off").because(error)))

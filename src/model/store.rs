@@ -43,8 +43,11 @@ pub struct Body(Box<dyn Chunks>);
 
 /// What a body is made of; cancelling `next` loses nothing but the time.
 pub trait Chunks: Send {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Result<Bytes, Trouble>>> + Send + '_>>;
+    fn next(&mut self) -> NextChunk<'_>;
 }
+
+/// The next chunk on its way; `None` at the end.
+pub type NextChunk<'a> = Pin<Box<dyn Future<Output = Option<Result<Bytes, Trouble>>> + Send + 'a>>;
 
 impl Body {
     pub fn new(chunks: impl Chunks + 'static) -> Self {

@@ -1,14 +1,13 @@
 //! Stores for tests: one in memory, and one that fails as it is told.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hyper::body::Bytes;
 
 use super::manifest::hex;
-use super::store::{Body, Chunks, Object, ObjectStore, Trouble, Want};
+use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Trouble, Want};
 
 /// Objects in memory, handed out in chunks.
 #[derive(Default)]
@@ -35,7 +34,7 @@ impl ObjectStore for MemoryStore {
 pub struct Pieces(pub Vec<Result<Bytes, Trouble>>);
 
 impl Chunks for Pieces {
-    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Result<Bytes, Trouble>>> + Send + '_>> {
+    fn next(&mut self) -> NextChunk<'_> {
         Box::pin(std::future::ready(self.0.pop()))
     }
 }

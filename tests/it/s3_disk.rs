@@ -22,7 +22,7 @@ fn a_kept_cache_is_used_and_costs_one_request() {
 #[test]
 fn a_damaged_cache_is_never_used_whatever_is_trusted() {
     let Some(bucket) = Bucket::with_model("cached", &fixture()) else { return };
-    for end in ["/model.onnx", "/tokenizer.json", "/manifest.json"] {
+    for end in ["/model.ort", "/tokenizer.json", "/manifest.json"] {
         let cache = Cache::new();
         start(&bucket, bucket.server, &cache).answers_as(&fixture());
         let file = cache.files(end).remove(0);
@@ -40,6 +40,7 @@ fn what_a_killed_process_left_is_never_used() {
     let Some(large) = large_model() else { return };
     let Some(bucket) = Bucket::with_model("killed", &large) else { return };
     let cache = Cache::new();
+    let whole = || cache.files("/model.onnx").len() + cache.files("/model.ort").len();
     let proxy = Proxy::before(bucket.server, |_| Fault::Slow(64 * 1024, Duration::from_millis(20)));
     let mut command = bucket.command(&proxy.address);
     command.env("EMBED_CACHE_DIR", &cache.0).args(["invoke", "-"]).stdin(Stdio::null()).stderr(Stdio::null());
@@ -51,9 +52,9 @@ fn what_a_killed_process_left_is_never_used() {
     }
     process.kill().unwrap(); // SIGKILL
     process.wait().unwrap();
-    assert_eq!((cache.files(".part").len(), cache.files("/model.onnx").len()), (1, 0));
+    assert_eq!((cache.files(".part").len(), whole()), (1, 0));
     start(&bucket, bucket.server, &cache).answers_as(&large);
-    assert_eq!((cache.files(".part").len(), cache.files("/model.onnx").len()), (0, 1));
+    assert_eq!((cache.files(".part").len(), whole()), (0, 1));
 }
 
 /// A small file system in memory, ended when dropped.
@@ -102,7 +103,7 @@ fn a_full_disk_names_the_setting_to_raise_and_is_left_as_it_was() {
     let cache = mounted.cache();
     start(&bucket, bucket.server, &cache).fails_with(&[
         &bucket.name,
-        "model.onnx",
+        "/model.",
         "No space left on device",
         "MB: raise the function's ephemeral storage",
     ]);
@@ -113,7 +114,7 @@ fn a_full_disk_names_the_setting_to_raise_and_is_left_as_it_was() {
 #[test]
 fn a_disk_that_fills_at_the_last_byte_is_no_model_either() {
     let Some(bucket) = Bucket::with_model("brim", &fixture()) else { return };
-    let sizes = ["model.onnx", "tokenizer.json"].map(|file| std::fs::metadata(fixture().join(file)).unwrap().len());
+    let sizes = ["model.ort", "tokenizer.json"].map(|file| std::fs::metadata(fixture().join(file)).unwrap().len());
     // tmpfs counts pages, folders among them: from far too small to just enough.
     let needed = sizes.iter().map(|size| size.div_ceil(4096)).sum::<u64>();
     let mut outcomes = [0, 0];

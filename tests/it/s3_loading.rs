@@ -53,8 +53,8 @@ const LONG: Duration = Duration::from_secs(30);
 
 /// Lets the graph through in 24 pieces, one every half a second: 12 s.
 fn slowly(seen_path: &str) -> Fault {
-    let size = std::fs::metadata(fixture().join("model.onnx")).unwrap().len();
-    match seen_path.contains("model.onnx") {
+    let size = std::fs::metadata(fixture().join("model.ort")).unwrap().len();
+    match seen_path.contains("model.ort") {
         true => Fault::Slow(size.div_ceil(24) as usize, Duration::from_millis(500)),
         false => Fault::None,
     }
@@ -92,15 +92,15 @@ fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
 fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
     let Some(bucket) = Bucket::with_model("fails-late", &fixture()) else { return };
     // The first answer breaks off in the middle of the transfer; from then on access is denied.
-    let proxy = Proxy::before(bucket.server, move |seen| match (seen.path.contains("model.onnx"), seen.range.start) {
+    let proxy = Proxy::before(bucket.server, move |seen| match (seen.path.contains("model.ort"), seen.range.start) {
         (true, 0) => slowly(seen.path),
         (true, _) => Fault::Refuse(403, "AccessDenied", None),
         _ => Fault::None,
     });
     // Cut by a second proxy, so that the slow one needs no second fault.
-    let size = std::fs::metadata(fixture().join("model.onnx")).unwrap().len();
+    let size = std::fs::metadata(fixture().join("model.ort")).unwrap().len();
     let cutting =
-        Proxy::before(&proxy.address, move |seen| match seen.path.contains("model.onnx") && seen.range.start == 0 {
+        Proxy::before(&proxy.address, move |seen| match seen.path.contains("model.ort") && seen.range.start == 0 {
             true => Fault::Cut(size * 22 / 24),
             false => Fault::None,
         });
@@ -111,7 +111,7 @@ fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
     let report = function.api.report(LONG).unwrap();
     assert_eq!((report.kind, report.body["errorType"].as_str()), ("error", Some("Init.Setup")));
     let message = report.body["errorMessage"].as_str().unwrap();
-    for word in [bucket.name.as_str(), "model.onnx", "access denied"] {
+    for word in [bucket.name.as_str(), "model.ort", "access denied"] {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
     assert!(function.exit(), "the process goes on");

