@@ -10,6 +10,7 @@ use crate::embed::{Embedder, Startup};
 use crate::error::{Error, Result};
 use crate::event::{self, Invocation};
 use crate::model::ModelFolder;
+use crate::secrets::{self, ApiKey};
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -20,9 +21,22 @@ pub struct Handler {
 impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
+        // A token by reference is on its way while the model loads.
+        let (token, fetching) = match config.api_key.clone() {
+            None => (None, None),
+            Some(ApiKey::Plain(token)) => (Some(token), None),
+            Some(ApiKey::Reference(reference)) => (None, Some(secrets::fetch(reference))),
+        };
         let folder = ModelFolder::open(&config.model_dir, config.verify)?;
         let (embedder, startup) = Embedder::open(&config, &folder)?;
-        Ok((Self { api: Api::new(embedder, config) }, startup))
+        let token = match fetching {
+            None => token,
+            Some(fetching) => {
+                let fetching = fetching.map_err(|e| Error::internal("a thread does not start", e))?;
+                Some(fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+            }
+        };
+        Ok((Self { api: Api::new(embedder, config, token) }, startup))
     }
 
     /// The loaded model's id.

@@ -71,6 +71,7 @@ pub fn describe(reply: &mut HttpReply, done: &Embeddings, characters: usize) {
     headers.insert(HeaderName::from_static("x-compute-type"), HeaderValue::from_static("cpu"));
     set(headers, "x-compute-characters", &characters.to_string());
     set(headers, "x-compute-tokens", &done.tokens.iter().sum::<usize>().to_string());
+    set(headers, "x-compute-time", &ms(timings.tokenize + timings.inference));
     set(headers, "x-total-time", &ms(timings.tokenize + timings.inference));
     set(headers, "x-tokenization-time", &ms(timings.tokenize));
     set(headers, "x-inference-time", &ms(timings.inference));
