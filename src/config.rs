@@ -23,7 +23,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "folder with manifest.json, the graph and the tokenizer" },
     Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
     Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
-    Variable { name: "EMBED_THREADS", default: "the cores there are", about: "texts embedded side by side, 1 to 64" },
+    Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
     Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
@@ -33,6 +33,13 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
 ];
+
+/// Lambda's own variables that are read as well.
+const FROM_LAMBDA: [&str; 2] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE];
+const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// Megabytes that buy one whole virtual CPU, says AWS's "Configure Lambda function memory".
+const MEGABYTES_PER_CPU: usize = 1769;
 
 /// Whether a model's bytes are hashed before use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,7 +101,7 @@ impl Config {
                 .unwrap_or(Verify::Always),
             threads: match given.number("EMBED_THREADS", 1..=64)? {
                 Some(threads) => threads,
-                None => std::thread::available_parallelism().map_or(1, Into::into),
+                None => given.cores()?,
             },
             limits: Limits {
                 texts: given.number("EMBED_MAX_TEXTS", 1..=1_000_000)?.unwrap_or(2_048),
@@ -123,7 +130,7 @@ impl Given {
                 let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
                 return Err(Error::Config { variable: name, value, expected });
             }
-            if (ours || name == "AWS_LAMBDA_LOG_LEVEL") && !value.is_empty() {
+            if (ours || FROM_LAMBDA.contains(&name.as_str())) && !value.is_empty() {
                 given.insert(name, value);
             }
         }
@@ -170,6 +177,14 @@ impl Given {
             value: "***".to_owned(),
             expected: format!("expected {expected}"),
         })
+    }
+
+    /// The cores there are; under Lambda no more than the memory pays for. A small function sees two
+    /// cores and gets a share of them, which more threads would only fight over.
+    fn cores(&self) -> Result<usize> {
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        let paid = self.number(MEMORY_SIZE, 1..=1_000_000)?.map(|megabytes| megabytes.div_ceil(MEGABYTES_PER_CPU));
+        Ok(paid.map_or(there, |paid| paid.min(there)))
     }
 
     /// `EMBED_LOG`, else what the function's own log configuration says; Lambda writes its levels in
@@ -256,6 +271,16 @@ mod tests {
         assert_eq!(resolve(&[("AWS_LAMBDA_LOG_LEVEL", "WARN")]).unwrap().log, tracing::Level::WARN);
         let both = [("AWS_LAMBDA_LOG_LEVEL", "WARN"), ("EMBED_LOG", "debug")];
         assert_eq!(resolve(&both).unwrap().log, tracing::Level::DEBUG);
+    }
+
+    #[test]
+    fn lambdas_memory_limits_the_threads() {
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")]).unwrap().threads, 1);
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")]).unwrap().threads, 1);
+        let there = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240")]).unwrap().threads, there.min(6));
+        let both = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("EMBED_THREADS", "3")];
+        assert_eq!(resolve(&both).unwrap().threads, 3);
     }
 
     #[test]

@@ -9,6 +9,10 @@ use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
 fn main() -> ExitCode {
+    // ONNX Runtime's official Linux builds (1.29 and later) write a device id below the home directory
+    // and upload usage events unless told not to; a function that embeds other people's texts must not.
+    // SAFETY: this is the process's only thread as yet.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
     let arguments = std::env::args_os().len() > 1;
     let under_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
     let outcome = match under_lambda && !arguments {

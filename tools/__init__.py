@@ -3,7 +3,7 @@
 Nothing here runs in the function. Each module is a step and most are commands:
 `python -m tools.build bge-small-en-v1.5` from the repository root runs them all.
 
-    sources -> fetch -> weights -> graph + quantize -> verify -> manifest -> models/<id>/
+    sources -> fetch -> weights -> graph + quantize -> ortformat -> verify -> manifest -> models/<id>/
                                    reference (plain numpy) is what everything is compared with
 
 `runtime`, `emulator`, `fetch`, `sources`, `wheel` and `integrity` need the standard library
@@ -15,3 +15,7 @@ import os
 # One BLAS thread: matrices are small here, more threads gain a tenth and, beside another busy process,
 # spin for many times the work. Has to be set before numpy is imported.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# ONNX Runtime's Linux wheels from 1.29 on report usage to their maker unless told not to: a device id and a
+# database below ~/.cache, and uploads. A build tool has no business doing that. Has to be set before the import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")

@@ -1,6 +1,6 @@
 """Builds a model folder in one command: `python -m tools.build bge-small-en-v1.5`.
 
-    fetch -> export to float32 -> quantize to int8 -> verify -> models/<id>/
+    fetch -> export to float32 -> quantize to int8 -> ORT format -> verify -> models/<id>/
 
 The folder is made beside its destination and renamed once it is verified, so an interrupted build leaves
 nothing that looks like a model. A folder that is already there, of the same revision and recipe and with
@@ -27,17 +27,17 @@ from tools.manifest import MODEL, TOKENIZER, Card
 from tools.sources import CONFIG, SOURCES, WEIGHTS, Source
 from tools.wheel import PackageUnavailable
 
-# Stands for everything that decides the bytes of model.onnx: exporter, quantizer, their settings and the
+# Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the
 # calibration texts. Raise it whenever they would change.
-RECIPE = "1"
+RECIPE = "2"
 
 
 class UnderTheBar(Exception):
     """The quantized model is too far from the float32 one; the report is on the screen."""
 
 
-def build(source: Source, models: Path, cache: Path, fp32: Path) -> None:
-    """Builds `models/<id>` and the float32 graph at `fp32`, replacing what is there.
+def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | None = None) -> None:
+    """Builds `models/<id>`, the float32 graph at `fp32` and the int8 one at `onnx`, replacing what is there.
 
     Raises HubUnavailable, PackageUnavailable, IntegrityError, WeightsError or UnderTheBar.
     """
@@ -45,7 +45,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path) -> None:
         files = fetch(source, cache)
 
     # Imported here, so that a folder that is up to date costs no second of loading.
-    from tools import corpus, graph, quantize, tokenizer, verify, weights
+    from tools import corpus, graph, ortformat, quantize, tokenizer, verify, weights
 
     with _scratch(models / f".building-{source.id}") as scratch:
         draft = scratch / source.id
@@ -60,8 +60,10 @@ def build(source: Source, models: Path, cache: Path, fp32: Path) -> None:
         recipe = quantize.Recipe(RECIPE)
         with _step(f"quantize ({recipe.description()})"):
             calibration = [encode(text) for text in corpus.calibration()]
-            model = quantize.quantize(bert, source.pooling, calibration, recipe)
-            (draft / MODEL).write_bytes(graph.serialize(model))
+            model = graph.serialize(quantize.quantize(bert, source.pooling, calibration, recipe))
+            (draft / MODEL).write_bytes(ortformat.convert(model))
+            if onnx:
+                write_atomically(onnx, model)
             _size(draft / MODEL)
         manifest.write(draft, _card(source, bert.hidden, recipe.description()))
         with _step("verify"):
@@ -126,17 +128,18 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("models"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
     parser.add_argument("--keep-fp32", type=Path, help="where to keep the float32 graph, for tests and benchmarks")
+    parser.add_argument("--keep-onnx", type=Path, help="where to keep the int8 graph as ONNX, for a look or a peer")
     options = parser.parse_args()
 
     source = SOURCES[options.id]
     try:
         with alone(options.cache / f"{source.id}.lock"), tempfile.TemporaryDirectory() as scratch:
             fp32 = options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx"
-            fp32_is_there = options.keep_fp32 is None or fp32.exists()
-            if fp32_is_there and manifest.is_current(options.out / source.id, source.files.revision, RECIPE):
+            kept = [path for path in (options.keep_fp32, options.keep_onnx) if path]
+            if all(path.exists() for path in kept) and manifest.is_current(options.out / source.id, source.files.revision, RECIPE):
                 print(f"{options.out / source.id} is up to date")
             else:
-                build(source, options.out, options.cache, fp32)
+                build(source, options.out, options.cache, fp32, options.keep_onnx)
     except HubUnavailable as error:
         print(error, file=sys.stderr)
         return EX_UNAVAILABLE

@@ -1,7 +1,8 @@
 """Paragraphs of natural English that every Python installation has: the language reference's help topics.
 
-`pydoc_data.topics` is what `help("topics")` shows. The selection is the same on every run (the texts
-differ slightly between Python versions) and ordered by hash, so that neighbours are unrelated.
+`pydoc_data.topics` is what `help("topics")` shows. The selection is the same on every run and ordered by
+hash, so that neighbours are unrelated. The texts differ slightly between Python's minor versions, and
+with them a quantized model's bytes (not its quality), which is why each manifest has its own hashes.
 Invariant: no paragraph appears twice, and none is in both sets.
 """
 

@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from tools import graph, manifest, quantize, reference, stock, tokenizer, weights
+from tools import graph, manifest, ortformat, quantize, reference, stock, tokenizer, weights
 from tools.fixture_texts import GOLDEN_TEXTS, VOCABULARY
 from tools.integrity import write_atomically
-from tools.manifest import MODEL, TOKENIZER, Card
+from tools.manifest import MODEL, STOCK_MODEL, TOKENIZER, Card
 
 COMMAND = "python -m tools.fixture"
 SEED = b"lambda-embed fixture 1"
 HIDDEN, INNER, HEADS, LAYERS, POSITIONS = 32, 64, 2, 2, 128
 MAX_TOKENS = 64  # below POSITIONS, as all-MiniLM-L6-v2's 256 is below its 512
-RECIPE = quantize.Recipe(version="fixture-1", weights=quantize.INT7, word_block=16)  # two blocks in each row
+RECIPE = quantize.Recipe(version="fixture-2", weights=quantize.INT8, word_block=16)  # two blocks in each row
 OUTLIER_CHANNEL, OUTLIER_GAIN = 7, 3.0  # inside, as real encoders have them
 
 
@@ -106,13 +106,14 @@ def tokenizer_json() -> bytes:
 
 
 def golden(bert: weights.Bert, tokenizer_file: Path) -> bytes:
-    """Texts, their ids and their float32 reference vectors under both poolings."""
+    """Texts, their ids, their float32 reference vectors under both poolings, and how long the CLS one was."""
     encode = tokenizer.load(tokenizer_file, MAX_TOKENS)
     entries = []
     for text in GOLDEN_TEXTS:
         ids = encode(text)
         vectors = {pooling: _rounded(reference.embed(bert, ids, pooling)) for pooling in manifest.POOLINGS}
-        entries.append({"text": text, "ids": ids, **vectors})
+        length = round(float(np.linalg.norm(reference.hidden_states(bert, ids)[0])), 5)
+        entries.append({"text": text, "ids": ids, "cls_length": length, **vectors})
     return (_lines({"command": COMMAND, "max_tokens": MAX_TOKENS}, entries)).encode()
 
 
@@ -136,8 +137,8 @@ def write(models: Path) -> None:
         write_atomically(folder / TOKENIZER, tokenizer_json())
     encode = tokenizer.load(fixture / TOKENIZER, MAX_TOKENS)
     ours = quantize.quantize(bert, "cls", [encode(text) for text in GOLDEN_TEXTS], RECIPE)
-    write_atomically(fixture / MODEL, graph.serialize(ours))
-    write_atomically(plain / MODEL, graph.serialize(stock.build(bert)))
+    write_atomically(fixture / MODEL, ortformat.convert(graph.serialize(ours)))
+    write_atomically(plain / STOCK_MODEL, graph.serialize(stock.build(bert)))
     write_atomically(fixture / "golden.json", golden(weights.astype(bert, np.float64), fixture / TOKENIZER))
 
     def card(name: str, pooling: str, quantization: str, recipe: str) -> Card:
@@ -157,7 +158,7 @@ def write(models: Path) -> None:
         )
 
     manifest.write(fixture, card("fixture", "cls", RECIPE.description(), RECIPE.version))
-    manifest.write(plain, card("fixture-stock", "mean", "none (float32)", "stock-1"))
+    manifest.write(plain, card("fixture-stock", "mean", "none (float32)", "stock-1"), STOCK_MODEL)
 
 
 def main() -> None:

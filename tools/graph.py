@@ -1,12 +1,13 @@
 """Builds the ONNX graph of a BERT encoder straight from its weights, with fused operators.
 
-    input_ids [1, n] int64 -> rows of the word table + position rows -> layers -> pooling -> L2
+    input_ids [1, n] int64 -> rows of the word table + position rows -> layers -> pooling
                                                               -> embedding [1, hidden] float32
 
 One unpadded text a run, so there is no mask and no token type (type 0 is part of the positions).
 With CLS pooling the last layer asks only the first token's question: queries, attention output and
-feed-forward for one row, keys and values for all. Pooling and normalisation are inside, so that one
-vector leaves the graph.
+feed-forward for one row, keys and values for all. Pooling is inside, so that one vector leaves the
+graph. It is not brought to unit length: that is one pass over a few hundred floats for whoever runs the
+graph, and some callers want the vector as it is.
 
 How a product and the word table are computed is the caller's choice (`Arithmetic`): plain float32
 here, int8 in `quantize`. Everything else is the same graph.
@@ -98,10 +99,9 @@ def build(bert: Bert, pooling: str, arithmetic: Arithmetic) -> onnx.ModelProto:
         first_only = pooling == "cls" and index == len(bert.layers) - 1
         x = _layer(graph, x, layer, str(index), bert, arithmetic, first_only)
     if pooling == "mean":
-        x = graph.add("ReduceMean", [x], "pooled", axes=[1], keepdims=0)
+        graph.add("ReduceMean", [x], "embedding", axes=[1], keepdims=0)
     else:
-        x = graph.add("Squeeze", [x, graph.integers(1)], "pooled")
-    graph.add("LpNormalization", [x], "embedding", axis=1, p=2)
+        graph.add("Squeeze", [x, graph.integers(1)], "embedding")
     return _model(graph, bert)
 
 
@@ -114,9 +114,7 @@ def _embeddings(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> str:
     return _skip_norm(graph, [rows, positions], bert.embedding_norm, "embedding_norm", bert.epsilon)
 
 
-def _layer(
-    graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool
-) -> str:
+def _layer(graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool) -> str:
     hidden = bert.hidden
     if first_only:
         key_value = arithmetic.product(graph, x, _columns(layer.qkv, hidden, 3 * hidden), f"{name}.kv", True)

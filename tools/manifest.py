@@ -21,7 +21,7 @@ from tools.integrity import matches, sha256_of, write_atomically
 
 FORMAT = 1
 NAME = "manifest.json"
-MODEL, TOKENIZER = "model.onnx", "tokenizer.json"
+MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "model.onnx", "tokenizer.json"
 POOLINGS = ("cls", "mean")
 
 
@@ -87,7 +87,7 @@ def main() -> int:
     parser.add_argument("--quantization", default="unknown")
     parser.add_argument("--recipe", default="brought by its user")
     parser.add_argument("--note")
-    parser.add_argument("--model", default=MODEL, help="default: %(default)s")
+    parser.add_argument("--model", default=STOCK_MODEL, help="default: %(default)s")
     parser.add_argument("--tokenizer", default=TOKENIZER, help="default: %(default)s")
     stated = vars(parser.parse_args())
 

@@ -14,8 +14,8 @@ median of 2 costs all others their precision. Two rewrites, neither of which cha
   value weights; one multiplication elsewhere.
 
 The gelu's output, which feeds `down`, cannot be shifted for free and is only scaled.
-Everything runs in float64 and the factors are rounded to grids, so that every machine arrives at
-the same ones, to the bit, in whatever order its BLAS adds up.
+Everything runs in float64 and the factors are rounded to grids, so that from the same texts every machine
+arrives at the same ones, to the bit, in whatever order its BLAS adds up.
 """
 
 from __future__ import annotations

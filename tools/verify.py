@@ -1,7 +1,6 @@
 """Measures a built model against its float32 graph: `python -m tools.verify models/<id> --fp32 FILE`.
 
-Checks, each printed: every vector finite and of unit length; the published vector of "hello world"
-(float32 graph); int8 against float32 over paragraphs of English, as cosine (mean, smallest) and as the
+Checks, each printed: every vector finite; the published vector of "hello world" (float32 graph); int8 against float32 over paragraphs of English, as cosine (mean, smallest) and as the
 share of each paragraph's ten nearest neighbours that stay. Exit status 1 under a bar.
 """
 
@@ -21,7 +20,6 @@ from tools.weights import Array
 
 GREETING = "hello world"
 PUBLISHED_TOLERANCE = 1e-3  # FastEmbed's own
-UNIT_TOLERANCE = 1e-5
 NEIGHBOURS = 10
 
 
@@ -74,11 +72,7 @@ def checks(folder: Path, fp32: Path, published: Sequence[float], bars: Bars) -> 
     ours = session.embed(session.load(folder / stated["files"]["model"]["path"]), texts)
 
     both = np.concatenate([exact, ours])
-    off_unit = float(np.abs(np.linalg.norm(both, axis=1) - 1).max())
-    report = [
-        Check(bool(np.isfinite(both).all()), f"all {both.size} numbers finite"),
-        Check(off_unit <= UNIT_TOLERANCE, f"unit length within {UNIT_TOLERANCE:g}: {off_unit:.1e} off at most"),
-    ]
+    report = [Check(bool(np.isfinite(both).all()), f"all {both.size} numbers finite")]
     if published:
         off = float(np.abs(exact[0, : len(published)] - published).max())
         text = f'float32 "{GREETING}" within {PUBLISHED_TOLERANCE:g} of the published vector: {off:.1e} off'

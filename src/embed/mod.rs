@@ -9,6 +9,7 @@
 //! Invariants: a text's vector depends on the text, the options and the model alone, never on its
 //! neighbours, its place or the number of threads; vectors come back in the texts' order.
 
+mod engine;
 mod pool;
 pub mod pooling;
 mod prepare;

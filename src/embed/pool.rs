@@ -19,8 +19,15 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, Result};
 
+/// Whether anything else runs or waits when a unit starts; what a run may make of the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    Alone,
+    Beside,
+}
+
 /// One run: token ids in, vector out.
-type Run = dyn Fn(&[u32]) -> Result<Vec<f32>> + Send + Sync;
+type Run = dyn Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync;
 
 /// Threads that wait for units; they end when the pool is dropped.
 pub struct Pool {
@@ -36,7 +43,17 @@ struct Shared {
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
+    /// Units that workers run now.
+    running: usize,
     closed: bool,
+}
+
+/// A unit that a worker took.
+struct Unit {
+    index: usize,
+    ids: Vec<u32>,
+    company: Company,
+    progress: Arc<Progress>,
 }
 
 /// A request's units that no worker took yet, longest last, so that `pop` takes the longest.
@@ -61,7 +78,7 @@ impl Pool {
     /// Starts `threads` workers that call `run`.
     pub fn start(
         threads: usize,
-        run: impl Fn(&[u32]) -> Result<Vec<f32>> + Send + Sync + 'static,
+        run: impl Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { queue: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
         // Dropped on an early return, which ends the workers started so far.
@@ -106,15 +123,16 @@ impl Drop for Pool {
 
 impl Shared {
     fn work(&self) {
-        while let Some((index, ids, progress)) = self.next_unit() {
-            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids)))
+        while let Some(Unit { index, ids, company, progress }) = self.next_unit() {
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids, company)))
                 .unwrap_or_else(|panic| Err(Error::internal("a text's run panicked", panic_message(&*panic))));
+            lock(&self.queue).running -= 1;
             progress.finish(index, outcome);
         }
     }
 
     /// Waits for a unit; `None` when the pool was dropped.
-    fn next_unit(&self) -> Option<(usize, Vec<u32>, Arc<Progress>)> {
+    fn next_unit(&self) -> Option<Unit> {
         let mut queue = lock(&self.queue);
         loop {
             if queue.closed {
@@ -132,7 +150,10 @@ impl Shared {
                 if !batch.waiting.is_empty() {
                     queue.batches.push_back(batch);
                 }
-                return Some((index, ids, progress));
+                let alone = queue.running == 0 && queue.batches.is_empty();
+                queue.running += 1;
+                let company = if alone { Company::Alone } else { Company::Beside };
+                return Some(Unit { index, ids, company, progress });
             }
         }
     }
@@ -189,7 +210,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
-    fn length(ids: &[u32]) -> Result<Vec<f32>> {
+    fn length(ids: &[u32], _: Company) -> Result<Vec<f32>> {
         match ids {
             [13, ..] => panic!("unlucky"),
             [14, ..] => Err(Error::request(crate::error::Kind::Invalid, None, "fourteen")),
@@ -224,7 +245,7 @@ mod tests {
         let (started, order) = mpsc::channel();
         let (go, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let pool = Pool::start(1, move |ids: &[u32]| {
+        let pool = Pool::start(1, move |ids: &[u32], _| {
             started.send(ids[0]).unwrap();
             gate.lock().unwrap().recv().unwrap();
             Ok(vec![0.0])
@@ -248,11 +269,26 @@ mod tests {
     }
 
     #[test]
+    fn a_lone_text_is_told_apart_from_one_of_many() {
+        let (told, companies) = mpsc::channel();
+        let pool = Pool::start(1, move |_: &[u32], company| {
+            told.send(company).unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(pool.run(vec![vec![1]])).unwrap();
+        block_on(pool.run(vec![vec![1]; 3])).unwrap();
+        let companies: Vec<_> = companies.try_iter().collect();
+        // The last of a list has the cores to itself again.
+        assert_eq!(companies, [Company::Alone, Company::Beside, Company::Beside, Company::Alone]);
+    }
+
+    #[test]
     fn a_batch_whose_caller_went_away_is_dropped() {
         let (started, seen) = mpsc::channel();
         let (go, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
-        let pool = Pool::start(1, move |ids: &[u32]| {
+        let pool = Pool::start(1, move |ids: &[u32], _| {
             started.send(ids[0]).unwrap();
             gate.lock().unwrap().recv().unwrap();
             Ok(vec![0.0])

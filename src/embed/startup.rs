@@ -13,8 +13,9 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
+use super::engine::Engine;
 use super::pool::Pool;
-use super::session::{MappedFile, Runtime, TextSession};
+use super::session::{MappedFile, Runtime};
 use super::tokenizer::Tokenizer;
 use super::{Embedder, Inner, pooling};
 use crate::config::Config;
@@ -60,31 +61,31 @@ impl Embedder {
         let files = &folder.manifest.files;
         let graph = Arc::new(map(folder, &files.model)?);
         let mut startup = Startup::default();
-        let (tokenizer, session) = std::thread::scope(|scope| {
+        let (tokenizer, engine) = std::thread::scope(|scope| {
             let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
             let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
-            let session = {
+            let engine = {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
                 let (checked, took) = join(verify);
                 startup.verify = took;
-                let (session, took) = timed(|| {
+                let (engine, took) = timed(|| {
                     checked?;
-                    let session = TextSession::build(&runtime?, Arc::clone(&graph), config.threads);
-                    session.map_err(|message| folder.unusable(message))
+                    let engine = Engine::new(runtime?, Arc::clone(&graph), config.threads);
+                    engine.map_err(|message| folder.unusable(message))
                 });
                 startup.session = took;
-                session
+                engine
             };
             let (tokenizer, took) = join(tokenizer);
             startup.tokenizer = took;
-            (tokenizer, session)
+            (tokenizer, engine)
         });
-        let (tokenizer, session) = (tokenizer?, session?);
+        let (tokenizer, engine) = (tokenizer?, engine?);
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
-        let run = move |ids: &[u32]| {
-            let vector = pooling::pool(session.run(ids)?, pooling);
+        let run = move |ids: &[u32], company| {
+            let vector = pooling::pool(engine.run(ids, company)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
                 true => Ok(vector),
                 false => Err(unexpected_output(vector.len(), dimensions)),

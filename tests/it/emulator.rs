@@ -26,7 +26,7 @@ impl Emulator {
         let folder = Copy::of_fixture(test);
         let model = folder.0.join("model");
         std::fs::create_dir_all(&model).unwrap();
-        for file in ["manifest.json", "model.onnx", "tokenizer.json"] {
+        for file in ["manifest.json", "model.ort", "tokenizer.json"] {
             std::fs::rename(folder.0.join(file), model.join(file)).unwrap();
         }
         std::fs::copy(env!("CARGO_BIN_EXE_bootstrap"), folder.0.join("bootstrap")).unwrap();
@@ -119,9 +119,9 @@ fn a_failed_invocation_is_told_and_the_next_one_answered() {
 #[test]
 fn a_failed_init_tells_its_cause() {
     let emulator = Emulator::start("failed-init");
-    let model: PathBuf = emulator.folder.0.join("model/model.onnx");
+    let model: PathBuf = emulator.folder.0.join("model/model.ort");
     std::fs::write(&model, b"nothing of use").unwrap();
     let error = emulator.invoke("{\"inputs\": \"hello\"}");
     assert_eq!(error["errorType"], "Init.Setup", "{error}");
-    assert!(error["errorMessage"].as_str().unwrap().contains("model.onnx"), "{error}");
+    assert!(error["errorMessage"].as_str().unwrap().contains("model.ort"), "{error}");
 }

@@ -54,7 +54,7 @@ fn a_missing_model_folder_names_the_command_that_brings_it() {
 
 #[test]
 fn a_missing_file_of_a_model_is_named() {
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.ort", "tokenizer.json"] {
         let folder = Copy::of_fixture("missing-file");
         std::fs::remove_file(folder.0.join(file)).unwrap();
         fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "make model"]);
@@ -63,7 +63,7 @@ fn a_missing_file_of_a_model_is_named() {
 
 #[test]
 fn one_flipped_byte_is_caught_by_its_hash() {
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.ort", "tokenizer.json"] {
         let folder = Copy::of_fixture("flipped");
         folder.change(file, |bytes| {
             let middle = bytes.len() / 2;
@@ -75,7 +75,7 @@ fn one_flipped_byte_is_caught_by_its_hash() {
 
 #[test]
 fn a_cut_off_file_is_caught_by_its_size_whatever_is_trusted() {
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.ort", "tokenizer.json"] {
         let folder = Copy::of_fixture("cut-off");
         folder.change(file, |bytes| bytes.truncate(bytes.len() - 1));
         let mut command = bootstrap();
@@ -130,8 +130,7 @@ fn an_event_comes_from_standard_input_as_well() {
 fn the_doctor_finds_a_good_installation_ready() {
     let (succeeded, printed, error) = output(bootstrap().arg("doctor"));
     assert!(succeeded, "{printed}{error}");
-    for word in ["cpu", "configuration", "library", "manifest", "model.onnx", "tokenizer.json", "embedding", "\nready"]
-    {
+    for word in ["cpu", "configuration", "library", "manifest", "model.ort", "tokenizer.json", "embedding", "\nready"] {
         assert!(printed.contains(word), "{word} is not in: {printed}");
     }
 }
@@ -139,7 +138,7 @@ fn the_doctor_finds_a_good_installation_ready() {
 #[test]
 fn the_doctor_names_each_failure_and_its_remedy() {
     let folder = Copy::of_fixture("doctor");
-    folder.change("model.onnx", |bytes| bytes[100] ^= 1);
+    folder.change("model.ort", |bytes| bytes[100] ^= 1);
     let mut command = bootstrap();
     command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_ORT_LIB", "/nowhere.so").arg("doctor");
     let (succeeded, printed, _) = output(&mut command);

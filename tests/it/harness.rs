@@ -150,7 +150,7 @@ impl Copy {
     pub fn of_fixture(test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("lambda-embed-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for file in ["manifest.json", "model.onnx", "tokenizer.json"] {
+        for file in ["manifest.json", "model.ort", "tokenizer.json"] {
             std::fs::copy(fixture().join(file), folder.join(file)).unwrap();
         }
         Self(folder)

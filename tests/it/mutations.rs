@@ -26,9 +26,33 @@ impl Random {
 
 /// What makes JSON, numbers and text go wrong.
 const WORDS: &[&[u8]] = &[
-    b"null", b"true", b"{}", b"[]", b"\"\"", b"-1", b"1e999", b"18446744073709551616", b"\\ud800", b"\\u0000", b"\xff",
-    b"\xf0\x9f", b"[[[[[[[[", b"{\"a\":", b",", b":", b"\"inputs\"", b"\"input\"", b"\"truncate\"", b"\"mean\"", b"0.0",
-    b"\"isBase64Encoded\":true", b"\"body\":null", b"\"httpMethod\"", b"\"requestContext\":{\"http\":{}}", b"/../", b"%",
+    b"null",
+    b"true",
+    b"{}",
+    b"[]",
+    b"\"\"",
+    b"-1",
+    b"1e999",
+    b"18446744073709551616",
+    b"\\ud800",
+    b"\\u0000",
+    b"\xff",
+    b"\xf0\x9f",
+    b"[[[[[[[[",
+    b"{\"a\":",
+    b",",
+    b":",
+    b"\"inputs\"",
+    b"\"input\"",
+    b"\"truncate\"",
+    b"\"mean\"",
+    b"0.0",
+    b"\"isBase64Encoded\":true",
+    b"\"body\":null",
+    b"\"httpMethod\"",
+    b"\"requestContext\":{\"http\":{}}",
+    b"/../",
+    b"%",
 ];
 
 fn mutated(seed: &[u8], other: &[u8], random: &mut Random) -> Vec<u8> {

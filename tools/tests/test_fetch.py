@@ -124,7 +124,9 @@ class Downloads(unittest.TestCase):
 
     def test_a_download_killed_half_way_is_resumed(self) -> None:
         server = self.serve(seconds_per_chunk=0.05)
-        script = "import sys, pathlib, tools.fetch as f; f.download(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
+        script = (
+            "import sys, pathlib, tools.fetch as f; f.download(sys.argv[1], pathlib.Path(sys.argv[2]), sys.argv[3])"
+        )
         victim = subprocess.Popen(
             [sys.executable, "-c", script, server.url, str(self.target), SHA256], stderr=subprocess.DEVNULL
         )

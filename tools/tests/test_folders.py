@@ -59,7 +59,8 @@ class Manifest(unittest.TestCase):
     def test_a_folder_of_ones_own_gets_one(self) -> None:
         (self.folder / manifest.NAME).unlink()
         command = [sys.executable, "-m", "tools.manifest", str(self.folder), "--id", "mine", "--pooling", "mean"]
-        subprocess.run([*command, "--max-tokens", "64", "--dimensions", "32"], check=True, capture_output=True)
+        command += ["--max-tokens", "64", "--dimensions", "32", "--model", manifest.MODEL]
+        subprocess.run(command, check=True, capture_output=True)
         stated = manifest.read(self.folder)
         self.assertEqual((stated["format"], stated["id"], stated["name"]), (1, "mine", "mine"))
         self.assertEqual(stated["files"], self.stated["files"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from tools import fixture, graph, migrate, quantize, reference, session, stock, weights
+from tools import fixture, graph, migrate, ortformat, quantize, reference, session, stock, weights
 from tools.erf import erf
 
 GOLDEN = json.loads(Path("models/fixture/golden.json").read_text(encoding="utf-8"))["texts"]
@@ -39,6 +39,19 @@ class Float32Graphs(unittest.TestCase):
             vectors = session.embed(session.load(built), TEXTS)
             expected = [reference.embed(bert, ids, pooling) for ids in TEXTS]
             np.testing.assert_allclose(vectors, expected, rtol=0, atol=EXACT)
+
+    def test_the_ort_format_changes_no_bit_and_is_the_same_each_time(self) -> None:
+        plain = graph.serialize(graph.build(fixture.encoder(), "mean", graph.Float32()))
+        converted = ortformat.convert(plain)
+        self.assertEqual(converted, ortformat.convert(plain))
+        expected = session.embed_raw(session.load(plain), TEXTS)
+        self.assertTrue(np.array_equal(session.embed_raw(session.load(converted), TEXTS), expected))
+
+    def test_vectors_leave_the_graph_at_their_own_length(self) -> None:
+        built = graph.serialize(graph.build(fixture.encoder(), "cls", graph.Float32()))
+        lengths = np.linalg.norm(session.embed_raw(session.load(built), TEXTS), axis=1)
+        np.testing.assert_allclose(lengths, [entry["cls_length"] for entry in GOLDEN], rtol=1e-5)
+        self.assertGreater(lengths.min(), 2)
 
     def test_the_stock_graph_is_exact_and_blind_to_padding(self) -> None:
         bert = fixture.encoder()
@@ -71,7 +84,7 @@ class Migration(unittest.TestCase):
 class Quantization(unittest.TestCase):
     def test_codes_give_back_weights_within_half_a_step(self) -> None:
         weight = fixture.encoder().layers[0].qkv.weight
-        for form in (quantize.UINT8, quantize.INT7):
+        for form in (quantize.UINT8, quantize.INT8):
             codes, scales, zeros = quantize.quantize_columns(weight, form)
             restored = (codes.astype(np.float32) - zeros.astype(np.float32)) * scales
             self.assertTrue((np.abs(restored - weight) <= scales * 0.5001 + 1e-7).all())
@@ -83,12 +96,12 @@ class Quantization(unittest.TestCase):
         self.assertTrue((codes == zeros).all())
 
     def test_the_checked_in_int8_model_is_near_the_reference(self) -> None:
-        vectors = session.embed(session.load(Path("models/fixture/model.onnx")), TEXTS)
+        vectors = session.embed(session.load(Path("models/fixture/model.ort")), TEXTS)
         cosines = np.sum(vectors * np.array([entry["cls"] for entry in GOLDEN]), axis=1)
         self.assertGreater(cosines.min(), 0.99)
 
     def test_a_text_has_one_vector_to_the_bit(self) -> None:
-        runner = session.load(Path("models/fixture/model.onnx"))
+        runner = session.load(Path("models/fixture/model.ort"))
         first = session.embed(runner, TEXTS)
         self.assertTrue(np.array_equal(first[::-1], session.embed(runner, TEXTS[::-1])))
 

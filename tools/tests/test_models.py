@@ -45,7 +45,9 @@ class PublishedModel:
 
     def test_the_manifest_states_the_source(self) -> None:
         stated = manifest.read(MODELS / self.source.id)
-        self.assertEqual((stated["id"], stated["pooling"], stated["recipe"]), (self.source.id, self.source.pooling, RECIPE))
+        self.assertEqual(
+            (stated["id"], stated["pooling"], stated["recipe"]), (self.source.id, self.source.pooling, RECIPE)
+        )
         self.assertEqual((stated["dimensions"], stated["max_tokens"]), (384, self.source.max_tokens))
 
     @property
@@ -71,7 +73,9 @@ class MiniLM(PublishedModel, unittest.TestCase):
         build(cls.source)
 
 
-@unittest.skipUnless((MODELS / BGE_SMALL.id).exists(), "models/bge-small-en-v1.5 is not built: its hub is needed for that")
+@unittest.skipUnless(
+    (MODELS / BGE_SMALL.id).exists(), "models/bge-small-en-v1.5 is not built: its hub is needed for that"
+)
 class BgeSmall(PublishedModel, unittest.TestCase):
     source = BGE_SMALL
 

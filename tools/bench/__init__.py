@@ -1,0 +1,1 @@
+"""Benchmarks of whole processes: cold start and throughput, beside what a user would pick instead."""
