@@ -142,11 +142,12 @@ struct Comparison {
 /// The cosine of one sentence to each of several, in their order.
 pub(super) async fn similarity(api: &Api, body: &[u8]) -> Result<HttpReply> {
     let fields: SimilarityFields<'_> = body::fields(body)?;
-    let Comparison { source_sentence, sentences } = body::required("inputs", fields.inputs)?;
+    let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
+    let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
     if sentences.is_empty() {
         return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
     }
-    let parameters: SimilarityParameters<'_> = body::field("parameters", fields.parameters)?.unwrap_or_default();
+    let parameters: SimilarityParameters<'_> = body::object("parameters", fields.parameters)?.unwrap_or_default();
     let (truncate, keep) = cut(parameters.truncate, parameters.truncation_direction)?;
     let input_type = input_type(parameters.prompt_name, parameters.input_type)?;
     let options = Options { input_type, truncate, keep, normalize: true };

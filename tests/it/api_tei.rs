@@ -88,6 +88,16 @@ fn mistakes_have_the_contracts_shape_and_status() {
         ("/embed", json!({"inputs": "hello ".repeat(99), "truncate": false}), 413, "Validation", "101 tokens"),
         ("/similarity", json!({"inputs": {"source_sentence": "a", "sentences": []}}), 400, "Empty", "sentences"),
         ("/similarity", json!({"inputs": "a"}), 422, "Validation", "inputs"),
+        ("/similarity", json!({}), 422, "Validation", "inputs is missing"),
+        ("/similarity", json!({"inputs": ["a", ["b"]]}), 422, "Validation", "inputs: not an object"),
+        (
+            "/similarity",
+            json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": [null, null, null, null]}),
+            422,
+            "Validation",
+            "parameters: not an object",
+        ),
+        ("/tokenize", json!(["a", null, null, null]), 400, "Validation", "not a JSON object"),
         ("/tokenize", json!({"inputs": []}), 400, "Empty", "at least one text"),
     ];
     for (path, body, status, kind, words) in cases {
