@@ -8,9 +8,8 @@ import platform
 import subprocess
 import tempfile
 import unittest
+from array import array
 from pathlib import Path
-
-import numpy
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = ROOT / "target/release/bootstrap"
@@ -45,6 +44,11 @@ class Server:
             raise RuntimeError(f"the server did not start: {error}")
         self.url = line.split()[2]
 
+    def peak_megabytes(self) -> float:
+        """The most memory it ever had resident, in units of 10^6 bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
+
     def stop(self) -> None:
         self.process.kill()
         self.process.communicate(timeout=10)
@@ -67,7 +71,7 @@ def invoked(body: dict) -> list[list[float]]:
 
 def float32(vectors: list[list[float]]) -> list[list[float]]:
     """The same numbers written as Python writes the float32 that they are."""
-    return numpy.array(vectors, dtype="float32").tolist()
+    return [array("f", vector).tolist() for vector in vectors]
 
 
 class ServedCase(unittest.TestCase):
