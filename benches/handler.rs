@@ -1,0 +1,117 @@
+//! What the way from event to reply costs beside the model: a 16-token query through decode, embed and
+//! encode against the bare run of a session of the same make. Bar: at most 10 % more.
+//!
+//! Two views of the same pair. Criterion measures one after the other, with its statistics. On a machine
+//! that others use as well, minutes differ more than the two do, so the verdict comes from runs that take
+//! turns: the median of one over the median of the other. `--verdict` gives that alone.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use criterion::Criterion;
+use lambda_embed::config::{Config, Verify};
+use lambda_embed::embed::Embedder;
+use lambda_embed::embed::session::{MappedFile, Runtime, TextSession};
+use lambda_embed::handler::Handler;
+use lambda_embed::model::ModelFolder;
+use serde_json::json;
+
+const QUERY: &str = "how long does a cold start take when the model is small?";
+const TURNS: usize = 400;
+const BAR: f64 = 1.10;
+
+struct Pair {
+    handler: Handler,
+    session: TextSession,
+    ids: Vec<u32>,
+    event: Vec<u8>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl Pair {
+    fn open(threads: usize) -> Self {
+        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let models =
+            ["bge-small-en-v1.5", "bge-small-shape", "all-MiniLM-L6-v2"].map(|id| root.join("models").join(id));
+        let model = models.into_iter().find(|folder| folder.join("manifest.json").is_file());
+        let model = model.expect("a model is in models/; `make model MODEL=all-MiniLM-L6-v2` builds one");
+        let library = root.join("target/runtime").join(std::env::consts::ARCH).join("libonnxruntime.so");
+        let variables = [
+            ("EMBED_MODEL_DIR", model.display().to_string()),
+            ("EMBED_ORT_LIB", library.display().to_string()),
+            ("EMBED_THREADS", threads.to_string()),
+        ];
+        let variables = variables.map(|(name, value)| (name.to_owned(), value));
+        let config = Arc::new(Config::resolve(variables, &root).expect("the configuration is right"));
+        let folder = ModelFolder::open(&config.model_dir, Verify::Sizes).expect("a model folder");
+        let (embedder, _) = Embedder::open(&config, &folder).expect("the model loads");
+        let ids: Vec<_> = embedder.tokens(QUERY, true).expect("tokens").iter().map(|token| token.id).collect();
+        assert_eq!(ids.len(), 16, "the query has 16 tokens");
+        let file = folder.open_file(&folder.manifest.files.model).expect("the graph");
+        let graph = Arc::new(MappedFile::map(&file).expect("the graph is mapped"));
+        let runtime = Runtime::load(&library).expect("the library");
+        let session = TextSession::build(&runtime, graph, threads).expect("a session");
+        let event = json!({
+            "version": "2.0", "rawPath": "/v1/embeddings", "rawQueryString": "",
+            "headers": {"content-type": "application/json", "accept-encoding": "gzip", "host": "localhost"},
+            "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/v1/embeddings"}},
+            "body": json!({"input": QUERY}).to_string(), "isBase64Encoded": false,
+        });
+        let (handler, _) = Handler::open(config).expect("the handler opens");
+        println!("{} on {threads} threads", handler.model());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { handler, session, ids, event: event.to_string().into_bytes(), runtime }
+    }
+
+    fn bare(&self) -> usize {
+        self.session.run(&self.ids).expect("a run").values.len()
+    }
+
+    fn handled(&self) -> usize {
+        self.runtime.block_on(self.handler.handle(&self.event)).expect("an answer").get().len()
+    }
+
+    /// Medians of the bare run and of the whole way, taking turns.
+    fn medians(&self) -> (Duration, Duration) {
+        let timed = |run: &dyn Fn() -> usize| {
+            let started = Instant::now();
+            std::hint::black_box(run());
+            started.elapsed()
+        };
+        let mut times: Vec<_> = (0..TURNS).map(|_| (timed(&|| self.bare()), timed(&|| self.handled()))).collect();
+        times.sort_by_key(|(bare, _)| *bare);
+        let bare = times[TURNS / 2].0;
+        times.sort_by_key(|(_, handled)| *handled);
+        (bare, times[TURNS / 2].1)
+    }
+}
+
+fn main() {
+    let arguments: Vec<_> = std::env::args().collect();
+    // `cargo test --all-targets` builds benches and runs them to see that they start; it wants no figures.
+    let verdict_only = arguments.iter().any(|argument| argument == "--verdict");
+    let mut passed = true;
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    for threads in if threads > 1 { vec![1, threads] } else { vec![1] } {
+        let pair = Pair::open(threads);
+        if !verdict_only {
+            let mut criterion = Criterion::default().configure_from_args();
+            let mut group = criterion.benchmark_group(format!("16 tokens, {threads} threads"));
+            group.bench_function("bare session run", |b| b.iter(|| pair.bare()));
+            group.bench_function("event to reply", |b| b.iter(|| pair.handled()));
+            group.finish();
+        }
+        let (bare, handled) = pair.medians();
+        let ratio = handled.as_secs_f64() / bare.as_secs_f64();
+        println!(
+            "taking turns, {TURNS} each: bare {bare:.2?}, event to reply {handled:.2?}, {:+.1} %",
+            (ratio - 1.0) * 100.0
+        );
+        passed &= ratio <= BAR;
+    }
+    if !passed {
+        eprintln!("the way beside the model costs more than {:.0} %", (BAR - 1.0) * 100.0);
+        std::process::exit(1);
+    }
+}
