@@ -105,6 +105,7 @@ class DocsPage(ServedCase):
                 with self.subTest(width=width, scheme=scheme):
                     over = page.evaluate("document.documentElement.scrollWidth - innerWidth")
                     self.assertLessEqual(over, 0)
+                page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=SHOTS / f"{width}-{scheme}.png")
                 page.screenshot(path=SHOTS / f"{width}-{scheme}-whole.png", full_page=True)
 

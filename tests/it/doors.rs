@@ -154,8 +154,7 @@ fn a_large_answer_is_packed_for_a_client_that_takes_gzip() {
 #[test]
 fn a_rest_api_gets_no_packed_answer_because_it_would_hand_on_its_base64() {
     let mut event = sample("rest-embed.json");
-    event["body"] = json!({"inputs": vec!["hello world"; 100]}).to_string().into();
-    event["isBase64Encoded"] = false.into();
+    event["body"] = json!({"input": vec!["hello world"; 100]}).to_string().into();
     event["multiValueHeaders"]["Accept-Encoding"] = json!(["gzip"]);
     let reply = invoke(&fixture_handler(), &event);
     assert_eq!((reply["statusCode"].as_u64(), reply["isBase64Encoded"].as_bool()), (Some(200), Some(false)));
