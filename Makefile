@@ -14,9 +14,13 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
+# Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
+CLIENTS := target/clients
+CLIENTS_READY := $(CLIENTS)/.ready
+SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold test test-rust test-tools lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,7 +85,7 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
-test: test-rust test-tools ## Run every quick test
+test: test-rust test-tools test-clients ## Run every quick test
 
 test-rust: build runtime emulator s3-server
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
@@ -91,6 +95,30 @@ test-rust: build runtime emulator s3-server
 test-tools: $(READY)
 	@$(PY) -m tools.build $(STAND_IN)
 	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
+
+# --no-deps: the file names every package there is, so nothing is left to resolve.
+$(CLIENTS_READY): tests/clients/requirements.txt
+	@echo "preparing $(CLIENTS) from tests/clients/requirements.txt"
+	@$(PYTHON) -m venv $(CLIENTS)
+	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $<
+	@touch $@
+
+test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
+	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
+
+bench-http: build runtime ## Measure the handler's overhead, and the memory of 2,048 texts in one request
+	cargo bench --locked --bench handler
+	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
+
+# cargo-fuzz without a sanitizer builds on the stable toolchain; panics are what is looked for.
+fuzz: ## Fuzz the event decoder and both request parsers, SECONDS each, side by side
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --version 0.13.2 --locked"; exit 1; }
+	cargo fuzz build --sanitizer none
+	@mkdir -p fuzz/corpus/event fuzz/corpus/openai_body fuzz/corpus/tei_body
+	@run() { cargo fuzz run --sanitizer none $$1 fuzz/corpus/$$1 $$2 -- -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -print_final_stats=1 >target/fuzz-$$1.log 2>&1; }; \
+	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; \
+	failed=0; for child in $$event $$openai $$tei; do wait $$child || failed=1; done; \
+	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
 
 lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 pub use s3::{AccessKeys, Aws, S3Location};
 
 use crate::error::{Error, Result};
+use crate::secrets::ApiKey;
 
 /// One variable: its name, its default as a reader should see it, and what it does.
 pub struct Variable {
@@ -34,7 +35,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
-    Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route but /health asks for" },
+    Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
 ];
@@ -82,26 +83,10 @@ pub struct Config {
     pub limits: Limits,
     /// Path prefix without a trailing slash; empty when there is none.
     pub base_path: String,
-    pub api_key: Option<Secret>,
+    pub api_key: Option<ApiKey>,
     /// Origins that may read answers from a browser; empty turns CORS off.
     pub cors_origins: Vec<String>,
     pub log: tracing::Level,
-}
-
-/// A value that never shows in a log.
-#[derive(Clone)]
-pub struct Secret(String);
-
-impl Secret {
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
 }
 
 impl Config {
@@ -139,7 +124,7 @@ impl Config {
                 response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
             },
             base_path: given.base_path()?,
-            api_key: given.text("EMBED_API_KEY").map(|key| Secret(key.to_owned())),
+            api_key: given.api_key()?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
             log: given.log_level()?,
         })
@@ -207,6 +192,16 @@ impl Given {
             return Err(self.misunderstood("EMBED_BASE_PATH", "a path that starts with /".to_owned()));
         }
         Ok(value.trim_end_matches('/').to_owned())
+    }
+
+    /// The value may be the token itself, so the message does not repeat it.
+    fn api_key(&self) -> Result<Option<ApiKey>> {
+        let parsed = self.text("EMBED_API_KEY").map(ApiKey::parse).transpose();
+        parsed.map_err(|expected| Error::Config {
+            variable: "EMBED_API_KEY".to_owned(),
+            value: "***".to_owned(),
+            expected: format!("expected {expected}"),
+        })
     }
 
     /// The cores there are; under Lambda no more than the memory pays for. A small function sees two
@@ -329,5 +324,8 @@ mod tests {
         let config = resolve(&[&variables[..], &[("AWS_ACCESS_KEY_ID", "id")]].concat()).unwrap();
         assert_eq!(config.aws.keys.as_ref().unwrap().secret.expose(), "hush");
         assert!(!format!("{config:?}").contains("hush"));
+        let message = message(&[("EMBED_API_KEY", "arn:aws:hush")]);
+        assert!(message.contains("EMBED_API_KEY") && message.contains("ssm:NAME"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
     }
 }

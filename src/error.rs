@@ -51,6 +51,14 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
+    /// A bearer token that its reference does not lead to.
+    #[error("EMBED_API_KEY refers to {reference}: {message}")]
+    Secret {
+        reference: String,
+        message: String,
+        #[source]
+        source: Option<Source>,
+    },
     /// A fault inside: the engine, the tokenizer, a thread that died.
     #[error("{context}")]
     Internal {
@@ -152,7 +160,9 @@ impl Error {
             Self::Request { kind, .. } => *kind,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
             Self::UnknownEvent(_) => Kind::UnknownEvent,
-            Self::Config { .. } | Self::Library { .. } | Self::Model { .. } | Self::S3 { .. } => Kind::Setup,
+            Self::Config { .. } | Self::Library { .. } | Self::Model { .. } | Self::S3 { .. } | Self::Secret { .. } => {
+                Kind::Setup
+            }
             Self::Internal { .. } => Kind::Internal,
         }
     }

@@ -11,6 +11,7 @@ use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::event::{self, Invocation};
 use crate::model;
+use crate::secrets::{self, ApiKey};
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -22,11 +23,24 @@ impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
         let started = Instant::now();
+        // A token by reference is on its way while the model loads.
+        let (token, fetching) = match config.api_key.clone() {
+            None => (None, None),
+            Some(ApiKey::Plain(token)) => (Some(token), None),
+            Some(ApiKey::Reference(reference)) => (None, Some(secrets::fetch(reference))),
+        };
         let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
         let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
         let (embedder, startup) = Embedder::open(&config, &folder)?;
+        let token = match fetching {
+            None => token,
+            Some(fetching) => {
+                let fetching = fetching.map_err(|e| Error::internal("a thread does not start", e))?;
+                Some(fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
+            }
+        };
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        Ok((Self { api: Api::new(embedder, config) }, startup))
+        Ok((Self { api: Api::new(embedder, config, token) }, startup))
     }
 
     /// The loaded model's id.

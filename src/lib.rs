@@ -17,6 +17,7 @@
 //! |---|---|
 //! | [`config`] | the environment, read once into a [`config::Config`] |
 //! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
+//! | [`secrets`] | the bearer token, as it is or by reference to Secrets Manager or SSM |
 //! | [`model`] | the manifest of a model folder, and where its files come from |
 //! | [`embed`] | tokenizer, session, pooling, and the pool that runs texts side by side |
 //! | [`api`] | the HTTP contracts: OpenAI's and text-embeddings-inference's |
@@ -28,8 +29,9 @@
 //! # The layering rule
 //!
 //! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
-//! {`config`, `error`}. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
-//! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone.
+//! `config` -> `secrets` -> `error`. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
+//! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone, the clients that read
+//! secrets in `secrets` alone.
 
 pub mod api;
 pub mod config;
@@ -40,5 +42,6 @@ pub mod handler;
 pub mod loading;
 pub mod local;
 pub mod model;
+pub mod secrets;
 
 pub use error::{Error, Result};

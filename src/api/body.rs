@@ -15,7 +15,26 @@ use crate::error::{Error, Kind, Result};
 pub fn fields<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let malformed = |message| Error::request(Kind::Malformed, None, message);
     let text = std::str::from_utf8(body).map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
-    serde_json::from_str(text).map_err(|e| malformed(format!("the body is not a JSON object with known fields: {e}")))
+    match serde_json::from_str(text) {
+        // A list of the fields' values in their order would pass for an object otherwise.
+        Ok(_) if !is_object(text) => Err(malformed("the body is not a JSON object".to_owned())),
+        parsed => parsed.map_err(|e| malformed(format!("the body is not a JSON object with known fields: {e}"))),
+    }
+}
+
+fn is_object(json: &str) -> bool {
+    json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{')
+}
+
+/// Like [`field`], for one that is an object.
+pub fn object<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
+    let parsed = field(name, value)?;
+    match value {
+        Some(raw) if parsed.is_some() && !is_object(raw.get()) => {
+            Err(Error::request(Kind::Invalid, name, format!("{name}: not an object")))
+        }
+        _ => Ok(parsed),
+    }
 }
 
 /// One field's value; `null` counts as absent, as clients write it for what was not given.
@@ -36,7 +55,11 @@ pub fn field<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawVa
 
 /// Like [`field`], for one that must be there.
 pub fn required<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<T> {
-    field(name, value)?.ok_or_else(|| Error::request(Kind::Invalid, name, format!("{name} is missing")))
+    field(name, value)?.ok_or_else(|| missing(name))
+}
+
+pub fn missing(name: &'static str) -> Error {
+    Error::request(Kind::Invalid, name, format!("{name} is missing"))
 }
 
 /// One text or several, as both contracts take them.

@@ -36,12 +36,12 @@ pub(super) async fn answer(api: &Api, event: &[u8]) -> Result<Vec<u8>> {
     let shape: Shape = body::fields(event)?;
     let done: Embeddings = match shape.input {
         Some(_) => openai::Request::parse(event, api.manifest())?.embed(api).await?.0,
-        None => tei::Request::parse(api, event)?.embed(api).await?,
+        None => tei::Request::parse(event, api.manifest())?.embed(api).await?,
     };
     let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let answer = Answer {
         model: &api.manifest().id,
-        dimensions: api.manifest().dimensions,
+        dimensions: done.vectors.first().map_or(0, Vec::len),
         embeddings: &done.vectors,
         usage: Usage::of(&done),
         truncated: &done.truncated,

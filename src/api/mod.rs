@@ -9,12 +9,14 @@
 //! reported (`x-truncated`); an answer beyond Lambda's size is refused before any work is done.
 
 mod body;
+mod dimensions;
 mod direct;
+mod docs;
 mod openai;
 mod reply;
 mod tei;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
@@ -23,6 +25,7 @@ use crate::embed::{Embedder, Embeddings, Options};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpReply, HttpRequest, without_prefix};
 use crate::model::Manifest;
+use crate::secrets::Secret;
 
 /// Whose shapes a path speaks, errors included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ enum Route {
     Tokenize,
     Info,
     Health,
+    Document,
+    Docs,
 }
 
 const GET: &str = "GET, HEAD, OPTIONS";
@@ -56,6 +61,8 @@ const ROUTES: &[(&str, Contract, &str, Route)] = &[
     ("/tokenize", Contract::Tei, POST, Route::Tokenize),
     ("/info", Contract::Tei, GET, Route::Info),
     ("/health", Contract::Tei, GET, Route::Health),
+    ("/openapi.json", Contract::Tei, GET, Route::Document),
+    ("/docs", Contract::Tei, GET, Route::Docs),
 ];
 
 /// The contracts over one loaded model; cheap to clone.
@@ -63,11 +70,13 @@ const ROUTES: &[(&str, Contract, &str, Route)] = &[
 pub struct Api {
     embedder: Embedder,
     config: Arc<Config>,
+    /// What a caller must send; `None` asks for nothing.
+    token: Option<Secret>,
 }
 
 impl Api {
-    pub fn new(embedder: Embedder, config: Arc<Config>) -> Self {
-        Self { embedder, config }
+    pub fn new(embedder: Embedder, config: Arc<Config>, token: Option<Secret>) -> Self {
+        Self { embedder, config, token }
     }
 
     /// The loaded model's id.
@@ -116,7 +125,9 @@ impl Api {
         if !allow.split(", ").any(|method| request.method == method) {
             return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });
         }
-        if !matches!(route, Route::Health) {
+        // What says nothing of texts is open: load balancers carry no token, and neither does a browser
+        // that opens the documentation.
+        if !matches!(route, Route::Health | Route::Document | Route::Docs) {
             self.authorize(&request.headers)?;
         }
         let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
@@ -128,6 +139,8 @@ impl Api {
             Route::Tokenize => tei::tokenize(self, &body),
             Route::Info => Ok(tei::info(self)),
             Route::Health => Ok(tei::health(self)),
+            Route::Document => Ok(docs::document(self)),
+            Route::Docs => Ok(docs::page()),
         }
     }
 
@@ -145,10 +158,10 @@ impl Api {
     }
 
     fn authorize(&self, headers: &HeaderMap) -> Result<()> {
-        let Some(key) = &self.config.api_key else { return Ok(()) };
+        let Some(token) = &self.token else { return Ok(()) };
         let given = headers.get(header::AUTHORIZATION).map(HeaderValue::as_bytes).unwrap_or_default();
-        let (scheme, token) = given.split_at(given.len().min(7));
-        if scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(token, key.expose().as_bytes()) {
+        let (scheme, sent) = given.split_at(given.len().min(7));
+        if scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(sent, token.expose().as_bytes()) {
             return Ok(());
         }
         let message = "a valid token is needed; send it as \"Authorization: Bearer …\"";
@@ -208,6 +221,33 @@ impl Api {
             return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
         }
         self.embedder.run(prepared).await
+    }
+}
+
+/// Which contract's request body [`check_body`] reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyKind {
+    OpenAi,
+    Tei,
+}
+
+/// Reads a request body as a request to a model of 384 dimensions would and drops it: the parsers alone,
+/// for fuzzing.
+///
+/// # Errors
+/// What the caller would be told.
+pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
+    static MODEL: LazyLock<Manifest> = LazyLock::new(|| {
+        let file = serde_json::json!({"path": "file", "size": 0, "sha256": "0".repeat(64)});
+        let manifest = serde_json::json!({
+            "format": 1, "id": "small", "name": "makers/small", "revision": "1", "license": "Apache-2.0",
+            "dimensions": 384, "max_tokens": 512, "pooling": "cls", "files": {"model": file, "tokenizer": file},
+        });
+        Manifest::parse(manifest.to_string().as_bytes()).expect("the manifest above is right")
+    });
+    match kind {
+        BodyKind::OpenAi => openai::Request::parse(body, &MODEL).map(drop),
+        BodyKind::Tei => tei::Request::parse(body, &MODEL).map(drop),
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
+use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, reply};
 use crate::embed::{Embeddings, InputType, Options, Truncate};
 use crate::error::{Error, Kind, Result};
@@ -17,7 +18,7 @@ use crate::model::Manifest;
 
 /// The request's fields as they were written.
 #[derive(Deserialize)]
-struct Fields<'a> {
+pub(super) struct Fields<'a> {
     #[serde(borrow)]
     input: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -53,6 +54,7 @@ pub(super) struct Request {
     texts: Vec<String>,
     format: Format,
     options: Options,
+    dimensions: Dimensions,
 }
 
 impl Request {
@@ -63,23 +65,25 @@ impl Request {
             check_model(&model, manifest)?;
         }
         let format = body::field("encoding_format", fields.encoding_format)?.unwrap_or(Format::Float);
-        check_dimensions(body::field("dimensions", fields.dimensions)?, manifest)?;
+        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
         body::field::<String>("user", fields.user)?;
         let options = Options {
             input_type: body::field::<InputType>("input_type", fields.input_type)?.unwrap_or_default(),
             truncate: body::field::<Truncate>("truncate", fields.truncate)?.unwrap_or_default(),
             ..Options::default()
         };
-        Ok(Self { texts: texts.texts, format, options })
+        Ok(Self { texts: texts.texts, format, options, dimensions })
     }
 
     pub(super) async fn embed(self, api: &Api) -> Result<(Embeddings, Format)> {
-        let dimensions = api.manifest().dimensions;
+        let dimensions = self.dimensions.get();
         let vector_bytes = match self.format {
             Format::Float => json_vector_bytes(dimensions),
             Format::Base64 => (4 * dimensions).div_ceil(3) * 4 + 64,
         };
-        Ok((api.embed(self.texts, self.options, "input", vector_bytes).await?, self.format))
+        let mut done = api.embed(self.texts, self.options, "input", vector_bytes).await?;
+        self.dimensions.cut(&mut done.vectors, true);
+        Ok((done, self.format))
     }
 }
 
@@ -90,16 +94,6 @@ fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
     }
     let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
     Err(Error::request(Kind::NotFound, "model", message))
-}
-
-pub(super) fn check_dimensions(asked: Option<u64>, manifest: &Manifest) -> Result<()> {
-    match asked {
-        Some(asked) if asked != manifest.dimensions as u64 => {
-            let message = format!("{} gives {} dimensions, no other number", manifest.id, manifest.dimensions);
-            Err(Error::request(Kind::Invalid, "dimensions", message))
-        }
-        _ => Ok(()),
-    }
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::Contract;
 use crate::embed::Embeddings;
 use crate::error::Error;
-use crate::event::{HttpReply, HttpRequest};
+use crate::event::{Door, HttpReply, HttpRequest};
 
 /// Answers below this many bytes are sent as they are: packing them, and the base64 that a packed body
 /// needs on its way through Lambda, costs more than it saves.
@@ -71,6 +71,7 @@ pub fn describe(reply: &mut HttpReply, done: &Embeddings, characters: usize) {
     headers.insert(HeaderName::from_static("x-compute-type"), HeaderValue::from_static("cpu"));
     set(headers, "x-compute-characters", &characters.to_string());
     set(headers, "x-compute-tokens", &done.tokens.iter().sum::<usize>().to_string());
+    set(headers, "x-compute-time", &ms(timings.tokenize + timings.inference));
     set(headers, "x-total-time", &ms(timings.tokenize + timings.inference));
     set(headers, "x-tokenization-time", &ms(timings.tokenize));
     set(headers, "x-inference-time", &ms(timings.inference));
@@ -96,8 +97,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// Packs a large answer when the client takes gzip.
+/// Packs a large answer when the client takes gzip. Not behind a REST API, which hands a body's base64 on as
+/// it is unless its binary media types are set up; it packs answers itself when it is told to.
 pub fn compress(request: &HttpRequest, mut reply: HttpReply) -> HttpReply {
+    if request.door == Door::V1 {
+        return reply;
+    }
     let accepts = request.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let gzip = accepts.flat_map(|value| value.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
@@ -112,7 +117,12 @@ pub fn compress(request: &HttpRequest, mut reply: HttpReply) -> HttpReply {
     if let Ok(packed) = packed {
         reply.body = packed;
         reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        reply.headers.append(header::VARY, HeaderValue::from_static("accept-encoding"));
+        // One value, because not every door can repeat a header.
+        let vary = match reply.headers.contains_key(header::VARY) {
+            true => "origin, accept-encoding",
+            false => "accept-encoding",
+        };
+        reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
     }
     reply
 }

@@ -7,22 +7,22 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Api, body, json_vector_bytes, openai, reply};
+use super::dimensions::Dimensions;
+use super::{Api, body, json_vector_bytes, reply};
 use crate::embed::{Embeddings, InputType, Keep, Options, Token, Truncate};
 use crate::error::{Error, Kind, Result};
 use crate::event::HttpReply;
+use crate::model::Manifest;
 
-/// Every field this contract's requests know, as it was written.
-#[derive(Deserialize, Default)]
-struct Fields<'a> {
+/// `/embed`'s fields, as they were written.
+#[derive(Deserialize)]
+pub(super) struct EmbedFields<'a> {
     #[serde(borrow)]
     inputs: Option<&'a RawValue>,
     #[serde(borrow)]
     normalize: Option<&'a RawValue>,
     #[serde(borrow)]
     dimensions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    add_special_tokens: Option<&'a RawValue>,
     #[serde(borrow)]
     truncate: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -31,9 +31,41 @@ struct Fields<'a> {
     prompt_name: Option<&'a RawValue>,
     #[serde(borrow)]
     input_type: Option<&'a RawValue>,
-    /// `/similarity` keeps the four fields above in here.
+}
+
+/// `/similarity`'s fields.
+#[derive(Deserialize)]
+pub(super) struct SimilarityFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
     #[serde(borrow)]
     parameters: Option<&'a RawValue>,
+}
+
+/// What `/similarity` keeps in `parameters`.
+#[derive(Deserialize, Default)]
+pub(super) struct SimilarityParameters<'a> {
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncation_direction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+}
+
+/// `/tokenize`'s fields.
+#[derive(Deserialize)]
+pub(super) struct TokenizeFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    add_special_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
 }
 
 impl<'de> Deserialize<'de> for Keep {
@@ -44,43 +76,55 @@ impl<'de> Deserialize<'de> for Keep {
     }
 }
 
-impl Fields<'_> {
-    fn options(&self) -> Result<Options> {
-        let input_type = match body::field::<InputType>("prompt_name", self.prompt_name)? {
-            Some(named) => Some(named),
-            None => body::field("input_type", self.input_type)?,
-        };
-        Ok(Options {
-            input_type: input_type.unwrap_or_default(),
-            truncate: body::field::<Truncate>("truncate", self.truncate)?.unwrap_or_default(),
-            keep: body::field::<Keep>("truncation_direction", self.truncation_direction)?.unwrap_or_default(),
-            normalize: body::field("normalize", self.normalize)?.unwrap_or(true),
-        })
-    }
+/// The prompt that texts get: this contract's `prompt_name` goes before our `input_type`.
+fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> Result<InputType> {
+    // Both are read, so that a mistake in either is told.
+    let named: Option<InputType> = body::field("prompt_name", prompt_name)?;
+    let asked: Option<InputType> = body::field("input_type", input_type)?;
+    Ok(named.or(asked).unwrap_or_default())
+}
+
+/// What happens to a long text: whether it is cut, and at which end.
+fn cut(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncate, Keep)> {
+    Ok((
+        body::field("truncate", truncate)?.unwrap_or_default(),
+        body::field("truncation_direction", direction)?.unwrap_or_default(),
+    ))
 }
 
 /// A request in this contract's shape, read and checked.
 pub(super) struct Request {
     texts: Vec<String>,
     options: Options,
+    dimensions: Dimensions,
 }
 
 impl Request {
-    pub(super) fn parse(api: &Api, body: &[u8]) -> Result<Self> {
-        let fields: Fields<'_> = body::fields(body)?;
+    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+        let fields: EmbedFields<'_> = body::fields(body)?;
         let inputs: body::Texts = body::required("inputs", fields.inputs)?;
-        openai::check_dimensions(body::field("dimensions", fields.dimensions)?, api.manifest())?;
-        Ok(Self { texts: inputs.texts, options: fields.options()? })
+        let (truncate, keep) = cut(fields.truncate, fields.truncation_direction)?;
+        let options = Options {
+            input_type: input_type(fields.prompt_name, fields.input_type)?,
+            truncate,
+            keep,
+            normalize: body::field("normalize", fields.normalize)?.unwrap_or(true),
+        };
+        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
+        Ok(Self { texts: inputs.texts, options, dimensions })
     }
 
     pub(super) async fn embed(self, api: &Api) -> Result<Embeddings> {
-        let vector_bytes = json_vector_bytes(api.manifest().dimensions);
-        api.embed(self.texts, self.options, "inputs", vector_bytes).await
+        let normalize = self.options.normalize;
+        let vector_bytes = json_vector_bytes(self.dimensions.get());
+        let mut done = api.embed(self.texts, self.options, "inputs", vector_bytes).await?;
+        self.dimensions.cut(&mut done.vectors, normalize);
+        Ok(done)
     }
 }
 
 pub(super) async fn embed(api: &Api, body: &[u8]) -> Result<HttpReply> {
-    let request = Request::parse(api, body)?;
+    let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let done = request.embed(api).await?;
     let mut reply = reply::json(&done.vectors);
@@ -97,13 +141,16 @@ struct Comparison {
 
 /// The cosine of one sentence to each of several, in their order.
 pub(super) async fn similarity(api: &Api, body: &[u8]) -> Result<HttpReply> {
-    let fields: Fields<'_> = body::fields(body)?;
-    let Comparison { source_sentence, sentences } = body::required("inputs", fields.inputs)?;
+    let fields: SimilarityFields<'_> = body::fields(body)?;
+    let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
+    let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
     if sentences.is_empty() {
         return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
     }
-    let parameters: Fields<'_> = body::field("parameters", fields.parameters)?.unwrap_or_default();
-    let options = Options { normalize: true, ..parameters.options()? };
+    let parameters: SimilarityParameters<'_> = body::object("parameters", fields.parameters)?.unwrap_or_default();
+    let (truncate, keep) = cut(parameters.truncate, parameters.truncation_direction)?;
+    let input_type = input_type(parameters.prompt_name, parameters.input_type)?;
+    let options = Options { input_type, truncate, keep, normalize: true };
     let mut texts = vec![source_sentence];
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
@@ -126,17 +173,28 @@ struct TokenItem {
 }
 
 pub(super) fn tokenize(api: &Api, body: &[u8]) -> Result<HttpReply> {
-    let fields: Fields<'_> = body::fields(body)?;
+    let fields: TokenizeFields<'_> = body::fields(body)?;
     let inputs: body::Texts = body::required("inputs", fields.inputs)?;
     if inputs.texts.is_empty() {
         return Err(Error::request(Kind::Empty, "inputs", "inputs is empty; send at least one text"));
     }
     let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
+    let prefix = match (fields.prompt_name, fields.input_type) {
+        // Without a prompt this route shows a text's own tokens, not a default prompt's.
+        (None, None) => "",
+        (prompt_name, named) => match input_type(prompt_name, named)? {
+            InputType::Query => &api.manifest().query_prefix,
+            InputType::Passage => &api.manifest().passage_prefix,
+        },
+    };
     let item = |Token { id, text, special, span }: Token| {
         let (start, stop) = span.unzip();
         TokenItem { id, text, special, start, stop }
     };
-    let tokens = |text: &String| Ok(api.embedder.tokens(text, special)?.into_iter().map(item).collect());
+    let tokens = |text: &String| {
+        let text = [prefix, text.as_str()].concat();
+        Ok(api.embedder.tokens(&text, special)?.into_iter().map(item).collect())
+    };
     let lists = inputs.texts.iter().map(tokens).collect::<Result<Vec<Vec<TokenItem>>>>()?;
     let reply = reply::json(&lists);
     let limit = api.config.limits.response_bytes;

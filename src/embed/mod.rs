@@ -13,7 +13,7 @@ mod engine;
 mod pool;
 pub mod pooling;
 mod prepare;
-mod session;
+pub mod session;
 mod startup;
 mod tokenizer;
 

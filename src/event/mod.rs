@@ -60,6 +60,19 @@ pub fn decode(event: &[u8]) -> Result<Invocation> {
     }
 }
 
+/// Takes any bytes the way of an event, without a model: decoded, its body unpacked, an answer put into
+/// its door's envelope. For fuzzing; what is refused on the way is dropped.
+pub fn check(event: &[u8]) {
+    /// Small, so that a fuzzer reaches both sides of it.
+    const BODY_LIMIT: usize = 4096;
+    if let Ok(Invocation::Http(request)) = decode(event) {
+        let body = request.bytes(BODY_LIMIT).unwrap_or_default();
+        assert!(body.len() <= BODY_LIMIT, "a body beyond its limit came through");
+        let reply = HttpReply { status: ::http::StatusCode::OK, headers: request.headers, body };
+        let _ = request.door.encode(reply);
+    }
+}
+
 fn unknown() -> Error {
     Error::UnknownEvent(
         "this event is of no kind that is understood; those are: API Gateway HTTP API (payload 2.0) and REST API \

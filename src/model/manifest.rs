@@ -29,6 +29,9 @@ pub struct Manifest {
     pub license: String,
     /// Floats in a vector.
     pub dimensions: usize,
+    /// Shorter lengths that the model was trained to be cut to (Matryoshka); empty for most models.
+    #[serde(default)]
+    pub matryoshka_dimensions: Vec<usize>,
     /// Tokens in one run, special tokens included.
     pub max_tokens: usize,
     pub pooling: Pooling,
@@ -81,6 +84,9 @@ impl Manifest {
         // Two special tokens and one of the text is the least a run can hold.
         if self.dimensions == 0 || self.max_tokens < 3 {
             return Err("dimensions must be at least 1 and max_tokens at least 3".to_owned());
+        }
+        if !self.matryoshka_dimensions.iter().all(|cut| (1..=self.dimensions).contains(cut)) {
+            return Err("matryoshka_dimensions must lie between 1 and dimensions".to_owned());
         }
         for file in self.files.all() {
             if file.path.is_empty() || file.path.contains(['/', '\\']) || file.path.starts_with('.') {

@@ -57,6 +57,9 @@ fn tokenize_gives_ids_and_places_in_characters() {
     let bare = post("/tokenize", &json!({"inputs": ["é world", "a"], "add_special_tokens": false})).json();
     assert_eq!(bare[0].as_array().unwrap().last().unwrap()["start"], 2);
     assert_eq!(bare.as_array().unwrap().len(), 2);
+    let prompted = post("/tokenize", &json!({"inputs": "hello", "prompt_name": "query"})).json();
+    let whole = post("/tokenize", &json!({"inputs": "query: hello"})).json();
+    assert_eq!(prompted, whole);
 }
 
 #[test]
@@ -79,11 +82,22 @@ fn mistakes_have_the_contracts_shape_and_status() {
         ("/embed", json!({"inputs": "a", "truncate": 1}), 422, "Validation", "\"mean\""),
         ("/embed", json!({"inputs": "a", "truncation_direction": "up"}), 422, "Validation", "\"left\""),
         ("/embed", json!({"inputs": "a", "prompt_name": "poem"}), 422, "Validation", "\"query\", \"passage\""),
+        ("/embed", json!({"inputs": "a", "prompt_name": "query", "input_type": {}}), 422, "Validation", "input_type"),
         ("/embed", json!({"inputs": "a", "normalize": "no"}), 422, "Validation", "normalize"),
         ("/embed", json!({"inputs": "a", "dimensions": 8}), 422, "Validation", "32 dimensions"),
         ("/embed", json!({"inputs": "hello ".repeat(99), "truncate": false}), 413, "Validation", "101 tokens"),
         ("/similarity", json!({"inputs": {"source_sentence": "a", "sentences": []}}), 400, "Empty", "sentences"),
         ("/similarity", json!({"inputs": "a"}), 422, "Validation", "inputs"),
+        ("/similarity", json!({}), 422, "Validation", "inputs is missing"),
+        ("/similarity", json!({"inputs": ["a", ["b"]]}), 422, "Validation", "inputs: not an object"),
+        (
+            "/similarity",
+            json!({"inputs": {"source_sentence": "a", "sentences": ["b"]}, "parameters": [null, null, null, null]}),
+            422,
+            "Validation",
+            "parameters: not an object",
+        ),
+        ("/tokenize", json!(["a", null, null, null]), 400, "Validation", "not a JSON object"),
         ("/tokenize", json!({"inputs": []}), 400, "Empty", "at least one text"),
     ];
     for (path, body, status, kind, words) in cases {

@@ -150,3 +150,22 @@ fn a_large_answer_is_packed_for_a_client_that_takes_gzip() {
     let refused = invoke(&fixture_handler(), &event("POST", "/embed", &[("accept-encoding", "gzip;q=0")], &body));
     assert_eq!(refused["isBase64Encoded"], false);
 }
+
+#[test]
+fn a_rest_api_gets_no_packed_answer_because_it_would_hand_on_its_base64() {
+    let mut event = sample("rest-embed.json");
+    event["body"] = json!({"input": vec!["hello world"; 100]}).to_string().into();
+    event["multiValueHeaders"]["Accept-Encoding"] = json!(["gzip"]);
+    let reply = invoke(&fixture_handler(), &event);
+    assert_eq!((reply["statusCode"].as_u64(), reply["isBase64Encoded"].as_bool()), (Some(200), Some(false)));
+    assert_eq!(reply["multiValueHeaders"].get("content-encoding"), None);
+}
+
+#[test]
+fn a_packed_answer_for_a_named_origin_varies_by_both() {
+    let handler = handler(&harness::fixture(), &[("EMBED_CORS_ORIGINS", "https://a.example")]);
+    let headers = [("accept-encoding", "gzip"), ("origin", "https://a.example")];
+    let body = json!({"inputs": vec!["hello world"; 100]}).to_string();
+    let answer = Answer::of(&invoke(&handler, &event("POST", "/embed", &headers, &body)));
+    assert_eq!(answer.header("vary"), "origin, accept-encoding");
+}

@@ -1,12 +1,15 @@
 //! Everything that needs a model or the real binary. The fixture model serves contracts and faults; what
 //! is claimed of vectors is shown on all-MiniLM-L6-v2's real weights.
 
+mod api_docs;
 mod api_openai;
 mod api_tei;
 mod doors;
 mod emulator;
 mod faults;
 mod harness;
+mod mutations;
+mod readme;
 mod real_weights;
 mod runtime_api;
 mod s3_disk;

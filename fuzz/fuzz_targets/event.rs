@@ -1,0 +1,7 @@
+//! Any bytes as a Lambda event: decoded, its body unpacked, an answer put into its door's envelope.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    lambda_embed::event::check(data);
+});

@@ -1,0 +1,87 @@
+//! The documentation routes: filled in, open, and every example in the document really works.
+
+use serde_json::Value;
+
+use crate::harness::{Answer, Copy, event, fixture, fixture_handler, handler, invoke, post};
+
+fn get(path: &str) -> Answer {
+    Answer::of(&invoke(&fixture_handler(), &event("GET", path, &[], "")))
+}
+
+#[test]
+fn the_document_is_filled_in_for_the_loaded_model_and_limits() {
+    let answer = get("/openapi.json");
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    assert!(!answer.text.contains("{{"), "a mark is left in the document");
+    let document = answer.json();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Vector"]["maxItems"], 32);
+    assert_eq!(schemas["Texts"]["oneOf"][1]["maxItems"], 2048);
+    assert_eq!(schemas["EmbeddingsRequest"]["properties"]["model"]["anyOf"][0]["const"], "fixture");
+}
+
+#[test]
+fn every_example_in_the_document_is_accepted() {
+    let document = get("/openapi.json").json();
+    let resolve = |reference: &Value| document.pointer(&reference.as_str().unwrap()[1..]).unwrap().clone();
+    let mut examples = 0;
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if item.get("get").is_some() {
+            assert_eq!(get(path).status, 200, "{path}");
+            continue;
+        }
+        let body = resolve(&item["post"]["requestBody"]["$ref"]);
+        for (name, example) in body["content"]["application/json"]["examples"].as_object().unwrap() {
+            let answer = post(path, &example["value"]);
+            assert_eq!(answer.status, 200, "{path}, example {name}: {}", answer.text);
+            examples += 1;
+        }
+    }
+    assert!(examples >= 10, "{examples} examples");
+}
+
+#[test]
+fn the_page_is_html_that_may_load_nothing_from_elsewhere() {
+    for path in ["/docs", "/docs/"] {
+        let answer = get(path);
+        assert_eq!((answer.status, answer.header("content-type")), (200, "text/html; charset=utf-8"));
+        assert!(answer.header("content-security-policy").starts_with("default-src 'none'"));
+        assert!(answer.text.starts_with("<!doctype html>"));
+    }
+}
+
+#[test]
+fn documentation_is_open_when_a_token_is_asked_for() {
+    let handler = handler(&fixture(), &[("EMBED_API_KEY", "sesame")]);
+    let ask = |path: &str| Answer::of(&invoke(&handler, &event("GET", path, &[], ""))).status;
+    assert_eq!((ask("/docs"), ask("/openapi.json"), ask("/info")), (200, 200, 401));
+}
+
+#[test]
+fn a_model_that_may_be_cut_offers_its_lengths_and_gives_unit_vectors_of_them() {
+    let folder = Copy::of_fixture("matryoshka");
+    folder.change("manifest.json", |bytes| {
+        let text = String::from_utf8_lossy(bytes).replacen('{', "{\"matryoshka_dimensions\": [16, 8],", 1);
+        *bytes = text.into_bytes();
+    });
+    let handler = handler(&folder.0, &[]);
+    let post = |path: &str, body: Value| crate::harness::post_to(&handler, path, &body);
+    let whole = crate::harness::vectors(&post("/embed", serde_json::json!({"inputs": "hello"})).json()).remove(0);
+    for length in [8, 16, 32] {
+        let cut = post("/embed", serde_json::json!({"inputs": "hello", "dimensions": length}));
+        let cut = crate::harness::vectors(&cut.json()).remove(0);
+        let norm = cut.iter().map(|value| value * value).sum::<f32>().sqrt();
+        assert_eq!(cut.len(), length);
+        assert!((norm - 1.0).abs() < 1e-6, "{norm}");
+        assert!(crate::harness::cosine(&cut, &whole[..length]) > 1.0 - 1e-9);
+        let openai = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": length})).json();
+        assert_eq!(crate::harness::vectors(&serde_json::json!([openai["data"][0]["embedding"]]))[0], cut);
+    }
+    let refused = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": 12}));
+    assert_eq!(refused.status, 400);
+    assert!(refused.text.contains("32 or 16 or 8 dimensions"), "{}", refused.text);
+    let document = Answer::of(&invoke(&handler, &event("GET", "/openapi.json", &[], ""))).json();
+    assert_eq!(document["components"]["schemas"]["Vector"]["minItems"], 8);
+}
