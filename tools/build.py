@@ -53,7 +53,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
         shutil.copyfile(files / TOKENIZER, draft / TOKENIZER)
         encode = tokenizer.load(draft / TOKENIZER, source.max_tokens)
 
-        with _step("export to a fused float32 graph"):
+        with _step("export to a float32 graph"):
             bert = weights.stacked(weights.load(files / CONFIG, files / WEIGHTS), source.repeat)
             write_atomically(fp32, graph.serialize(graph.build(bert, source.pooling, graph.Float32())))
             _size(fp32)

@@ -22,7 +22,7 @@ from ort_flatbuffers_py.fbs import ArgTypeAndIndex, InferenceSession, KernelType
 from ort_flatbuffers_py.fbs import KernelTypeStrResolver, OpIdKernelTypeStrArgsEntry
 
 IDENTIFIER = b"ORTM"
-ALIGNMENT = 16  # of the initializers, and so of the whole file's length
+ALIGNMENT = 16  # of the whole file, as the runtime writes it
 
 
 def convert(model: bytes) -> bytes:

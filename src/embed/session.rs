@@ -179,11 +179,7 @@ impl TextSession {
 }
 
 fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<Session> {
-    let mut builder = Session::builder(&runtime.0)?;
-    if saturates() {
-        builder = builder.with_config_entry("session.x64quantprecision", "1")?;
-    }
-    builder
+    Session::builder(&runtime.0)?
         // The graph comes fused and in its final form; optimising it again would cost start-up time,
         // and what an optimiser does differs between architectures. Stock exports gain from it.
         .with_optimization_level(if is_ort_format(graph.bytes()) {
@@ -201,15 +197,6 @@ fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<S
         .with_config_entry("session.use_ort_model_bytes_directly", "1")?
         .with_config_entry("session.use_ort_model_bytes_for_initializers", "1")?
         .commit_from_memory(graph.bytes())
-}
-
-/// Whether this CPU sums products of 8-bit integers in 16 bits, which saturate: x86 without VNNI. There
-/// ONNX Runtime is told to take its exact path, so that a text has the same vector on every machine.
-fn saturates() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return !(is_x86_feature_detected!("avx512vnni") || is_x86_feature_detected!("avxvnni"));
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
 }
 
 /// Whether `bytes` are a graph in ORT format: a flatbuffer whose identifier stands at offset 4.
