@@ -89,7 +89,7 @@ impl Aws {
     /// Picks what concerns S3 out of `look_up`'s variables.
     pub(super) fn resolve<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Self {
         let first = |names: [&str; 2]| names.into_iter().find_map(&look_up).map(str::to_owned);
-        let secret = |name| look_up(name).map(|value| Secret::new(value));
+        let secret = |name| look_up(name).map(Secret::new);
         let keys = look_up("AWS_ACCESS_KEY_ID").zip(secret("AWS_SECRET_ACCESS_KEY"));
         Self {
             region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),

@@ -1,8 +1,11 @@
 //! What the README says is what the program knows.
 
+use std::process::Command;
+
 use lambda_embed::config::VARIABLES;
 
-use crate::harness::root;
+use crate::harness::{Copy, bootstrap, output, root};
+use crate::serve::Server;
 
 #[test]
 fn the_configuration_table_is_the_programs_own() {
@@ -10,4 +13,43 @@ fn the_configuration_table_is_the_programs_own() {
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `EMBED_")).collect();
     let own: Vec<_> = VARIABLES.iter().map(|v| format!("| `{}` | {} | {} |", v.name, v.default, v.about)).collect();
     assert_eq!(rows, own);
+}
+
+/// The indented commands that start with `program`, lines that end in a backslash joined.
+fn commands(program: &str) -> Vec<String> {
+    let readme = std::fs::read_to_string(root().join("README.md")).unwrap().replace("\\\n", " ");
+    let indented = readme.lines().filter_map(|line| line.strip_prefix("    "));
+    indented.filter(|line| line.starts_with(program)).map(str::to_owned).collect()
+}
+
+#[test]
+fn the_readmes_requests_are_answered() {
+    let server = Server::start();
+    let commands = commands("curl ");
+    assert!(commands.len() >= 2);
+    for command in commands {
+        let here = command.replace("127.0.0.1:3000", &server.address);
+        let (succeeded, printed, error) = output(Command::new("sh").arg("-c").arg(format!("{here} --silent --fail")));
+        assert!(succeeded, "{here}: {printed}{error}");
+        let answer: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        let vectors = answer.get("data").unwrap_or(&answer).as_array().unwrap();
+        assert!(!vectors.is_empty(), "{here}: {printed}");
+    }
+}
+
+#[test]
+fn the_readmes_way_to_bring_a_model_makes_one() {
+    let command = commands("python ").pop().expect("a command that writes a manifest");
+    let folder = Copy::of_fixture("readme-model");
+    let stock = root().join("models/fixture-stock");
+    for file in ["model.onnx", "tokenizer.json"] {
+        std::fs::copy(stock.join(file), folder.0.join(file)).unwrap();
+    }
+    let command = command.replace("python ", "python3 ").replace("FOLDER", folder.0.to_str().unwrap());
+    // The fixture is smaller than what the README's reader brings.
+    let command = command.replace("--max-tokens 512 --dimensions 384", "--max-tokens 64 --dimensions 32");
+    let (succeeded, _, error) = output(Command::new("sh").arg("-c").arg(&command).current_dir(root()));
+    assert!(succeeded, "{command}: {error}");
+    let (ready, printed, error) = output(bootstrap().env("EMBED_MODEL_DIR", &folder.0).arg("doctor"));
+    assert!(ready && printed.contains("my-model"), "{printed}{error}");
 }

@@ -42,13 +42,13 @@ fn unchunked(mut rest: &[u8]) -> Vec<u8> {
 }
 
 /// A server on a free port; ended when dropped.
-struct Server {
+pub struct Server {
     process: Child,
-    address: String,
+    pub address: String,
 }
 
 impl Server {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let mut process =
             bootstrap().args(["serve", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
