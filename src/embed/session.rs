@@ -6,13 +6,14 @@
 //! both               ->  TextSession      run(&[token id]) -> [dimensions] floats
 //! ```
 //!
-//! This is the one module with `unsafe` of ours, for three reasons:
+//! This is the one module with `unsafe` of ours, for three reasons (`main` has one line more, which turns
+//! telemetry off before any thread runs):
 //! - a file is mapped, and a mapping is only sound while nobody truncates the file;
 //! - ONNX Runtime is told to use the weights where they are mapped, so the mapping must outlive the
 //!   session: both live in one struct, the session first;
 //! - one session runs on several threads at once. ONNX Runtime documents `Run` as safe to call
 //!   concurrently for its CPU provider; `ort` asks for `&mut` because of other providers, which this
-//!   program never registers. One session means one copy of the weights.
+//!   program never registers. Sessions share the mapping; each packs its products' weights for itself.
 
 use std::ffi::CString;
 use std::fs::File;
