@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
+use lambda_embed::call::Call;
 use lambda_embed::config::{Config, Verify};
 use lambda_embed::embed::Embedder;
 use lambda_embed::embed::session::{MappedFile, Runtime, TextSession};
@@ -73,7 +74,7 @@ impl Pair {
     }
 
     fn handled(&self) -> usize {
-        self.runtime.block_on(self.handler.handle(&self.event)).expect("an answer").get().len()
+        self.runtime.block_on(self.handler.handle(&self.event, &Call::default())).expect("an answer").get().len()
     }
 
     /// One run's share of what many take in turns: bare and the whole way, by the clock (median) and by the

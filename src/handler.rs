@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use crate::api::Api;
+use crate::call::Call;
 use crate::config::Config;
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ impl Handler {
     /// # Errors
     /// For a direct invocation and an unknown event, what is wrong with it; an HTTP request's mistakes
     /// are answers, not errors.
-    pub async fn handle(&self, event: &[u8]) -> Result<Box<RawValue>> {
+    pub async fn handle(&self, event: &[u8], _call: &Call) -> Result<Box<RawValue>> {
         match event::decode(event)? {
             Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
             Invocation::Direct(body) => raw(self.api.direct(&body).await?),

@@ -16,6 +16,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the environment, read once into a [`config::Config`] |
+//! | [`call`] | what the Runtime API tells of one call: its id, its deadline |
 //! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
 //! | [`secrets`] | the bearer token, as it is or by reference to Secrets Manager or SSM |
 //! | [`model`] | the manifest of a model folder, and where its files come from |
@@ -23,22 +24,25 @@
 //! | [`api`] | the HTTP contracts: OpenAI's and text-embeddings-inference's |
 //! | [`event`] | the shapes of AWS events, and of the answers each expects |
 //! | [`handler`] | one invocation, from decoded event to reply |
+//! | [`ingest`] | an S3 object from its bytes to records with vectors |
 //! | [`loading`] | a start that may outlast Lambda's init: calls that wait for the model |
 //! | [`local`] | ways in besides Lambda: `invoke`, `serve`, `doctor` |
 //!
 //! # The layering rule
 //!
 //! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
-//! `config` -> `secrets` -> `error`. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
+//! `config` -> `secrets` -> {`call`, `error`}. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
 //! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone, the clients that read
 //! secrets in `secrets` alone.
 
 pub mod api;
+pub mod call;
 pub mod config;
 pub mod embed;
 pub mod error;
 pub mod event;
 pub mod handler;
+pub mod ingest;
 pub mod loading;
 pub mod local;
 pub mod model;

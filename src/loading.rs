@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 
+use crate::call::Call;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
@@ -73,7 +74,7 @@ impl Loading {
     }
 
     /// Answers an event; waits for the model, unless the event asks for the health.
-    pub async fn handle(&self, event: &[u8]) -> std::result::Result<Box<RawValue>, Failure> {
+    pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, Failure> {
         let at_hand = self.outcome.borrow().clone();
         let handler = match at_hand {
             Some(outcome) => outcome,
@@ -82,7 +83,7 @@ impl Loading {
                 None => self.clone().loaded().await,
             },
         };
-        handler.map_err(Failure::Start)?.handle(event).await.map_err(Failure::Call)
+        handler.map_err(Failure::Start)?.handle(event, call).await.map_err(Failure::Call)
     }
 
     async fn loaded(&mut self) -> Outcome {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use lambda_embed::call::Call;
 use lambda_embed::loading::{Failure, INIT_BUDGET, Loading};
 use lambda_embed::local::{self, logging};
 use lambda_embed::{Error, config::Config};
@@ -59,7 +60,7 @@ async fn start() -> Result<Loading, Arc<Error>> {
 }
 
 async fn invoke(model: &Loading, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
-    match model.handle(event.payload.get().as_bytes()).await {
+    match model.handle(event.payload.get().as_bytes(), &Call::from(&event.context)).await {
         Ok(reply) => Ok(reply),
         Err(Failure::Call(error)) => {
             tracing::error!(error = %error.chain(), "invocation failed");

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use crate::call::Call;
 use crate::error::{Error, Kind, Result};
 use crate::handler::Handler;
 
@@ -12,7 +13,7 @@ pub async fn run(handler: &Handler, path: &Path) -> Result<ExitCode> {
     let event = read(path).map_err(|e| {
         Error::request(Kind::Malformed, None, format!("the event {} cannot be read: {e}", path.display()))
     })?;
-    let reply = handler.handle(&event).await?;
+    let reply = handler.handle(&event, &Call::default()).await?;
     writeln!(std::io::stdout(), "{}", reply.get()).map_err(|e| Error::internal("the response cannot be printed", e))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::call::Call;
 use crate::error::{Error, Result};
 use crate::handler::Handler;
 
@@ -74,7 +75,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
     let answered = match event(request).await {
-        Ok(event) => match handler.handle(&event).await {
+        Ok(event) => match handler.handle(&event, &Call::default()).await {
             Ok(reply) => response(reply.get()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.public_message()),
         },

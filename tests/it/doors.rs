@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use lambda_embed::call::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{self, Answer, block_on, event, fixture_handler, handler, invoke, root};
@@ -79,7 +80,7 @@ fn an_event_of_no_known_kind_lists_those_that_are() {
         &format!("{{\"a\": \"{long}\"}}"),
     ];
     for event in events {
-        let error = block_on(fixture_handler().handle(event.as_bytes())).unwrap_err();
+        let error = block_on(fixture_handler().handle(event.as_bytes(), &Call::default())).unwrap_err();
         let message = error.to_string();
         assert!(message.contains("Application Load Balancer") && message.contains("inputs"), "{event}: {message}");
         assert!(message.len() < 600, "{message}");
@@ -89,11 +90,12 @@ fn an_event_of_no_known_kind_lists_those_that_are() {
 #[test]
 fn what_is_not_json_is_malformed_and_a_half_event_names_its_door() {
     for event in [&b"{\"input\": "[..], b"", b"\xff\xfe", b"{'input': 1}"] {
-        let error = block_on(fixture_handler().handle(event)).unwrap_err();
+        let error = block_on(fixture_handler().handle(event, &Call::default())).unwrap_err();
         assert!(error.to_string().contains("not JSON"), "{error}");
     }
     let error =
-        block_on(fixture_handler().handle(br#"{"requestContext": {"http": 5}, "version": "2.0"}"#)).unwrap_err();
+        block_on(fixture_handler().handle(br#"{"requestContext": {"http": 5}, "version": "2.0"}"#, &Call::default()))
+            .unwrap_err();
     assert!(error.to_string().contains("HTTP API (payload 2.0)"), "{error}");
 }
 

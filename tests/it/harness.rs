@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex};
 
+use lambda_embed::call::Call;
 use lambda_embed::config::Config;
 use lambda_embed::handler::Handler;
 use serde_json::{Value, json};
@@ -58,7 +59,8 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 /// What the handler answers to an event, as JSON.
 pub fn invoke(handler: &Handler, event: &Value) -> Value {
-    let reply = block_on(handler.handle(event.to_string().as_bytes())).expect("the event is answered");
+    let reply =
+        block_on(handler.handle(event.to_string().as_bytes(), &Call::default())).expect("the event is answered");
     serde_json::from_str(reply.get()).unwrap()
 }
 

@@ -4,6 +4,7 @@
 use std::path::Path;
 
 use lambda_embed::api::{BodyKind, check_body};
+use lambda_embed::call::Call;
 use lambda_embed::event;
 
 use crate::harness::{block_on, fixture_handler, root};
@@ -116,7 +117,7 @@ fn mutated_bodies_are_read_or_refused_with_a_4xx() {
 fn mutated_events_never_make_a_server_error() {
     let handler = fixture_handler();
     let mut answered = 0;
-    each_mutation("events", 3_000, |event| match block_on(handler.handle(event)) {
+    each_mutation("events", 3_000, |event| match block_on(handler.handle(event, &Call::default())) {
         Ok(reply) => {
             let reply: serde_json::Value = serde_json::from_str(reply.get()).unwrap();
             let status = reply["statusCode"].as_u64().unwrap_or(200);

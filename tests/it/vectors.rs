@@ -1,5 +1,6 @@
 //! The fixture's vectors: against the golden file, and the same to the bit whatever surrounds a text.
 
+use lambda_embed::call::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{self, block_on, cosine, embed, fixture, handler, invoke, largest_difference, root};
@@ -120,7 +121,9 @@ fn a_long_text_is_cut_refused_or_averaged_as_asked() {
     let found = cosine(&harness::vectors(&mean["embeddings"])[0], &sum);
     assert!(found > 1.0 - 1e-9, "{found}");
 
-    let refused = block_on(handler.handle(json!({"inputs": ["a", long], "truncate": false}).to_string().as_bytes()));
+    let refused = block_on(
+        handler.handle(json!({"inputs": ["a", long], "truncate": false}).to_string().as_bytes(), &Call::default()),
+    );
     let message = refused.unwrap_err().to_string();
     assert!(message.contains("text 1 has 102 tokens") && message.contains("takes 64"), "{message}");
 }

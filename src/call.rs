@@ -1,0 +1,31 @@
+//! What the Runtime API tells of one call beside its event: who asks, and until when an answer counts.
+
+use std::time::{Duration, SystemTime};
+
+/// One call; the default is one without Lambda around it, which may take its time.
+#[derive(Debug, Clone, Default)]
+pub struct Call {
+    /// Lambda's request id; empty without Lambda.
+    pub request_id: String,
+    /// The X-Ray trace header, as it came.
+    pub trace: Option<String>,
+    /// When Lambda ends the sandbox; `None`: never.
+    pub deadline: Option<SystemTime>,
+}
+
+impl Call {
+    /// What is left until the deadline; zero after it, `None` without one.
+    pub fn remaining(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default())
+    }
+}
+
+impl From<&lambda_runtime::Context> for Call {
+    fn from(context: &lambda_runtime::Context) -> Self {
+        Self {
+            request_id: context.request_id.clone(),
+            trace: context.xray_trace_id.clone(),
+            deadline: Some(context.deadline()),
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Documents to vectors: an object in S3 becomes records in every configured sink.
+//!
+//! ```text
+//! Document (bucket, key, version, ETag)
+//!   -> extract   bytes, streamed        -> Section: a stretch of text with its place
+//!   -> chunk     a section              -> Chunk: a window the model takes whole
+//!   -> embed     chunks, side by side   -> vectors
+//!   -> record    chunk and vector       -> Record -> sink
+//! ```
+
+pub mod record;
