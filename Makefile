@@ -20,7 +20,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-memory bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -139,9 +139,9 @@ bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a 
 bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
 	@$(PY) -m tools.bench.cold
 
-bench-memory: build ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
+bench-resident: build ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
 	@$(MAKE) --no-print-directory model runtime MODEL=bge-small-shape
-	@$(PY) -m tools.bench.memory
+	@$(PY) -m tools.bench.resident
 
 # What `sam build` calls: the function's folder, for the machine it runs on.
 build-EmbedFunction: build runtime model

@@ -1,7 +1,7 @@
-"""Memory: `make bench-memory` prints what the function takes on small queries and over 20,000 calls.
+"""Memory: `make bench-resident` prints what the function takes on small queries and over 20,000 calls.
 
 Single queries with a limit of 128 MB, Lambda's smallest size, where a control group can be made (as root, Linux's
-memory controller); and calls of mixed length, whose memory must not grow. Writes target/bench/memory.json.
+memory controller); and calls of mixed length, whose memory must not grow. Writes target/bench/resident.json.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def many(count: int) -> dict[str, object]:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.bench.memory", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.resident", description=__doc__.split("\n")[0])
     parser.add_argument("--calls", type=int, default=20_000, help="of mixed length, default: %(default)s")
     options = parser.parse_args()
     rows = [queries(None)]
@@ -81,7 +81,7 @@ def main() -> int:
     print(table(rows))
     grown = many(options.calls)
     print(table([grown]))
-    write(Path("target/bench/memory.json"), {"model": SHAPE, "rows": rows, "mixed": grown})
+    write(Path("target/bench/resident.json"), {"model": SHAPE, "rows": rows, "mixed": grown})
     return 0 if grown["at the end, MB"] <= 1.1 * grown["peak after 500, MB"] else 1
 
 
