@@ -5,7 +5,11 @@
 //!   -> extract   bytes, streamed        -> Section: a stretch of text with its place
 //!   -> chunk     a section              -> Chunk: a window the model takes whole
 //!   -> embed     chunks, side by side   -> vectors
-//!   -> record    chunk and vector       -> Record -> sink
+//!   -> record    chunk and vector       -> Record
+//!   -> encode    records                -> bytes of JSON Lines or Parquet -> sink
 //! ```
 
+pub mod chunk;
+pub mod encode;
+pub mod extract;
 pub mod record;
