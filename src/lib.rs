@@ -46,6 +46,8 @@ pub mod ingest;
 pub mod loading;
 pub mod local;
 pub mod model;
+pub mod s3;
 pub mod secrets;
+pub mod sink;
 
 pub use error::{Error, Result};
