@@ -1,4 +1,4 @@
-//! One bucket, as documents and their vectors need it: nine requests, each with the words for its refusal.
+//! One bucket, as documents and their vectors need it: eight requests, each with the words for its refusal.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -219,26 +219,6 @@ impl Bucket {
         match request.send().await.map_err(|error| self.refused(error, "s3:DeleteObject")) {
             Ok(_) | Err(Trouble { cause: Cause::Absent, .. }) => Ok(()),
             Err(trouble) => Err(trouble),
-        }
-    }
-
-    /// Removes whatever there is of `keys`, in one request.
-    pub async fn delete_all(&self, keys: &[String]) -> Result<(), Trouble> {
-        let named = |key| ObjectIdentifier::builder().key(key).build();
-        let objects: Result<Vec<_>, _> = keys.iter().map(named).collect();
-        let delete = objects.and_then(|objects| Delete::builder().set_objects(Some(objects)).quiet(true).build());
-        let delete = delete.map_err(|e| Trouble::lasting("these keys cannot be removed").because(e))?;
-        let request = self.client.delete_objects().bucket(&self.name).delete(delete);
-        let answer = request.send().await.map_err(|error| self.refused(error, "s3:DeleteObject"))?;
-        match answer.errors().first() {
-            None => Ok(()),
-            Some(error) => Err(Trouble::lasting(format!(
-                "{} was not removed: {} {}; the role needs s3:DeleteObject on arn:aws:s3:::{}/*",
-                error.key().unwrap_or_default(),
-                error.code().unwrap_or_default(),
-                error.message().unwrap_or_default(),
-                self.name
-            ))),
         }
     }
 

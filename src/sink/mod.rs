@@ -23,6 +23,8 @@
 //! A document is done when every configured sink has finished it. If one fails the document is tried again, and
 //! those that had finished hold its stamp by then and are passed over.
 
+mod layout;
+pub mod s3;
 mod stamp;
 
 use std::future::Future;
@@ -30,7 +32,8 @@ use std::pin::Pin;
 
 use serde_json::Value;
 
-pub use stamp::{Order, Stamp};
+pub use layout::Layout;
+pub use stamp::{Order, Stamp, compare_sequencers};
 
 use crate::ingest::record::{Document, Record};
 use crate::s3::Trouble;
