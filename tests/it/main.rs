@@ -4,10 +4,12 @@
 mod api_docs;
 mod api_openai;
 mod api_tei;
+mod documents;
 mod doors;
 mod emulator;
 mod faults;
 mod harness;
+mod ingest_events;
 mod mutations;
 mod readme;
 mod real_weights;
