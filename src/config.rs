@@ -54,8 +54,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CSV_COLUMN", default: "text", about: "the column that holds the text" },
     Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
     Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
-    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "67108864", about: "bytes of a document that has to be held whole, as a PDF has" },
-    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "16777216", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
+    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as a PDF has" },
+    Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
+    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
 ];
 
@@ -116,7 +117,11 @@ impl Config {
         let binary =
             std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
         let beside = binary.parent().unwrap_or(Path::new("."));
-        Self::resolve(std::env::vars(), beside)
+        let mut config = Self::resolve(std::env::vars(), beside)?;
+        if let Some(documents) = &mut config.documents {
+            documents.pdf_reader = Some(binary.clone());
+        }
+        Ok(config)
     }
 
     /// Resolves `variables`; `beside` is the folder that holds the binary.

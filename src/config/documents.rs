@@ -1,5 +1,7 @@
 //! Documents in, vectors out: the variables that turn the function into one that answers S3's events.
 
+use std::path::PathBuf;
+
 use super::{Given, S3Location, split_list};
 use crate::error::Result;
 
@@ -29,6 +31,8 @@ pub struct Documents {
     pub json_pointer: Option<String>,
     pub csv_column: Option<String>,
     pub limits: DocumentLimits,
+    /// The running binary, which reads PDFs in a process of its own; `None`: they are read in this one.
+    pub pdf_reader: Option<PathBuf>,
 }
 
 /// Bytes beyond which a document, or a part of one, is left out; `None`: the reader's own limit.
@@ -42,6 +46,8 @@ pub struct DocumentLimits {
     pub whole: Option<u64>,
     /// Of one record.
     pub record: Option<u64>,
+    /// Of memory that reading a PDF takes.
+    pub pdf_memory: Option<u64>,
 }
 
 /// Places where vectors go.
@@ -93,7 +99,9 @@ impl Given {
                 unpacked: bytes("EMBED_MAX_UNPACKED_BYTES")?,
                 whole: bytes("EMBED_MAX_WHOLE_BYTES")?,
                 record: bytes("EMBED_MAX_RECORD_BYTES")?,
+                pdf_memory: bytes("EMBED_MAX_PDF_MEMORY_BYTES")?,
             },
+            pdf_reader: None,
         }))
     }
 

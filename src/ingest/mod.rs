@@ -99,7 +99,10 @@ impl Ingest {
                 SinkName::S3 => Box::new(S3Sink::new(output.clone(), layout.clone(), model.clone(), options.clone())),
             }
         };
-        let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {reading:?} {options:?} {}", settings.metadata));
+        let (Reading { extract, chunk }, metadata) = (&reading, settings.metadata);
+        // Where the reader of PDFs lies says nothing about what it reads.
+        let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
+        let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
         Ok(Self {
             sinks: settings.sinks.iter().map(sink).collect(),
             embedder: embedder.clone(),
@@ -199,6 +202,8 @@ fn extract_options(settings: &Documents) -> ExtractOptions {
         max_unpacked_bytes: settings.limits.unpacked.unwrap_or(default.max_unpacked_bytes),
         max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
         max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),
+        max_pdf_memory_bytes: settings.limits.pdf_memory.unwrap_or(default.max_pdf_memory_bytes),
+        pdf_reader: settings.pdf_reader.clone(),
     }
 }
 

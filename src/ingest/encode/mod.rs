@@ -9,7 +9,11 @@
 //! Invariants: the bytes depend on the records and on where they were checkpointed alone; what `take` returned is
 //! never changed by what follows.
 
-use crate::error::Result;
+mod document_vector;
+mod jsonl;
+mod parquet;
+
+use crate::error::{Error, Result};
 use crate::ingest::record::{Document, Record};
 use crate::model::Manifest;
 
@@ -90,6 +94,44 @@ pub fn encoder(
     options: &EncodeOptions,
     resumed: Option<&[u8]>,
 ) -> Result<Box<dyn Encoder>> {
-    let _ = (document, model, options, resumed);
-    Err(crate::Error::Internal { context: "no encoder yet", source: None })
+    Ok(match options.format {
+        OutputFormat::JsonLines => Box::new(jsonl::JsonLines::new(document, model, options, resumed)?),
+        OutputFormat::Parquet => Box::new(parquet::Parquet::new(document, model, options, resumed)?),
+    })
+}
+
+/// What a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Chunk,
+    Document,
+}
+
+impl Kind {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Chunk => "chunk",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// What stands in a file beside each record, the same for all of them.
+#[derive(Debug, Clone)]
+struct Constants {
+    document: Document,
+    model: ModelRef,
+    chunks: Option<usize>,
+    text: bool,
+}
+
+impl Constants {
+    fn new(document: &Document, model: &ModelRef, options: &EncodeOptions) -> Self {
+        Self { document: document.clone(), model: model.clone(), chunks: options.chunks, text: options.text }
+    }
+}
+
+fn bad_state(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal("the checkpoint's encoder state is not this version's", why)
 }

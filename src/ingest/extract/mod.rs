@@ -8,13 +8,33 @@
 //! options give the same sections, also when they are read in parts (`Cursor`); a reader that meets nonsense
 //! says so and never takes the process with it.
 
-use std::io::Read;
-use std::ops::ControlFlow;
+mod charset;
+mod html;
+mod json;
+mod json_lines;
+mod markdown;
+pub mod pdf;
+mod progress;
+mod sections;
+mod sniff;
+mod source;
+mod table;
+mod text;
 
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use encoding_rs::{Encoding, UTF_8};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::ingest::record::Place;
+use charset::Utf8;
+use progress::Progress;
+use sections::{Out, Stop};
+use source::Verdict;
 
 /// What is known of an object before its first byte.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,8 +56,13 @@ pub struct ExtractOptions {
     pub max_unpacked_bytes: u64,
     /// Bytes of a format that has to be held whole (PDF).
     pub max_whole_bytes: u64,
-    /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV.
+    /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV; and of an HTML
+    /// document's text between two tags.
     pub max_record_bytes: u64,
+    /// Memory that reading a PDF may take, beyond the document itself.
+    pub max_pdf_memory_bytes: u64,
+    /// This program's own file, to read PDFs in a process of their own; `None` reads them in this one, for tests.
+    pub pdf_reader: Option<PathBuf>,
 }
 
 impl Default for ExtractOptions {
@@ -46,8 +71,10 @@ impl Default for ExtractOptions {
             json_pointer: "/text".to_owned(),
             csv_column: "text".to_owned(),
             max_unpacked_bytes: 4 << 30,
-            max_whole_bytes: 64 << 20,
-            max_record_bytes: 16 << 20,
+            max_whole_bytes: 32 << 20,
+            max_record_bytes: 8 << 20,
+            max_pdf_memory_bytes: 256 << 20,
+            pdf_reader: None,
         }
     }
 }
@@ -69,6 +96,8 @@ pub enum Format {
 /// A stretch of text whose chunks are its own: a page, what stands under a heading, a record, some paragraphs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
+    /// The document's format, which says what marks its text may hold.
+    pub format: Format,
     pub text: String,
     /// Characters (Unicode scalar values) of the extracted text before `text`. In JSON, JSON Lines and CSV
     /// each record is a text of its own, so there it is 0.
@@ -89,13 +118,17 @@ pub struct Cursor {
     format: Format,
     /// Of the encoding that was settled on; `None` while all has been ASCII.
     charset: Option<String>,
+    /// The encoding that was declared, which counts once something is not ASCII.
+    declared: Option<String>,
     /// Characters of the extracted text so far.
     characters: usize,
-    /// Records so far.
+    /// Sections, records and parts left out so far.
+    sections: u64,
     records: u64,
-    /// A CSV file's first line.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    left_out: LeftOut,
+    /// A CSV file's first line, and what separates its columns.
     columns: Vec<String>,
+    delimiter: u8,
 }
 
 /// What was read, once its last section has been emitted.
@@ -113,7 +146,7 @@ pub struct Extracted {
 }
 
 /// Parts of a document that yielded no text while others did.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub count: u64,
     /// Of the first few, which and why.
@@ -153,11 +186,17 @@ pub enum Skip {
     NoText,
 }
 
+impl Unreadable {
+    fn skipped(why: Skip, reason: impl Into<String>) -> Self {
+        Self::Skipped { why, reason: reason.into() }
+    }
+}
+
 /// Reads `input`, whose first byte is the object's or, with `resumed`, the one at its `byte`, and hands every
 /// section to `emit` until that breaks off.
 ///
 /// # Errors
-/// See [`Unreadable`].
+/// See [`Unreadable`]; sections emitted before stand.
 pub fn extract(
     input: impl Read,
     hints: &Hints<'_>,
@@ -165,6 +204,74 @@ pub fn extract(
     resumed: Option<&Cursor>,
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
-    let _ = (input, hints, options, resumed, emit);
-    Err(Unreadable::Broken("no reader yet".to_owned()))
+    let verdict = Verdict::default();
+    let (bytes, format, mut progress, mark) = match resumed {
+        Some(cursor) => {
+            let bytes = source::resume(input, &verdict);
+            (bytes, cursor.format, Progress::resume(cursor), 0)
+        }
+        None => {
+            let opened = source::open(input, options.max_unpacked_bytes, &verdict)?;
+            if opened.head.is_empty() {
+                return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
+            }
+            if let Some(what) = sniff::not_text(&opened.head) {
+                return Err(Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")));
+            }
+            let format = sniff::format(hints, &opened.head, opened.unpacked);
+            let declared = sniff::declared_charset(hints, &opened.head, format);
+            let at_once = charset::at_once(&opened.head, declared);
+            let progress = Progress::start(at_once.map(|(encoding, _)| encoding), declared, opened.unpacked == 0);
+            (opened.bytes, format, progress, at_once.map_or(0, |(_, mark)| mark))
+        }
+    };
+    let mut out = Out::new(emit, format, resumed);
+    if format == Format::Pdf {
+        let outcome = pdf::read(bytes, options, &verdict, &mut out);
+        return finish(outcome, &verdict, out, None);
+    }
+    let mut bytes = bytes;
+    io::copy(&mut bytes.by_ref().take(mark as u64), &mut io::sink()).map_err(|e| verdict.or_broken(e))?;
+    progress.advance(mark);
+    let mut utf8 = Utf8::new(bytes, progress.settled(), progress.declared());
+    let found = utf8.found();
+    progress.watch(Rc::clone(&found));
+    let outcome = match format {
+        Format::Text => text::read(&mut utf8, &mut progress, &mut out),
+        Format::Markdown => markdown::read(&mut utf8, &mut out),
+        Format::Html => html::read(utf8, options, &verdict, &mut out),
+        Format::Json => json::read(utf8, options, &verdict, &mut out),
+        Format::JsonLines => json_lines::read(&mut utf8, options, &mut progress, &mut out),
+        Format::Csv | Format::Tsv => table::read(utf8, options, &verdict, resumed, &mut progress, &mut out),
+        Format::Pdf => unreachable!("read above"),
+    };
+    finish(outcome, &verdict, out, found.encoding())
+}
+
+fn finish(
+    outcome: Result<(), Stop>,
+    verdict: &Verdict,
+    out: Out<'_>,
+    encoding: Option<&'static Encoding>,
+) -> Result<Extracted, Unreadable> {
+    let complete = match outcome {
+        Ok(()) => true,
+        Err(Stop::BrokeOff) => false,
+        Err(Stop::Read(e)) => return Err(verdict.or_broken(e)),
+        Err(Stop::Unreadable(why)) => return Err(why),
+    };
+    if complete && out.sections == 0 {
+        let LeftOut { count, reasons } = &out.left_out;
+        return Err(match reasons.first() {
+            None => Unreadable::skipped(Skip::Empty, "it has no text"),
+            Some(first) => Unreadable::skipped(Skip::NoText, format!("none of its {count} parts has text; {first}")),
+        });
+    }
+    Ok(Extracted {
+        format: out.format,
+        charset: encoding.unwrap_or(UTF_8).name(),
+        characters: out.characters,
+        left_out: out.left_out,
+        complete,
+    })
 }
