@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::metrics::Meter;
+
 /// One call; the default is one without Lambda around it, which may take its time.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
@@ -11,6 +13,8 @@ pub struct Call {
     pub trace: Option<String>,
     /// When Lambda ends the sandbox; `None`: never.
     pub deadline: Option<SystemTime>,
+    /// Takes the call's figures; clones of a call share it.
+    pub meter: Meter,
 }
 
 impl Call {
@@ -26,6 +30,7 @@ impl From<&lambda_runtime::Context> for Call {
             request_id: context.request_id.clone(),
             trace: context.xray_trace_id.clone(),
             deadline: Some(context.deadline()),
+            meter: Meter::default(),
         }
     }
 }

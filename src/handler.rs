@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
+use crate::admission::{Admission, Permit};
 use crate::api::Api;
 use crate::call::Call;
 use crate::config::Config;
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
-use crate::event::{self, Invocation};
+use crate::event::{self, HttpReply, Invocation};
+use crate::metrics::Observer;
 use crate::model;
 use crate::secrets::{self, ApiKey};
 
@@ -18,6 +20,8 @@ use crate::secrets::{self, ApiKey};
 #[derive(Clone)]
 pub struct Handler {
     api: Api,
+    admission: Admission,
+    observer: Arc<Observer>,
 }
 
 impl Handler {
@@ -41,7 +45,9 @@ impl Handler {
             }
         };
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        Ok((Self { api: Api::new(embedder, config, token) }, startup))
+        let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
+        let observer = Arc::new(Observer::new(config.metrics.clone(), startup.values()));
+        Ok((Self { api: Api::new(embedder, config, token), admission, observer }, startup))
     }
 
     /// The loaded model's id.
@@ -49,15 +55,54 @@ impl Handler {
         self.api.model()
     }
 
-    /// Decodes `event` and answers it with the JSON that its source expects.
+    /// Takes a call with a body of about `bytes` bytes in.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`](crate::error::Kind::Overloaded) when too many are under way.
+    pub fn enter(&self, bytes: usize) -> Result<Permit> {
+        self.admission.enter(bytes)
+    }
+
+    /// The answer to a request at `path` that is turned away before it was read.
+    pub async fn turn_away(&self, path: &str, error: Error, call: &Call) -> HttpReply {
+        call.meter.note(|m| m.source = "http");
+        let reply = self.api.refusal(path, &error);
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
+        let _ = self.observer.watch(call, async { Err::<(), _>(error) }).await;
+        reply
+    }
+
+    /// What this process has counted, as Prometheus text.
+    pub fn prometheus(&self) -> String {
+        self.observer.prometheus(self.admission.calls())
+    }
+
+    /// Takes a call in, decodes `event` and answers it with the JSON that its source expects.
     ///
     /// # Errors
     /// For a direct invocation and an unknown event, what is wrong with it; an HTTP request's mistakes
     /// are answers, not errors.
-    pub async fn handle(&self, event: &[u8], _call: &Call) -> Result<Box<RawValue>> {
-        match event::decode(event)? {
-            Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
-            Invocation::Direct(body) => raw(self.api.direct(&body).await?),
+    pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        let permit = self.enter(event.len()).map(Some);
+        self.observer.watch(call, self.answer(permit, event, call)).await
+    }
+
+    /// [`handle`](Self::handle) for a call that was taken in before, or that needs no room.
+    pub async fn handle_entered(&self, permit: Option<Permit>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        self.observer.watch(call, self.answer(Ok(permit), event, call)).await
+    }
+
+    async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        let invocation = event::decode(event)?;
+        call.meter.note(|m| m.source = invocation.source());
+        match (invocation, permit) {
+            (Invocation::Http(request), Err(error)) => {
+                call.meter.fail(&error);
+                request.door.encode(self.api.refusal(&request.path, &error))
+            }
+            (_, Err(error)) => Err(error),
+            (Invocation::Http(request), Ok(_permit)) => request.door.encode(self.api.http(&request, call).await),
+            (Invocation::Direct(body), Ok(_permit)) => raw(self.api.direct(&body, call).await?),
         }
     }
 }

@@ -16,8 +16,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the environment, read once into a [`config::Config`] |
+//! | [`admission`] | how many calls are taken at once |
 //! | [`call`] | what the Runtime API tells of one call: its id, its deadline |
 //! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
+//! | [`metrics`] | what is measured of each call, and where it is told |
+//! | [`panics`] | a panic ends one call, and quotes no text |
 //! | [`secrets`] | the bearer token, as it is or by reference to Secrets Manager or SSM |
 //! | [`model`] | the manifest of a model folder, and where its files come from |
 //! | [`embed`] | tokenizer, session, pooling, and the pool that runs texts side by side |
@@ -31,10 +34,11 @@
 //! # The layering rule
 //!
 //! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`} -> `embed` -> `model` ->
-//! `config` -> `secrets` -> {`call`, `error`}. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
+//! `config` -> `secrets` -> {`admission`, `call`, `metrics`} -> `panics` -> `error`. `ort` is named in `embed::session` alone, `tokenizers` in `embed::tokenizer`
 //! alone, `std::env` in `config` and `main` alone, the S3 client in `model::s3` alone, the clients that read
 //! secrets in `secrets` alone.
 
+pub mod admission;
 pub mod api;
 pub mod call;
 pub mod config;
@@ -45,7 +49,9 @@ pub mod handler;
 pub mod ingest;
 pub mod loading;
 pub mod local;
+pub mod metrics;
 pub mod model;
+pub mod panics;
 pub mod secrets;
 
 pub use error::{Error, Result};

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, reply};
+use crate::call::Call;
 use crate::embed::{Embeddings, InputType, Options, Truncate};
 use crate::error::{Error, Kind, Result};
 use crate::event::HttpReply;
@@ -75,13 +76,13 @@ impl Request {
         Ok(Self { texts: texts.texts, format, options, dimensions })
     }
 
-    pub(super) async fn embed(self, api: &Api) -> Result<(Embeddings, Format)> {
+    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, Format)> {
         let dimensions = self.dimensions.get();
         let vector_bytes = match self.format {
             Format::Float => json_vector_bytes(dimensions),
             Format::Base64 => (4 * dimensions).div_ceil(3) * 4 + 64,
         };
-        let mut done = api.embed(self.texts, self.options, "input", vector_bytes).await?;
+        let mut done = api.embed(self.texts, self.options, "input", vector_bytes, call).await?;
         self.dimensions.cut(&mut done.vectors, true);
         Ok((done, self.format))
     }
@@ -142,10 +143,10 @@ fn vector(values: &[f32], format: Format) -> Vector<'_> {
     }
 }
 
-pub(super) async fn embeddings(api: &Api, body: &[u8]) -> Result<HttpReply> {
+pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
-    let (done, format) = request.embed(api).await?;
+    let (done, format) = request.embed(api, call).await?;
     let items = done.vectors.iter().enumerate();
     let list = List {
         object: "list",

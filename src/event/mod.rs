@@ -24,6 +24,16 @@ pub enum Invocation {
     Direct(Vec<u8>),
 }
 
+impl Invocation {
+    /// What logs and metrics call this kind of event.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Direct(_) => "direct",
+        }
+    }
+}
+
 /// The fields that tell events apart; everything else is passed over.
 #[derive(Deserialize)]
 struct Shape {
