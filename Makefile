@@ -20,7 +20,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz soak chaos load mutants lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -122,6 +122,23 @@ fuzz: ## Fuzz the event decoder and both request parsers, SECONDS each, side by 
 	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; \
 	failed=0; for child in $$event $$openai $$tei; do wait $$child || failed=1; done; \
 	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
+
+# Tests that take minutes, by the names of their modules; each prints what it measured.
+LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1
+
+soak: build runtime ## 100,000 mixed calls and 20,000 lengths: none lost, equal to the bit, memory flat
+	$(LONG_TEST) soak::
+
+chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
+	$(LONG_TEST) chaos::
+
+load: build runtime local-model ## Load on `bootstrap serve` at 1, 2 and 10 times what it takes (needs hey)
+	@$(PYTHON) -m tools.load --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH)
+
+# Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embed/queue.rs.
+mutants: runtime ## Change the code and see that a test notices (needs cargo-mutants)
+	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
+	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
 lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check

@@ -17,7 +17,23 @@ pub struct Call {
     pub meter: Meter,
 }
 
+tokio::task_local! {
+    /// The trace header of the call that a task works for.
+    static TRACE: Option<String>;
+}
+
+/// The trace header of the call that this task works for, for requests made on its behalf.
+pub fn trace() -> Option<String> {
+    TRACE.try_with(Clone::clone).ok().flatten()
+}
+
 impl Call {
+    /// Has `work` done as this call's, so that [`trace`] finds its header. A task or thread that it spawns does
+    /// not inherit it.
+    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        TRACE.scope(self.trace.clone(), work).await
+    }
+
     /// What is left until the deadline; zero after it, `None` without one.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default())

@@ -63,6 +63,11 @@ impl Handler {
         self.admission.enter(bytes)
     }
 
+    /// Whether a request at `path` is answered without being taken in.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.api.is_probe(path)
+    }
+
     /// The answer to a request at `path` that is turned away before it was read.
     pub async fn turn_away(&self, path: &str, error: Error, call: &Call) -> HttpReply {
         call.meter.note(|m| m.source = "http");
@@ -96,12 +101,12 @@ impl Handler {
         let invocation = event::decode(event)?;
         call.meter.note(|m| m.source = invocation.source());
         match (invocation, permit) {
-            (Invocation::Http(request), Err(error)) => {
+            (Invocation::Http(request), Err(error)) if !self.api.is_probe(&request.path) => {
                 call.meter.fail(&error);
                 request.door.encode(self.api.refusal(&request.path, &error))
             }
+            (Invocation::Http(request), _permit) => request.door.encode(self.api.http(&request, call).await),
             (_, Err(error)) => Err(error),
-            (Invocation::Http(request), Ok(_permit)) => request.door.encode(self.api.http(&request, call).await),
             (Invocation::Direct(body), Ok(_permit)) => raw(self.api.direct(&body, call).await?),
         }
     }

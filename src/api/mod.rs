@@ -129,7 +129,14 @@ impl Api {
             None if path.starts_with("/v1/") => Contract::OpenAi,
             None => Contract::Tei,
         };
-        reply::error(error, contract)
+        let mut reply = reply::error(error, contract);
+        reply::name_model(&mut reply, &self.manifest().id);
+        reply
+    }
+
+    /// Whether a request at `path` asks only if the function is up, which is answered whatever the load.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.path(path) == "/health"
     }
 
     /// A request's path as [`ROUTES`] has it.
@@ -245,14 +252,14 @@ impl Api {
                 limits.response_bytes
             ));
         }
-        let prepared = self.embedder.prepare(texts, options).await?;
+        let left = || call.remaining().map(|left| left.saturating_sub(ANSWER_TIME));
+        let prepared = self.embedder.prepare_within(texts, options, left()).await?;
         if prepared.total_tokens() > limits.tokens {
             let tokens = prepared.total_tokens();
             return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
         }
         call.meter.note(|m| m.tokenize += prepared.tokenize());
-        let limit = call.remaining().map(|left| left.saturating_sub(ANSWER_TIME));
-        let done = self.embedder.run_within(prepared, limit).await;
+        let done = self.embedder.run_within(prepared, left()).await;
         call.meter.note(|m| {
             m.rebuilds += self.embedder.take_rebuilds();
             if let Ok(done) = &done {

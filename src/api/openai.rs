@@ -168,3 +168,24 @@ pub(super) fn models(api: &Api) -> HttpReply {
     let model = json!({"id": manifest.id, "object": "model", "created": 0, "owned_by": owner});
     reply::json(&json!({"object": "list", "data": [model]}))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_vector_arrives_to_the_bit_as_base64_and_as_numbers(
+            values in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO, 0..400),
+        ) {
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            let Vector::Base64(text) = vector(&values, Format::Base64) else { unreachable!() };
+            let bytes = BASE64.decode(text).unwrap();
+            let received: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+            assert_eq!(bits(&received), bits(&values));
+            let numbers = serde_json::to_string(&vector(&values, Format::Float)).unwrap();
+            let received: Vec<f32> = serde_json::from_str(&numbers).unwrap();
+            assert_eq!(bits(&received), bits(&values));
+        }
+    }
+}

@@ -133,6 +133,25 @@ impl Embedder {
         task.await.map_err(|e| Error::internal("tokenising ended early", e))?
     }
 
+    /// [`prepare`](Self::prepare), if it can end within `limit`; without one it takes its time.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`] when the time is over, and those of `prepare`.
+    pub async fn prepare_within(
+        &self,
+        texts: Vec<String>,
+        options: Options,
+        limit: Option<Duration>,
+    ) -> Result<Prepared> {
+        match limit {
+            None => self.prepare(texts, options).await,
+            Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
+            Some(limit) => tokio::time::timeout(limit, self.prepare(texts, options)).await.unwrap_or_else(|_| {
+                Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
+            }),
+        }
+    }
+
     /// Runs what was prepared.
     pub async fn run(&self, prepared: Prepared) -> Result<Embeddings> {
         let started = Instant::now();

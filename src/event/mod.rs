@@ -41,6 +41,9 @@ struct Shape {
     request_context: Option<ContextShape>,
     #[serde(rename = "httpMethod")]
     http_method: Option<IgnoredAny>,
+    /// What an authorizer is asked about; such an event looks like the request it stands for.
+    #[serde(rename = "methodArn", alias = "routeArn")]
+    authorized: Option<IgnoredAny>,
     input: Option<IgnoredAny>,
     inputs: Option<IgnoredAny>,
 }
@@ -62,6 +65,7 @@ pub fn decode(event: &[u8]) -> Result<Invocation> {
         _ => Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")),
     })?;
     match shape {
+        Shape { authorized: Some(_), .. } => Err(unknown()),
         Shape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
         Shape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
         Shape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),

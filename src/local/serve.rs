@@ -91,7 +91,7 @@ async fn answer(
     let length = length.unwrap_or(if request.body().is_end_stream() { 0 } else { BODY_LIMIT });
     let permit = match handler.enter(length.min(BODY_LIMIT)) {
         Ok(permit) => Some(permit),
-        Err(_) if path == "/health" => None,
+        Err(_) if handler.is_probe(path) => None,
         Err(error) => return Ok(as_it_is(handler.turn_away(path, error, &call).await)),
     };
     let answered = match tokio::time::timeout(BODY_TIME, event(request)).await {

@@ -36,7 +36,7 @@ impl Observer {
     /// The work's own; a panic in it is an internal error, and ends this call alone.
     pub async fn watch<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
         let started = Instant::now();
-        let outcome = panics::caught("the call panicked", work).await;
+        let outcome = call.scope(panics::caught("the call panicked", work)).await;
         if let Err(error) = &outcome {
             call.meter.fail(error);
         }
