@@ -13,7 +13,7 @@ from pathlib import Path
 
 # Amazon Linux 2023's, which provided.al2023 is made of.
 GLIBC = "2.34"
-PROFILE = "package"
+PROFILE = "small"
 
 
 class BuildFailed(Exception):
