@@ -29,7 +29,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients test-template test-package test-examples test-sam image package local base-image deploy fuzz lint clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-memory bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz lint clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -115,6 +115,10 @@ $(CLIENTS_READY): tests/clients/requirements.txt
 test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
+bench-memory: build ## Latency and cost by memory size, in containers of that size
+	@$(MAKE) --no-print-directory runtime model MODEL=bge-small-shape
+	@$(PYTHON) -m tools.bench.memory
+
 bench-http: build runtime ## Measure the handler's overhead, and the memory of 2,048 texts in one request
 	cargo bench --locked --bench handler
 	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
@@ -196,18 +200,27 @@ base-image: ## Make a stand-in of AWS's base image, where it cannot be pulled
 	@$(PYTHON) -m tools.base_image
 
 local: local-model ## Every sample event through `sam local invoke`, then the API on http://127.0.0.1:3000 (PORT=…)
-	@if docker info >/dev/null 2>&1; then \
-	  $(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model) && \
-	  $(PYTHON) -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json; \
-	else \
-	  echo "No Docker engine answers: the emulator takes its place (\`make invoke\`), then \`bootstrap serve\`."; \
-	  for event in events/*.json; do $(MAKE) --no-print-directory invoke EVENT=$$event || exit 1; done; \
-	  $(MAKE) --no-print-directory serve; \
-	fi
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory local-docker; \
+	  else echo "No Docker engine answers: the emulator and \`bootstrap serve\` take its place."; \
+	  $(MAKE) --no-print-directory local-plain; fi
+
+.PHONY: local-docker local-plain
+local-docker:
+	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
+	@$(PYTHON) -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json
+
+local-plain: $(addprefix answer-,$(wildcard events/*.json))
+	@$(MAKE) --no-print-directory serve
+answer-%:
+	@$(MAKE) --no-print-directory invoke EVENT=$*
 
 test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
 	$(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
+
+# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings.
+test-docs: build $(SAM_ENV)/.ready ## Check every command in README and docs
+	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
 
 test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
 	$(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
