@@ -209,10 +209,9 @@ local-docker:
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
 	@$(PYTHON) -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json
 
-local-plain: $(addprefix answer-,$(wildcard events/*.json))
+local-plain:
+	@for event in events/*.json; do $(MAKE) --no-print-directory invoke EVENT=$$event || exit 1; done
 	@$(MAKE) --no-print-directory serve
-answer-%:
-	@$(MAKE) --no-print-directory invoke EVENT=$*
 
 test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
