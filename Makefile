@@ -230,7 +230,7 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template
 
-test-sam: test-template build runtime s3-server local-model ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+test-sam: test-template build runtime emulator s3-server local-model ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
 	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
 	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/sam --top-level-directory .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import ipaddress
 import json
 import math
 import os
@@ -105,10 +106,14 @@ _Tags.add_multi_constructor("!", _tag)
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """The address of an S3 server on loopback. Raises SkipTest where it could not be installed."""
+    """The address of an S3 server that containers reach. Raises SkipTest where it could not be installed."""
     if not (S3_PYTHON.parents[1] / ".ready").is_file():
         raise unittest.SkipTest("`make s3-server` could not install the S3 server")
-    command = [S3_PYTHON, ROOT / "tests/s3/serve.py"]
+    # The bridge's first address: this machine to its containers, and to nobody outside of it.
+    subnet = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
+    found = subprocess.run(subnet, capture_output=True, text=True, check=True, env=environment()).stdout.strip()
+    host = str(ipaddress.ip_network(found)[1])
+    command = [S3_PYTHON, ROOT / "tests/s3/serve.py", host]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield "http://" + server.stdout.readline().strip()
         server.stdin.close()

@@ -72,7 +72,7 @@ class Local(unittest.TestCase):
             written = json.loads(template.read_text())
             written["Resources"]["EmbedFunction"]["Properties"]["CodeUri"] = str(bare)
             template.write_text(json.dumps(written))
-            options = ["--template", str(template), "--docker-network", "host"]
+            options = ["--template", str(template)]
             found = ["--parameter-overrides", "ModelBucket=models ModelPrefix=a/b"]
             answer = harness.invoke(event, *options, *found)
             self.assertEqual(answer["embeddings"], harness.reference(event)["embeddings"])
@@ -115,9 +115,10 @@ class Api:
                 return f"http://127.0.0.1:{port}"
             except OSError:
                 time.sleep(0.2)
-        self.__exit__()
         self.log.seek(0)
-        raise RuntimeError(f"sam local start-api did not start: {self.log.read()[-2000:]}")
+        printed = self.log.read()[-2000:]
+        self.__exit__()
+        raise RuntimeError(f"sam local start-api did not start: {printed}")
 
     def __exit__(self, *_: object) -> None:
         # An interrupt, upon which SAM removes its containers.
@@ -127,6 +128,7 @@ class Api:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.log.close()
 
 
 def post(url: str, body: object) -> object:
