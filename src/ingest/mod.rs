@@ -10,6 +10,8 @@
 //! ```
 
 pub mod chunk;
+#[cfg(test)]
+mod chunk_tests;
 pub mod encode;
 pub mod extract;
 pub mod record;

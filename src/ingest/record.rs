@@ -56,3 +56,11 @@ pub struct Record {
     /// `[dimensions]`, of length 1.
     pub vector: Vec<f32>,
 }
+
+impl Record {
+    /// The id of chunk `index` of `document`: UUIDv5 of `s3://bucket/key#index` in the namespace of URLs.
+    pub fn id_of(document: &Document, index: usize) -> uuid::Uuid {
+        let name = format!("s3://{}/{}#{index}", document.bucket, document.key);
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
+    }
+}
