@@ -5,6 +5,7 @@
 //! | bucket | `s3BucketArn` | `s3Bucket` |
 //! | the job's user arguments | none | `job.userArguments` |
 //!
+//! The one argument that there is, `force`, embeds objects whose vectors are there already: `"true"` or `"false"`.
 //! The key is URL-encoded in both, as in the manifest. Source: "Invoke AWS Lambda function" in S3's user guide.
 
 use std::collections::BTreeMap;
@@ -19,8 +20,6 @@ use crate::error::{Error, Kind, Result};
 pub struct Job {
     schema: String,
     invocation: String,
-    /// `userArguments` of the job; empty under schema 1.0.
-    pub arguments: BTreeMap<String, String>,
     pub tasks: Vec<Task>,
 }
 
@@ -69,7 +68,7 @@ impl Job {
     /// Reads a job's event.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] for another schema; what is wrong with a task is in the task.
+    /// [`Kind::Malformed`] for another schema and for arguments that there are not; what is wrong with a task is in the task.
     pub fn read(json: &str) -> Result<Self> {
         let event: Event = serde_json::from_str(json).map_err(|e| malformed("batch job's event", e))?;
         if !matches!(event.invocation_schema_version.as_str(), "1.0" | "2.0") {
@@ -79,11 +78,11 @@ impl Job {
             );
             return Err(Error::request(Kind::Malformed, None, message));
         }
+        let force = force(&event.job.user_arguments.unwrap_or_default())?;
         Ok(Self {
             schema: event.invocation_schema_version,
             invocation: event.invocation_id,
-            arguments: event.job.user_arguments.unwrap_or_default(),
-            tasks: event.tasks.into_iter().map(TaskShape::task).collect(),
+            tasks: event.tasks.into_iter().map(|task| task.task(force)).collect(),
         })
     }
 
@@ -102,7 +101,7 @@ impl Job {
 }
 
 impl TaskShape {
-    fn task(self) -> Task {
+    fn task(self, force: bool) -> Task {
         let arn_bucket = self.s3_bucket_arn.and_then(|arn| arn.rsplit(':').next().map(str::to_owned));
         let change = match self.s3_bucket.or(arn_bucket) {
             None => Err(malformed("batch job's task", "it names no bucket")),
@@ -113,10 +112,29 @@ impl TaskShape {
                 version: self.s3_version_id.filter(|version| !version.is_empty() && version != "null"),
                 etag: None,
                 sequencer: None,
+                force,
             }),
         };
         Task { id: self.task_id, change }
     }
+}
+
+/// Reads a job's arguments.
+fn force(arguments: &BTreeMap<String, String>) -> Result<bool> {
+    let mut force = false;
+    for (name, value) in arguments {
+        force = match (name.as_str(), value.as_str()) {
+            ("force", "true") => true,
+            ("force", "false") => false,
+            _ => {
+                let message = format!(
+                    "the job's user argument {name}={value:?} is not understood; there is force, true or false"
+                );
+                return Err(Error::request(Kind::Malformed, None, message));
+            }
+        };
+    }
+    Ok(force)
 }
 
 #[derive(Debug, Serialize)]
@@ -151,13 +169,13 @@ mod tests {
         let first = json!({"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks":
             [{"taskId": "t", "s3Key": "a%2Bb+c", "s3VersionId": "1", "s3BucketArn": "arn:aws:s3:::source"}]});
         let second = json!({"invocationSchemaVersion": "2.0", "invocationId": "i",
-            "job": {"id": "j", "userArguments": {"k": "v"}}, "tasks":
+            "job": {"id": "j", "userArguments": {"force": "true"}}, "tasks":
             [{"taskId": "t", "s3Key": "a%2Bb+c", "s3VersionId": null, "s3Bucket": "source"}]});
-        for (event, version, arguments) in [(first, Some("1"), 0), (second, None, 1)] {
+        for (event, version, force) in [(first, Some("1"), false), (second, None, true)] {
             let job = Job::read(&event.to_string()).unwrap();
             let change = job.tasks[0].change.as_ref().unwrap();
             assert_eq!((change.bucket.as_str(), change.key.as_str()), ("source", "a+b c"));
-            assert_eq!((change.version.as_deref(), job.arguments.len()), (version, arguments));
+            assert_eq!((change.version.as_deref(), change.force), (version, force));
         }
     }
 
@@ -173,6 +191,16 @@ mod tests {
             json!({"invocationSchemaVersion": "2.0", "treatMissingKeysAs": "TemporaryFailure", "invocationId": "i",
                 "results": [{"taskId": "t", "resultCode": "PermanentFailure", "resultString": "why"}]})
         );
+    }
+
+    #[test]
+    fn an_argument_that_there_is_not_is_refused_with_the_one_there_is() {
+        for (name, value) in [("forced", "true"), ("force", "yes")] {
+            let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "tasks": [],
+                "job": {"id": "j", "userArguments": {name: value}}});
+            let message = Job::read(&event.to_string()).unwrap_err().to_string();
+            assert!(message.contains(name) && message.contains("there is force, true or false"), "{message}");
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Change {
     pub etag: Option<String>,
     /// The event's place among those of the same key; see [`crate::sink::Stamp`].
     pub sequencer: Option<String>,
+    /// Whether it is to be embedded even if its vectors are there already.
+    pub force: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,6 +106,7 @@ impl Object {
             version: given(self.version).filter(|version| version != "null"),
             etag: given(self.etag).map(|etag| etag.trim_matches('"').to_owned()),
             sequencer: given(self.sequencer),
+            force: false,
         }
     }
 }

@@ -146,7 +146,7 @@ impl Work<'_> {
     /// The change as a new content, `anyway` even if what is held is newer.
     async fn created(&mut self, anyway: bool, stamp: &mut Option<Stamp>) -> Result<Outcome, Stop> {
         let held = self.look().await?;
-        if let Some(outcome) = self.told_by_the_event(&held).filter(|_| !anyway) {
+        if let Some(outcome) = self.told_by_the_event(&held).filter(|_| !anyway && !self.change.force) {
             return Ok(outcome);
         }
         let (origin, document, body) = self.open_source().await?;
@@ -155,7 +155,7 @@ impl Work<'_> {
         let mut newer = false;
         for (index, held) in held.iter().enumerate() {
             match self.order(held, new, &document).await? {
-                Order::Same => {}
+                Order::Same if !self.change.force => {}
                 Order::Newer if !anyway => newer = true,
                 _ => open.push(index),
             }

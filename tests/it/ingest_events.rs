@@ -107,6 +107,22 @@ fn a_job_is_told_task_by_task() {
 }
 
 #[test]
+fn a_job_may_embed_what_is_there_already() {
+    let Some(world) = World::new("force", &[]) else { return };
+    world.put("a.txt", "one text");
+    world.created("a.txt");
+    let result = format!("out/{}/a.txt.jsonl", world.documents.name);
+    let task = json!({"taskId": "1", "s3Key": "a.txt", "s3Bucket": world.documents.name});
+    for (force, text) in [("false", "unchanged"), ("true", "embedded: 1 chunks")] {
+        let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "tasks": [task],
+            "job": {"id": "j", "userArguments": {"force": force}}});
+        let reply = world.invoke(&event).unwrap();
+        assert!(reply["results"][0]["resultString"].as_str().unwrap().starts_with(text), "{reply}");
+    }
+    assert_eq!(world.vectors.keys(), [result]);
+}
+
+#[test]
 fn our_own_output_and_other_places_are_passed_over() {
     let Some(documents) = Bucket::new("own-docs") else { return };
     let name = documents.name.clone();
