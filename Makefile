@@ -99,6 +99,16 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
+# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars). Where the
+# packages cannot be had the tests that need them are skipped, with a message.
+documents: $(DOCUMENTS)/.ready ## Make the test documents
+$(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
+	@echo "preparing $(DOCUMENTS) from $<"
+	@rm -rf $(DOCUMENTS) && $(PYTHON) -m venv $(DOCUMENTS)/venv
+	@if $(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
+	  then $(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set && touch $@; \
+	  else touch $(DOCUMENTS)/unavailable; fi
+
 test: test-rust test-tools test-clients test-package ## Run every quick test
 
 test-rust: build runtime emulator samples s3-server documents
