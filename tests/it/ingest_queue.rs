@@ -11,7 +11,7 @@ use crate::queue::Queue;
 use crate::runtime_api::RuntimeApi;
 use crate::s3_server::Bucket;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(300);
 
 /// The real binary under a Runtime API; killed when dropped.
 pub struct Function {

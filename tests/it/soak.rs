@@ -12,7 +12,12 @@ use crate::runtime_api::{Delivery, Report};
 /// One of each: every door, both contracts, long and short, right and wrong.
 fn kinds() -> Vec<Value> {
     let files = std::fs::read_dir(root().join("events")).unwrap().map(|file| file.unwrap().path());
-    let mut paths: Vec<_> = files.collect();
+    // S3's events have a store, and tests, of their own.
+    let of_s3 = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        ["s3", "sqs", "sns", "eventbridge"].iter().any(|source| name.starts_with(source))
+    };
+    let mut paths: Vec<_> = files.filter(|path| !of_s3(path)).collect();
     paths.sort();
     let mut kinds: Vec<Value> =
         paths.iter().map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect();
