@@ -14,13 +14,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
+QDRANT_SERVER := target/qdrant-server
 # Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,9 +86,16 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
+qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, qdrant-client's local mode
+$(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
+	@echo "preparing $(QDRANT_SERVER) from $<"
+	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)
+	@if $(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	  then touch $@; else touch $(QDRANT_SERVER)/unavailable; fi
+
 test: test-rust test-tools test-clients ## Run every quick test
 
-test-rust: build runtime emulator s3-server
+test-rust: build runtime emulator s3-server qdrant-server
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked

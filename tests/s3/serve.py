@@ -1,4 +1,4 @@
-"""The tests' S3 server: moto on a free loopback port, for as long as standard input stays open.
+"""The tests' S3 server, S3 Vectors included: moto on a free loopback port, for as long as standard input stays open.
 
 It prints its address on one line. Whoever started it holds the other end of its standard input, so it
 ends with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
@@ -12,12 +12,14 @@ import sys
 import threading
 
 from moto.server import ThreadedMotoServer
+from vector_limits import limited
 
 LIFETIME_SECONDS = 1800
 
 
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    limited()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     print("%s:%d" % server.get_host_and_port(), flush=True)
