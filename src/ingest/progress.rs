@@ -65,10 +65,10 @@ impl Progress {
 }
 
 /// Chunks between two checkpoints of a document of `total`. Fixed by the document alone, because sinks may
-/// close a group of rows at each: 128 chunks are 20 s of a core, so that a call of a minute gets on; 1,024 keep
+/// close a group of rows at each: 128 chunks are 20 s of a core, so that a call of a minute gets on; 512 keep
 /// the groups of a document of 650,000 chunks few.
 pub fn period(total: usize) -> usize {
-    let period = (total / 64).clamp(128, 1024);
+    let period = (total / 64).clamp(128, 512);
     period - period % BATCH
 }
 
@@ -80,7 +80,7 @@ mod tests {
     fn checkpoints_lie_between_batches() {
         for total in [65, 128, 10_000, 20_001, 650_000] {
             let period = period(total);
-            assert!((128..=1024).contains(&period) && period.is_multiple_of(BATCH), "{total}: {period}");
+            assert!((128..=512).contains(&period) && period.is_multiple_of(BATCH), "{total}: {period}");
         }
     }
 

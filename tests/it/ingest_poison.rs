@@ -85,3 +85,61 @@ fn a_bad_quarter_of_an_hour_of_s3_passes() {
     let summary = world.created("good.txt");
     assert_eq!(summary["embedded"], 1, "{summary}");
 }
+
+/// gzip of so many megabytes of the same sentence.
+fn bomb(megabytes: usize) -> Vec<u8> {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let megabyte = "all work and no play ".repeat(1 << 20).into_bytes();
+    for _ in 0..megabytes {
+        packer.write_all(&megabyte[..1 << 20]).unwrap();
+    }
+    packer.finish().unwrap()
+}
+
+#[test]
+fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
+    let Some(world) = World::new("poison", &[]) else { return };
+    let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let line = 200 << 20;
+    let long_line = ["{\"text\": \"", &"x".repeat(line), "\"}\n{\"text\": \"A good line.\"}\n"].concat();
+    let poison: [(&str, Vec<u8>, &str); 7] = [
+        ("empty.txt", Vec::new(), "no bytes"),
+        ("blank.txt", b" \n\t\r\n ".repeat(100), "no text"),
+        ("picture.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01".to_vec(), "not text"),
+        ("program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".to_vec(), "not text"),
+        ("bomb.txt.gz", bomb(300), "unpack"),
+        ("deep.json", deep.into_bytes(), "deep"),
+        ("no-text.jsonl", b"{\"title\": 1}\n{\"title\": 2}\n".to_vec(), "text"),
+    ];
+    let name = &world.documents.name;
+    let mut bodies = Vec::new();
+    for (key, body, _) in &poison {
+        world.put(key, body);
+        bodies.push(notification(&[created(name, key)]));
+    }
+    for (key, body) in [("good.md", "# Good\n\nA good text.\n"), ("long-line.jsonl", long_line.as_str())] {
+        world.put(key, body);
+        bodies.push(notification(&[created(name, key)]));
+    }
+    let reply = world.invoke(&queue(&bodies)).unwrap();
+    assert_eq!(reply, json!({"batchItemFailures": []}));
+    for (key, _, words) in &poison {
+        assert!(world.result(key).is_none(), "{key}");
+        let outcome = world.outcome(key).unwrap_or_else(|| panic!("{key} has no outcome"));
+        assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("skipped"), &json!(false)), "{outcome}");
+        assert!(outcome["reason"].as_str().unwrap().contains(words), "{key}: {outcome}");
+    }
+    assert_eq!(world.records("good.md").len(), 1);
+    let records = world.records("long-line.jsonl");
+    assert_eq!((records.len(), &records[0]["text"]), (1, &json!("A good line.")));
+}
+
+#[test]
+fn an_object_beyond_the_limit_is_not_read() {
+    let Some(world) = World::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]) else { return };
+    world.put("large.txt", "word ".repeat(300));
+    assert_eq!(world.created("large.txt")["skipped"], 1);
+    let reason = world.outcome("large.txt").unwrap()["reason"].to_string();
+    assert!(reason.contains("1500 bytes") && reason.contains("EMBED_MAX_OBJECT_BYTES"), "{reason}");
+}

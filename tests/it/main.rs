@@ -11,6 +11,7 @@ mod emulator;
 mod faults;
 mod harness;
 mod ingest_events;
+mod ingest_formats;
 mod ingest_long;
 mod ingest_order;
 mod ingest_poison;
