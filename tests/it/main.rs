@@ -19,6 +19,7 @@ mod ingest_queue;
 mod mutations;
 mod python_server;
 mod qdrant;
+mod qdrant_example;
 mod qdrant_faults;
 mod qdrant_server;
 mod queue;

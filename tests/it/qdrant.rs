@@ -27,7 +27,10 @@ fn a_document_becomes_points_that_are_found() {
     assert_eq!(status, 200);
     assert_eq!(info["config"]["params"]["vectors"]["distance"], "Cosine");
     let schema = &info["payload_schema"];
-    assert_eq!((&schema["source"]["data_type"], &schema["embed.writing"]["data_type"]), (&json!("keyword"), &json!("integer")));
+    assert_eq!(
+        (&schema["source"]["data_type"], &schema["embed.writing"]["data_type"]),
+        (&json!("keyword"), &json!("integer"))
+    );
     let [point] = &collection.points()[..] else { panic!("one chunk, one point") };
     let source = format!("s3://{name}/notes/a b.txt");
     let id = Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("{source}#0").as_bytes());
@@ -56,7 +59,10 @@ fn text_and_metadata_stay_away_where_they_are_turned_off() {
 
 #[test]
 fn repeats_change_nothing_and_a_shorter_version_leaves_no_surplus() {
-    let Some((world, collection)) = world("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")]) else { return };
+    let Some((world, collection)) = world("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")])
+    else {
+        return;
+    };
     world.put("other.txt", "Another document.");
     let long = world.put("a.txt", paragraphs(12));
     assert_eq!((&world.created("other.txt")["embedded"], &world.created("a.txt")["embedded"]), (&json!(1), &json!(1)));

@@ -52,8 +52,7 @@ impl Place {
         body["vectorBucketName"] = self.vectors.clone().into();
         let headers = [("authorization", OWNER), ("content-type", "application/json")];
         let path = format!("/{operation}");
-        let (status, head, answer) =
-            http(self.documents.server, "POST", &path, &headers, body.to_string().as_bytes());
+        let (status, head, answer) = http(self.documents.server, "POST", &path, &headers, body.to_string().as_bytes());
         assert_eq!(status, 200, "{operation}: {head} {}", String::from_utf8_lossy(&answer));
         serde_json::from_slice(&answer).unwrap_or_default()
     }
@@ -126,7 +125,11 @@ fn what_is_too_long_is_left_out_and_the_rest_arrives() {
     world.put(&key, record.to_string());
     assert_eq!(world.created(&key)["embedded"], 1);
     let entries = &place.vectors()[0]["metadata"];
-    assert_eq!((&entries["left_out"], entries["text"].as_str()), (&json!(["fields"]), Some("A short text.")), "{entries}");
+    assert_eq!(
+        (&entries["left_out"], entries["text"].as_str()),
+        (&json!(["fields"]), Some("A short text.")),
+        "{entries}"
+    );
 }
 
 #[test]

@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{bootstrap, embed, fixture_handler, vectors};
+use crate::harness::{bootstrap, embed, fixture, fixture_handler, vectors};
 
 /// One HTTP/1.1 exchange: status, head, body.
 pub fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
@@ -48,9 +49,16 @@ pub struct Server {
 }
 
 impl Server {
+    /// Over the fixture model.
     pub fn start() -> Self {
-        let mut process =
-            bootstrap().args(["serve", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::with(&fixture())
+    }
+
+    /// Over the model in `folder`.
+    pub fn with(folder: &Path) -> Self {
+        let mut command = bootstrap();
+        command.env("EMBED_MODEL_DIR", folder).args(["serve", "--port", "0"]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address");

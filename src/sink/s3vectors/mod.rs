@@ -69,7 +69,9 @@ pub async fn connect(aws: &Aws) -> Client {
         None => builder,
     };
     let builder = builder.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-    Client::from_conf(builder.timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER).build()).build())
+    Client::from_conf(
+        builder.timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER).build()).build(),
+    )
 }
 
 /// Vectors in an index.
