@@ -87,7 +87,7 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
-qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, qdrant-client's local mode
+qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, its engine behind REST
 $(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
 	@echo "preparing $(QDRANT_SERVER) from $<"
 	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)

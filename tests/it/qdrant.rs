@@ -1,4 +1,4 @@
-//! Documents into Qdrant, against its client's local mode: what arrives, repeats, versions, removals, refusals.
+//! Documents into Qdrant, against its own engine: what arrives, repeats, versions, removals, refusals.
 
 use std::time::Duration;
 

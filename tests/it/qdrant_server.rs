@@ -1,4 +1,4 @@
-//! A Qdrant for the tests: qdrant-client's local mode behind REST, started once, a collection for each test.
+//! A Qdrant for the tests: the engine of its server behind REST, started once, a collection for each test.
 
 use std::sync::OnceLock;
 

@@ -1,9 +1,9 @@
-"""The tests' Qdrant: the REST routes that are used, over qdrant-client's local mode, on a free loopback port.
+"""The tests' Qdrant: the REST routes that are used, over the engine of Qdrant's server, on a free loopback port.
 
-What is stored, filtered and searched is the local mode's doing, written by Qdrant's makers after their server; what
-a request may hold is their own models', which refuse every unknown field. Ours is the way between the two, the
-strict mode that wants an index for every field of a filter, and inference as the server has it
-(`--inference`): Document objects are sent to that address and become vectors.
+What is stored, filtered and searched is the engine's doing (engine.py); what a request may hold is up to
+qdrant-client's models, made from the server's own OpenAPI document, which refuse every unknown field. Ours is the
+way between the two, the strict mode that wants an index for every field of a filter, and inference as the
+server has it (`--inference`): Document objects are sent to that address and become vectors.
 
 It prints its address on one line. Whoever started it holds the other end of its standard input, so it
 ends with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
@@ -15,7 +15,9 @@ import argparse
 import json
 import os
 import re
+import shutil
 import sys
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -23,12 +25,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
+from engine import Collection
 from pydantic import TypeAdapter, ValidationError
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 LIFETIME_SECONDS = 1800
 VERSION = "1.20.0"
-UPSERT = TypeAdapter(models.PointsList | models.PointsBatch)
+SELECTOR = TypeAdapter(models.FilterSelector | models.PointIdsList)
 
 
 class Refused(Exception):
@@ -38,102 +41,75 @@ class Refused(Exception):
 
 
 class Store:
-    """Collections, their indexes, and who makes vectors of documents."""
+    """Collections, and who makes vectors of documents."""
 
-    def __init__(self, inference: str | None):
-        self.client = QdrantClient(":memory:")
-        self.indexes: dict[str, dict[str, Any]] = {}
-        self.inference = inference
+    def __init__(self, folder: str, inference: str | None):
+        self.folder, self.inference = folder, inference
+        self.collections: dict[str, Collection] = {}
+        self.made = 0
 
-    def named(self, collection: str) -> str:
-        if collection not in self.indexes:
+    def named(self, collection: str) -> Collection:
+        if collection not in self.collections:
             raise Refused(404, f"Not found: Collection `{collection}` doesn't exist!")
-        return collection
+        return self.collections[collection]
 
     def get(self, collection: str, **_: Any) -> Any:
-        info = self.client.get_collection(self.named(collection)).model_dump(mode="json")
-        info["payload_schema"] = self.indexes[collection]
-        return info
+        one = self.named(collection)
+        vectors = TypeAdapter(models.VectorsConfig).dump_python(one.vectors, mode="json", exclude_none=True)
+        return {"status": "green", "config": {"params": {"vectors": vectors}}, "payload_schema": one.indexes}
 
     def exists(self, collection: str, **_: Any) -> Any:
-        return {"exists": collection in self.indexes}
+        return {"exists": collection in self.collections}
 
     def create(self, collection: str, body: Any, **_: Any) -> Any:
-        if collection in self.indexes:
+        if collection in self.collections:
             raise Refused(409, f"Wrong input: Collection `{collection}` already exists!")
-        asked = models.CreateCollection.model_validate(body)
-        self.client.create_collection(collection, vectors_config=asked.vectors)
-        self.indexes[collection] = {}
+        self.made += 1
+        vectors = models.CreateCollection.model_validate(body).vectors
+        self.collections[collection] = Collection(os.path.join(self.folder, str(self.made)), vectors)
         return True
 
     def drop(self, collection: str, **_: Any) -> Any:
-        self.indexes.pop(collection, None)
-        return self.client.delete_collection(collection)
+        self.collections.pop(collection, None)
+        return True
 
-    def index(self, collection: str, body: Any, **_: Any) -> Any:
+    def index(self, collection: str, body: Any, **query: Any) -> Any:
         asked = models.CreateFieldIndex.model_validate(body)
-        self.client.create_payload_index(self.named(collection), asked.field_name, asked.field_schema)
-        self.indexes[collection][asked.field_name] = {"data_type": asked.field_schema, "points": 0}
-        return self.done()
+        self.named(collection).index(asked.field_name, asked.field_schema)
+        return self.done(**query)
 
     def retrieve(self, collection: str, body: Any, **_: Any) -> Any:
-        asked = models.PointRequest.model_validate(body)
-        found = self.client.retrieve(
-            self.named(collection), asked.ids, with_payload=asked.with_payload, with_vectors=asked.with_vector or False
-        )
-        return [record.model_dump(mode="json") for record in found]
+        return self.named(collection).retrieve(models.PointRequest.model_validate(body))
 
     def upsert(self, collection: str, body: Any, **query: Any) -> Any:
         self.strict(collection, body)
-        asked = UPSERT.validate_python(self.embedded(body, "update"))
-        points = asked.points if isinstance(asked, models.PointsList) else asked.batch
-        self.client.upsert(
-            self.named(collection), points, update_filter=asked.update_filter, update_mode=asked.update_mode
-        )
+        self.named(collection).upsert(models.PointsList.model_validate(self.embedded(body, "update")))
         return self.done(**query)
 
     def batch(self, collection: str, body: Any, **query: Any) -> Any:
         self.strict(collection, body)
         asked = models.UpdateOperations.model_validate(self.embedded(body, "update"))
-        self.client.batch_update_points(self.named(collection), asked.operations)
+        self.named(collection).batch(asked.operations)
         return [self.done(**query) for _ in asked.operations]
 
     def delete(self, collection: str, body: Any, **query: Any) -> Any:
         self.strict(collection, body)
-        selector = TypeAdapter(models.FilterSelector | models.PointIdsList).validate_python(body)
-        self.client.delete(self.named(collection), selector)
+        self.named(collection).delete(SELECTOR.validate_python(body))
         return self.done(**query)
 
     def count(self, collection: str, body: Any, **_: Any) -> Any:
         self.strict(collection, body)
-        asked = models.CountRequest.model_validate(body)
-        return self.client.count(self.named(collection), asked.filter, exact=bool(asked.exact)).model_dump(mode="json")
+        return {"count": self.named(collection).count(models.CountRequest.model_validate(body))}
 
     def scroll(self, collection: str, body: Any, **_: Any) -> Any:
         self.strict(collection, body)
-        asked = models.ScrollRequest.model_validate(body)
-        points, following = self.client.scroll(
-            self.named(collection),
-            scroll_filter=asked.filter,
-            limit=asked.limit or 10,
-            offset=asked.offset,
-            with_payload=True if asked.with_payload is None else asked.with_payload,
-            with_vectors=asked.with_vector or False,
-        )
-        return {"points": [point.model_dump(mode="json") for point in points], "next_page_offset": following}
+        points, following = self.named(collection).scroll(models.ScrollRequest.model_validate(body))
+        return {"points": points, "next_page_offset": following}
 
     def query(self, collection: str, body: Any, **_: Any) -> Any:
         self.strict(collection, body)
         asked = models.QueryRequest.model_validate(self.embedded(body, "search"))
-        found = self.client.query_points(
-            self.named(collection),
-            query=asked.query.nearest if isinstance(asked.query, models.NearestQuery) else asked.query,
-            query_filter=asked.filter,
-            limit=asked.limit or 10,
-            with_payload=False if asked.with_payload is None else asked.with_payload,
-            with_vectors=asked.with_vector or False,
-        )
-        return found.model_dump(mode="json")
+        return {"points": self.named(collection).query(asked)}
 
     def done(self, wait: str = "false", **_: Any) -> Any:
         return {"operation_id": 0, "status": "completed" if wait == "true" else "acknowledged"}
@@ -141,7 +117,7 @@ class Store:
     def strict(self, collection: str, body: Any) -> None:
         """Refuses a filter over a field without an index, as the strict mode of Qdrant's cloud does."""
         for key in filter_keys(body):
-            if key not in self.indexes[self.named(collection)]:
+            if key not in self.named(collection).indexes:
                 raise Refused(400, f'Bad request: Index required but not found for "{key}" of one of the types')
 
     def embedded(self, body: Any, purpose: str) -> Any:
@@ -263,14 +239,20 @@ def main() -> None:
     parser.add_argument("--api-key", help="refuse requests without this api-key header")
     parser.add_argument("--inference", help="the address that makes vectors of Document objects")
     options = parser.parse_args()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(Store(options.inference), options.api_key))
+    folder = tempfile.mkdtemp(prefix="qdrant-of-the-tests-")
+
+    def ended(code: int) -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        os._exit(code)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(Store(folder, options.inference), options.api_key))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print("%s:%d" % server.server_address[:2], flush=True)
-    end = threading.Timer(LIFETIME_SECONDS, os._exit, [1])
+    end = threading.Timer(LIFETIME_SECONDS, ended, [1])
     end.daemon = True
     end.start()
     sys.stdin.read()
-    os._exit(0)
+    ended(0)
 
 
 if __name__ == "__main__":
