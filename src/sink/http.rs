@@ -14,6 +14,7 @@ use std::time::Duration;
 use aws_smithy_http_client::Connector;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::HttpConnector;
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
@@ -80,8 +81,9 @@ impl Http {
 
     /// Asks until there is an answer that stays; `body` is JSON.
     pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<Answer, Trouble> {
-        let (mut since, mut delay) = (None, self.patience.first_delay);
-        for attempt in 1u32.. {
+        let (mut attempt, mut since, mut delay) = (0, None, self.patience.first_delay);
+        loop {
+            attempt += 1;
             let (mut trouble, told) = match timeout(self.patience.answer, self.once(method, path, body)).await {
                 Ok(Ok(answer)) if !passes(answer.status) => return Ok(answer),
                 Ok(Ok(answer)) => (Trouble::passing(answer.said(self.name)), answer.retry_after),
@@ -108,7 +110,6 @@ impl Http {
             tokio::time::sleep(pause).await;
             delay = (delay * 2).min(self.patience.longest_delay);
         }
-        Err(Trouble::passing("attempts cannot be counted any more"))
     }
 
     async fn once(&self, method: &Method, path: &str, body: &Bytes) -> Result<Answer, Trouble> {
@@ -122,7 +123,7 @@ impl Http {
         let request = request.body(SdkBody::from(body.clone()));
         let unasked = || format!("{} cannot be asked so", self.name);
         let request = request.map_err(|e| Trouble::lasting(unasked()).because(e))?;
-        let request = request.try_into().map_err(|e| Trouble::lasting(unasked()).because(e))?;
+        let request = HttpRequest::try_from(request).map_err(|e| Trouble::lasting(unasked()).because(e))?;
         let response = self.connector.call(request).await.map_err(|error| {
             let message = format!("{} at {} could not be asked", self.name, self.base);
             Trouble { passing: !error.is_user(), ..Trouble::passing(message) }.because(error)
@@ -153,4 +154,33 @@ impl Answer {
 /// Whether the same request may be answered otherwise in a while.
 fn passes(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_shown_in_short_and_on_one_line() {
+        let answer = Answer {
+            status: StatusCode::BAD_REQUEST,
+            body: Bytes::from(format!("{{\"error\":\n\"{}\"}}", "x".repeat(1000))),
+            retry_after: None,
+        };
+        let said = answer.said("Qdrant");
+        assert!(said.starts_with("Qdrant answered 400 {\"error\": \"xxx") && said.len() < 350, "{said}");
+    }
+
+    #[test]
+    fn trouble_is_given_up_with_its_cause() {
+        let ms = Duration::from_millis(1);
+        let patience = Patience { answer: ms * 500, trouble: ms * 60, first_delay: ms, longest_delay: ms * 8 };
+        // Nothing listens on the port that was free a moment ago.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let http = Http::new("Qdrant", &format!("http://{address}/"), None, patience);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let trouble = runtime.block_on(http.ask(&Method::GET, "/", &Bytes::new())).unwrap_err();
+        assert!(trouble.passing && trouble.message.contains(&format!("http://{address} could not be asked")));
+        assert!(trouble.message.contains("given up after") && !trouble.message.contains("after 1 attempts"));
+    }
 }
