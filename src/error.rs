@@ -51,9 +51,10 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
-    /// A bearer token that its reference does not lead to.
-    #[error("EMBED_API_KEY refers to {reference}: {message}")]
+    /// A token that its reference does not lead to.
+    #[error("{variable} refers to {reference}: {message}")]
     Secret {
+        variable: &'static str,
         reference: String,
         message: String,
         #[source]

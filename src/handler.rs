@@ -8,15 +8,16 @@ use serde_json::value::RawValue;
 use crate::admission::{Admission, Permit};
 use crate::api::Api;
 use crate::call::{Call, Deadline};
-use crate::config::Config;
+use crate::config::{Config, Documents};
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::event::{self, Change, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
-use crate::ingest::{self, Ingest, Outcome, Summary};
+use crate::ingest::{self, Connections, Ingest, Outcome, Summary};
 use crate::metrics::Observer;
 use crate::model;
 use crate::s3::{self, Attempts};
-use crate::secrets::{self, ApiKey};
+use crate::secrets::Token;
+use crate::sink::s3vectors;
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -32,31 +33,27 @@ impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
         let started = Instant::now();
-        // A token by reference is on its way while the model loads.
-        let (token, fetching) = match config.api_key.clone() {
-            None => (None, None),
-            Some(ApiKey::Plain(token)) => (Some(token), None),
-            Some(ApiKey::Reference(reference)) => (None, Some(secrets::fetch(reference))),
-        };
+        // Tokens by reference are on their way while the model loads.
+        let token = Token::begin("EMBED_API_KEY", config.api_key.as_ref());
+        let qdrant = config.documents.as_ref().and_then(|documents| documents.qdrant.as_ref());
+        let qdrant_key = Token::begin("EMBED_QDRANT_API_KEY", qdrant.and_then(|qdrant| qdrant.api_key.as_ref()));
         let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
         let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
         let (opened, connected) = std::thread::scope(|scope| {
-            let connecting = config.documents.as_ref().map(|_| scope.spawn(|| connect(&config)));
+            let connecting = config.documents.as_ref().map(|documents| scope.spawn(|| connect(&config, documents)));
             let opened = Embedder::open(&config, &folder);
             (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         });
         let (embedder, startup) = opened?;
         let ingest = match (&config.documents, connected) {
-            (Some(documents), Some(client)) => Some(Arc::new(Ingest::new(documents, &embedder, client?)?)),
+            (Some(documents), Some(clients)) => {
+                let (s3, s3vectors) = clients?;
+                let connections = Connections { s3, s3vectors, qdrant_key: qdrant_key.wait()? };
+                Some(Arc::new(Ingest::new(documents, &embedder, connections)?))
+            }
             _ => None,
         };
-        let token = match fetching {
-            None => token,
-            Some(fetching) => {
-                let fetching = fetching.map_err(|e| Error::internal("a thread does not start", e))?;
-                Some(fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?)
-            }
-        };
+        let token = token.wait()?;
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
         let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
         let observer = Arc::new(Observer::new(config.metrics.clone(), startup.values()));
@@ -202,11 +199,20 @@ fn task_code(outcome: &Outcome) -> TaskCode {
     }
 }
 
-/// A client for S3; on a thread of its own, because looking for credentials may take a while by hand.
-fn connect(config: &Config) -> Result<(s3::Client, String)> {
+/// A client for S3 with its region, and one for S3 Vectors where vectors go there.
+type Clients = ((s3::Client, String), Option<aws_sdk_s3vectors::Client>);
+
+/// Makes the clients; on a thread of its own, because looking for credentials may take a while by hand.
+fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
-    Ok(runtime.block_on(s3::connect(&config.aws, Attempts::Standard)))
+    runtime.block_on(async {
+        let s3 = s3::connect(&config.aws, Attempts::Standard).await;
+        Ok(match documents.s3vectors {
+            None => (s3, None),
+            Some(_) => (s3, Some(s3vectors::connect(&config.aws).await)),
+        })
+    })
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it

@@ -1,8 +1,8 @@
-//! The bearer token, given as it is or by reference to where AWS keeps it.
+//! Tokens, ours and Qdrant's, given as they are or by reference to where AWS keeps them.
 //!
 //! ```text
-//! EMBED_API_KEY  ->  ApiKey::Plain       used as it is; no client is made
-//!                ->  ApiKey::Reference   fetched once, on a thread beside the model's loading
+//! EMBED_API_KEY, …  ->  ApiKey::Plain       used as it is; no client is made
+//!                   ->  ApiKey::Reference   fetched once, on a thread beside the model's loading
 //! ```
 //!
 //! Invariants: the default path never touches an AWS client; a token is not fetched again, so a rotated
@@ -38,7 +38,7 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Where the bearer token comes from.
+/// Where a token comes from.
 #[derive(Debug, Clone)]
 pub enum ApiKey {
     Plain(Secret),
@@ -117,8 +117,8 @@ impl Reference {
         }
     }
 
-    fn error(&self, message: impl fmt::Display, source: Option<Failure>) -> Error {
-        Error::Secret { reference: self.to_string(), message: message.to_string(), source }
+    fn error(&self, variable: &'static str, message: impl fmt::Display, source: Option<Failure>) -> Error {
+        Error::Secret { variable, reference: self.to_string(), message: message.to_string(), source }
     }
 }
 
@@ -130,45 +130,76 @@ pub trait SecretStore {
     fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, Failure>>;
 }
 
-/// The token behind `reference`.
+/// The token behind `reference`, which `variable` holds.
 ///
 /// # Errors
 /// [`Error::Secret`] that names the reference and what is missing: the permission, the field, a value.
-pub async fn token(store: &impl SecretStore, reference: &Reference) -> Result<Secret> {
+pub async fn token(store: &impl SecretStore, variable: &'static str, reference: &Reference) -> Result<Secret> {
+    let error = |message: String, source| reference.error(variable, message, source);
     let stored = store.read(reference).await.map_err(|cause| {
         let message = format!("the token cannot be read; the function's role needs {} on it", reference.permission());
-        reference.error(message, Some(cause))
+        error(message, Some(cause))
     })?;
     let value = match reference {
         Reference::SecretsManager { field: Some(field), .. } => {
             let object: serde_json::Value = serde_json::from_str(&stored).unwrap_or_default();
             let value = object.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
-            value.ok_or_else(|| reference.error(format!("the secret has no field {field:?} that is a string"), None))?
+            value.ok_or_else(|| error(format!("the secret has no field {field:?} that is a string"), None))?
         }
         _ => stored,
     };
     // Shells and editors end files with a newline, which no header can carry.
     match value.trim() {
-        "" => Err(reference.error("the token is empty, which would let everyone in", None)),
+        "" => Err(error("the token is empty, which would let everyone in".to_owned(), None)),
         token => Ok(Secret::new(token)),
     }
 }
 
-/// Starts fetching `reference` from AWS on a thread of its own, whose result is the token.
-pub fn fetch(reference: Reference) -> std::io::Result<JoinHandle<Result<Secret>>> {
-    std::thread::Builder::new().name("api-key".to_owned()).spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::internal("the I/O runtime does not start", e))?;
-        runtime.block_on(async {
-            match tokio::time::timeout(FETCH_LIMIT, token(&Aws, &reference)).await {
-                Ok(outcome) => outcome,
-                Err(late) => {
-                    let message =
-                        format!("AWS did not answer within {} s; does the network let it?", FETCH_LIMIT.as_secs());
-                    Err(reference.error(message, Some(late.into())))
-                }
+/// A token that is there, or on its way on a thread of its own.
+pub enum Token {
+    There(Option<Secret>),
+    Coming(std::io::Result<JoinHandle<Result<Secret>>>),
+}
+
+impl Token {
+    /// Starts fetching what `key`, the value of `variable`, refers to.
+    pub fn begin(variable: &'static str, key: Option<&ApiKey>) -> Self {
+        match key {
+            None => Self::There(None),
+            Some(ApiKey::Plain(token)) => Self::There(Some(token.clone())),
+            Some(ApiKey::Reference(reference)) => {
+                let reference = reference.clone();
+                let thread = std::thread::Builder::new().name("api-key".to_owned());
+                Self::Coming(thread.spawn(move || fetch(variable, &reference)))
             }
-        })
+        }
+    }
+
+    /// Waits for it; `None` where the variable is not set.
+    pub fn wait(self) -> Result<Option<Secret>> {
+        match self {
+            Self::There(token) => Ok(token),
+            Self::Coming(thread) => {
+                let thread = thread.map_err(|e| Error::internal("a thread does not start", e))?;
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
+            }
+        }
+    }
+}
+
+/// Fetches `reference` from AWS.
+fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("the I/O runtime does not start", e))?;
+    runtime.block_on(async {
+        match tokio::time::timeout(FETCH_LIMIT, token(&Aws, variable, reference)).await {
+            Ok(outcome) => outcome,
+            Err(late) => {
+                let message =
+                    format!("AWS did not answer within {} s; does the network let it?", FETCH_LIMIT.as_secs());
+                Err(reference.error(variable, message, Some(late.into())))
+            }
+        }
     })
 }
 
@@ -231,7 +262,7 @@ mod tests {
 
     fn token_of(store: &impl SecretStore, value: &str) -> Result<String, String> {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let token = runtime.block_on(token(store, &reference(value)));
+        let token = runtime.block_on(token(store, "EMBED_API_KEY", &reference(value)));
         token.map(|secret| secret.expose().to_owned()).map_err(|error| error.chain().to_string())
     }
 
@@ -289,7 +320,7 @@ mod tests {
     fn a_failed_read_names_reference_permission_and_cause() {
         for (value, permission) in [(ARN, "secretsmanager:GetSecretValue"), ("ssm:/embed/key", "ssm:GetParameter")] {
             let message = token_of(&Failing, value).unwrap_err();
-            for word in [value, permission, "access denied"] {
+            for word in ["EMBED_API_KEY", value, permission, "access denied"] {
                 assert!(message.contains(word), "{word} is not in: {message}");
             }
         }

@@ -2,17 +2,21 @@
 
 use std::path::PathBuf;
 
-use super::{Given, S3Location, split_list};
+use super::{Given, Qdrant, S3Location, S3Vectors, split_list};
 use crate::error::Result;
 
 /// What happens to documents; there is one only where `EMBED_OUTPUT` is set.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Documents {
     /// Below it lie results, outcome records and checkpoints.
     pub output: S3Location,
     /// Where documents come from; `None`: wherever the events say.
     pub input: Option<S3Location>,
     pub sinks: Vec<SinkName>,
+    /// There is one where `sinks` lists it.
+    pub qdrant: Option<Qdrant>,
+    /// There is one where `sinks` lists it.
+    pub s3vectors: Option<S3Vectors>,
     pub format: FileFormat,
     /// Whether records carry their text.
     pub text: bool,
@@ -54,6 +58,15 @@ pub struct DocumentLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SinkName {
     S3,
+    Qdrant,
+    S3Vectors,
+}
+
+impl SinkName {
+    /// As `EMBED_SINK` has it.
+    pub fn word(self) -> &'static str {
+        SINKS.iter().find(|(_, sink)| *sink == self).map_or("", |(word, _)| word)
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +76,21 @@ pub enum FileFormat {
 }
 
 const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
-const SINKS: &[(&str, SinkName)] = &[("s3", SinkName::S3)];
+const SINKS: &[(&str, SinkName)] =
+    &[("s3", SinkName::S3), ("qdrant", SinkName::Qdrant), ("s3vectors", SinkName::S3Vectors)];
 
 impl Given {
     pub(super) fn documents(&self) -> Result<Option<Documents>> {
-        let Some(output) = self.place("EMBED_OUTPUT")? else { return Ok(None) };
+        let sinks = self.sinks()?;
+        let Some(output) = self.place("EMBED_OUTPUT")? else {
+            return match self.text("EMBED_SINK") {
+                None => Ok(None),
+                Some(_) => {
+                    let expected = "s3://bucket/prefix, where checkpoints and outcomes lie whatever EMBED_SINK lists";
+                    Err(self.misunderstood("EMBED_OUTPUT", expected.to_owned()))
+                }
+            };
+        };
         let input = self.place("EMBED_INPUT")?;
         if let Some(input) = input.as_ref().filter(|input| within(&output, input) || within(input, &output)) {
             let expected = format!(
@@ -81,7 +104,9 @@ impl Given {
         Ok(Some(Documents {
             output,
             input,
-            sinks: self.sinks()?,
+            qdrant: self.qdrant(&sinks)?,
+            s3vectors: self.s3vectors(&sinks)?,
+            sinks,
             format: self
                 .choice("EMBED_OUTPUT_FORMAT", &[("jsonl", FileFormat::JsonLines), ("parquet", FileFormat::Parquet)])?
                 .unwrap_or(FileFormat::JsonLines),
@@ -167,7 +192,7 @@ mod tests {
 
     #[test]
     fn without_an_output_there_are_no_documents() {
-        assert_eq!(documents(&[]).unwrap(), None);
+        assert!(documents(&[]).unwrap().is_none());
         let defaults = documents(&[("EMBED_OUTPUT", "s3://vectors/all/")]).unwrap().unwrap();
         assert_eq!((defaults.output.prefix.as_str(), defaults.sinks.as_slice()), ("all", &[SinkName::S3][..]));
         assert!(defaults.text && defaults.metadata && !defaults.base64 && !defaults.remove);

@@ -68,6 +68,8 @@ pub struct Aws {
     pub region: Option<String>,
     /// `AWS_ENDPOINT_URL_S3`, else `AWS_ENDPOINT_URL`; set for servers other than AWS's.
     pub endpoint: Option<String>,
+    /// `AWS_ENDPOINT_URL_S3VECTORS`, else `AWS_ENDPOINT_URL`.
+    pub vectors_endpoint: Option<String>,
     /// `AWS_ACCESS_KEY_ID` and its companions; on Lambda those of the function's role.
     pub keys: Option<AccessKeys>,
 }
@@ -85,6 +87,7 @@ pub(super) const AWS_VARIABLES: &[&str] = &[
     "AWS_REGION",
     "AWS_DEFAULT_REGION",
     "AWS_ENDPOINT_URL_S3",
+    "AWS_ENDPOINT_URL_S3VECTORS",
     "AWS_ENDPOINT_URL",
     "AWS_ACCESS_KEY_ID",
     "AWS_SECRET_ACCESS_KEY",
@@ -100,6 +103,7 @@ impl Aws {
         Self {
             region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
             endpoint: first(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
+            vectors_endpoint: first(["AWS_ENDPOINT_URL_S3VECTORS", "AWS_ENDPOINT_URL"]),
             keys: keys.map(|(id, secret_key)| AccessKeys {
                 id: id.to_owned(),
                 secret: secret_key,

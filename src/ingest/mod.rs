@@ -44,7 +44,10 @@ use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::event::Change;
 use crate::s3::{Bucket, Client, Condition, Headers, Trouble};
+use crate::secrets::Secret;
+use crate::sink::qdrant::QdrantSink;
 use crate::sink::s3::S3Sink;
+use crate::sink::s3vectors::S3VectorsSink;
 use crate::sink::{Layout, Sink, Stamp};
 use chunk::{ChunkOptions, Chunker};
 use document::Work;
@@ -60,6 +63,15 @@ const ROOM: u32 = 64;
 
 /// Changes whenever the same object under the same configuration gives other records than before.
 const SCHEMA: u32 = 1;
+
+/// What it takes to reach the places that documents come from and vectors go to.
+pub struct Connections {
+    /// The client and the region it asks.
+    pub s3: (Client, String),
+    /// There is one where `EMBED_SINK` lists s3vectors.
+    pub s3vectors: Option<aws_sdk_s3vectors::Client>,
+    pub qdrant_key: Option<Secret>,
+}
 
 /// Takes documents in; shared between calls.
 pub struct Ingest {
@@ -79,7 +91,8 @@ pub struct Ingest {
 impl Ingest {
     /// # Errors
     /// Chunk sizes that the model cannot take.
-    pub fn new(settings: &Documents, embedder: &Embedder, (client, region): (Client, String)) -> Result<Self> {
+    pub fn new(settings: &Documents, embedder: &Embedder, connections: Connections) -> Result<Self> {
+        let Connections { s3: (client, region), s3vectors, qdrant_key } = connections;
         let manifest = embedder.manifest();
         let reading = Reading { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
         Chunker::new(embedder.tokenizer(), manifest, reading.chunk)?;
@@ -96,17 +109,25 @@ impl Ingest {
         let model = ModelRef::of(manifest);
         let layout = Layout::new(&settings.output, settings.format);
         let output = Bucket::new(&client, &region, &settings.output.bucket);
-        let sink = |name: &SinkName| -> Box<dyn Sink> {
-            match name {
+        let sink = |name: &SinkName| -> Option<Box<dyn Sink>> {
+            Some(match name {
                 SinkName::S3 => Box::new(S3Sink::new(output.clone(), layout.clone(), model.clone(), options.clone())),
-            }
+                SinkName::Qdrant => {
+                    let (place, key) = (settings.qdrant.as_ref()?, qdrant_key.clone());
+                    Box::new(QdrantSink::new(place, key, model.clone(), options.text))
+                }
+                SinkName::S3Vectors => {
+                    let (place, client) = (settings.s3vectors.as_ref()?, s3vectors.clone()?);
+                    Box::new(S3VectorsSink::new(client, place, model.clone(), options.text))
+                }
+            })
         };
         let (Reading { extract, chunk }, metadata) = (&reading, settings.metadata);
         // Where the reader of PDFs lies says nothing about what it reads.
         let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
         let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
         Ok(Self {
-            sinks: settings.sinks.iter().map(sink).collect(),
+            sinks: settings.sinks.iter().filter_map(sink).collect(),
             embedder: embedder.clone(),
             settings: settings.clone(),
             room: Arc::new(Semaphore::new(ROOM as usize)),

@@ -58,9 +58,9 @@ pub struct Record {
 }
 
 impl Record {
-    /// The id of chunk `index` of `document`: UUIDv5 of `s3://bucket/key#index` in the namespace of URLs.
-    pub fn id_of(document: &Document, index: usize) -> uuid::Uuid {
-        let name = format!("s3://{}/{}#{index}", document.bucket, document.key);
+    /// The id of chunk `index` of a document: UUIDv5 of `s3://bucket/key#index` in the namespace of URLs.
+    pub fn id_of(bucket: &str, key: &str, index: usize) -> uuid::Uuid {
+        let name = format!("s3://{bucket}/{key}#{index}");
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
     }
 }

@@ -257,7 +257,7 @@ impl Attempt<'_, '_> {
     fn records(&self, batch: Batch, embeddings: Embeddings) -> Vec<Record> {
         let vectors = embeddings.vectors.into_iter().zip(embeddings.tokens);
         let record = |(piece, (vector, tokens)): (super::reading::Piece, (Vec<f32>, usize))| Record {
-            id: Record::id_of(self.document, piece.index),
+            id: Record::id_of(&self.document.bucket, &self.document.key, piece.index),
             chunk: piece.index,
             start: piece.chunk.start,
             end: piece.chunk.end,

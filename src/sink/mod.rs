@@ -23,8 +23,12 @@
 //! A document is done when every configured sink has finished it. If one fails the document is tried again, and
 //! those that had finished hold its stamp by then and are passed over.
 
+mod head;
+mod http;
 mod layout;
+pub mod qdrant;
 pub mod s3;
+pub mod s3vectors;
 mod stamp;
 
 use std::future::Future;

@@ -20,6 +20,8 @@ pub enum Fault {
     Flip(u64),
     /// The server is not asked; this status and this S3 error code come at once, with a region where one is given.
     Refuse(u16, &'static str, Option<&'static str>),
+    /// The server is not asked; this status comes at once, and the number of seconds to wait.
+    Busy(u16, u64),
     /// Nothing happens for so long, then all is well.
     Late(Duration),
     /// The body comes in pieces of so many bytes, with this pause after each.
@@ -106,7 +108,13 @@ impl Shared {
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fault = (self.plan)(&Seen { number, method, path, range: range(&request) });
         match fault {
-            Fault::Refuse(status, code, region) => return refuse(client, status, code, region).map(|()| true),
+            Fault::Refuse(status, code, region) => {
+                let header = region.map_or(String::new(), |region| format!("x-amz-bucket-region: {region}\r\n"));
+                return refuse(client, status, code, &header).map(|()| true);
+            }
+            Fault::Busy(status, seconds) => {
+                return refuse(client, status, "SlowDown", &format!("retry-after: {seconds}\r\n")).map(|()| true);
+            }
             Fault::Late(pause) => std::thread::sleep(pause),
             _ => {}
         }
@@ -166,14 +174,13 @@ impl Shared {
     }
 }
 
-/// An error as S3 sends it.
-fn refuse(mut client: &TcpStream, status: u16, code: &str, region: Option<&str>) -> std::io::Result<()> {
+/// An error as S3 sends it, with one more line in its head.
+fn refuse(mut client: &TcpStream, status: u16, code: &str, header: &str) -> std::io::Result<()> {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as planned</Message></Error>");
-    let region = region.map_or(String::new(), |region| format!("x-amz-bucket-region: {region}\r\n"));
     let length = body.len();
     write!(
         client,
-        "HTTP/1.1 {status} Planned\r\ncontent-type: application/xml\r\n{region}content-length: {length}\r\n\r\n{body}"
+        "HTTP/1.1 {status} Planned\r\ncontent-type: application/xml\r\n{header}content-length: {length}\r\n\r\n{body}"
     )
 }
 

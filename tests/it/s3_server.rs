@@ -1,46 +1,18 @@
 //! A real S3 server for the tests: moto, started once, with plain HTTP to set it up.
 
-use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{bootstrap, output, root};
+use crate::harness::{bootstrap, output};
+use crate::python_server::PythonServer;
 use crate::serve::http;
-
-/// The running server. It ends with this process, because its standard input does.
-struct Server {
-    address: String,
-    _process: Child,
-    _until_closed: ChildStdin,
-}
 
 /// The server's address; `None`, with a message, where it could not be installed.
 pub fn address() -> Option<&'static str> {
-    static SERVER: OnceLock<Option<Server>> = OnceLock::new();
-    SERVER.get_or_init(start).as_ref().map(|server| server.address.as_str())
-}
-
-fn start() -> Option<Server> {
-    let folder = root().join("target/s3-server");
-    let python = folder.join("bin/python");
-    if folder.join("unavailable").is_file() && !folder.join(".ready").is_file() {
-        eprintln!("skipped: `make s3-server` could not install the S3 server");
-        return None;
-    }
-    assert!(python.is_file(), "{} is missing; `make s3-server` brings it", python.display());
-    let mut process = Command::new(python)
-        .arg(root().join("tests/s3/serve.py"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.contains(':'), "the S3 server did not start: {line:?}");
-    let until_closed = process.stdin.take().unwrap();
-    Some(Server { address: line.trim().to_owned(), _process: process, _until_closed: until_closed })
+    static SERVER: OnceLock<Option<PythonServer>> = OnceLock::new();
+    let server = SERVER.get_or_init(|| PythonServer::start("s3-server", "tests/s3/serve.py", &[]));
+    server.as_ref().map(|server| server.address.as_str())
 }
 
 /// The server wants to know who asks and believes it.

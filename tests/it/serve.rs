@@ -2,12 +2,13 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::harness::{bootstrap, embed, fixture_handler, vectors};
+use crate::harness::{bootstrap, embed, fixture, fixture_handler, vectors};
 
 /// One HTTP/1.1 exchange: status, head, body.
 pub fn http(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, String, Vec<u8>) {
@@ -48,13 +49,20 @@ pub struct Server {
 }
 
 impl Server {
+    /// Over the fixture model.
     pub fn start() -> Self {
         Self::with(&[])
     }
 
+    /// Over the fixture model, with `variables`.
     pub fn with(variables: &[(&str, &str)]) -> Self {
+        Self::over(&fixture(), variables)
+    }
+
+    /// Over the model in `folder`.
+    pub fn over(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = bootstrap();
-        command.args(["serve", "--port", "0"]).envs(variables.iter().copied());
+        command.args(["serve", "--port", "0"]).env("EMBED_MODEL_DIR", folder).envs(variables.iter().copied());
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();

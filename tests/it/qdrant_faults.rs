@@ -1,0 +1,275 @@
+//! A Qdrant that is down, slow, busy or half-failing, and writers that meet: what is left is the newest version, whole.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::documents::{World, created, notification, paragraphs};
+use crate::harness::fixture;
+use crate::qdrant_server::Collection;
+use crate::s3_proxy::{Fault, Proxy, Seen};
+use crate::s3_server::Bucket;
+
+/// Few tokens a chunk, so that a page is a document of several points.
+const SMALL: [(&str, &str); 2] = [("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")];
+
+/// Two buckets and a collection; functions between them are made as a test needs them.
+struct Place {
+    documents: Bucket,
+    vectors: Bucket,
+    collection: Collection,
+}
+
+impl Place {
+    fn new(test: &str) -> Option<Self> {
+        let collection = Collection::new(test)?;
+        let (documents, vectors) = (Bucket::new(&format!("q-{test}-docs"))?, Bucket::new(&format!("q-{test}-vecs"))?);
+        Some(Self { documents, vectors, collection })
+    }
+
+    /// A function with Qdrant at `address`, else at the server itself.
+    fn world(&self, address: Option<&str>, sinks: &str) -> World {
+        let url = format!("http://{}", address.unwrap_or(&self.collection.server));
+        let variables =
+            [&self.collection.variables(&url, sinks)[..], &SMALL, &[("EMBED_ON_DELETE", "remove")]].concat();
+        let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+        World::between(copy(&self.documents), copy(&self.vectors), None, &fixture(), &variables)
+    }
+
+    fn proxy(&self, plan: impl Fn(&Seen<'_>) -> Fault + Send + Sync + 'static) -> Proxy {
+        Proxy::before(&self.collection.server, plan)
+    }
+
+    fn event(&self, key: &str) -> Value {
+        notification(&[created(&self.documents.name, key)])
+    }
+}
+
+#[test]
+fn trouble_passes_and_what_was_done_twice_is_there_once() {
+    let Some(place) = Place::new("weather") else { return };
+    // A third of the requests is refused, of another third the answer is lost after the work was done.
+    let proxy = place.proxy(|request| match request.number % 3 {
+        0 => Fault::Refuse(503, "Unavailable", None),
+        1 => Fault::Reset(0),
+        _ => Fault::None,
+    });
+    let world = place.world(Some(&proxy.address), "qdrant");
+    for (paragraph_count, word) in [(9, "river"), (4, "lake")] {
+        let etag = world.put("a.txt", paragraphs(paragraph_count).replace("river", word));
+        assert_eq!(world.created("a.txt")["embedded"], 1);
+        let texts = place.collection.whole("a.txt", &etag);
+        assert!(texts.len() > 2 && texts.concat().contains(word), "{texts:?}");
+    }
+}
+
+#[test]
+fn a_busy_store_is_given_the_time_it_asks_for() {
+    let Some(place) = Place::new("busy") else { return };
+    let proxy = place.proxy(|request| match request.number {
+        1 => Fault::Busy(429, 1),
+        4 => Fault::Busy(503, 1),
+        _ => Fault::None,
+    });
+    let world = place.world(Some(&proxy.address), "qdrant");
+    world.put("a.txt", "A text.");
+    let began = Instant::now();
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    // Without heed of Retry-After both would have been asked again within 0.1 s.
+    assert!(began.elapsed() >= Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_store_that_is_down_leaves_the_event_to_come_back_in_time() {
+    let Some(place) = Place::new("down") else { return };
+    let up = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&up);
+    let proxy = place.proxy(move |_| match shared.load(Ordering::SeqCst) {
+        true => Fault::None,
+        false => Fault::Refuse(502, "BadGateway", None),
+    });
+    let world = place.world(Some(&proxy.address), "qdrant");
+    let etag = world.put("a.txt", "A text.");
+    let error = world.invoke_within(&place.event("a.txt"), Some(Duration::from_millis(1_500))).unwrap_err();
+    assert!(error.to_string().contains("unfinished"), "{error}");
+    assert!(proxy.requests() > 2, "it was asked once");
+    up.store(true, Ordering::SeqCst);
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    assert_eq!(place.collection.whole("a.txt", &etag).len(), 1);
+}
+
+#[test]
+fn nothing_listens_and_the_address_is_told() {
+    let Some(place) = Place::new("nobody") else { return };
+    let world = place.world(Some("127.0.0.1:9"), "qdrant");
+    world.put("a.txt", "A text.");
+    let error = world.invoke(&place.event("a.txt")).unwrap_err().to_string();
+    assert!(error.contains("http://127.0.0.1:9") && error.contains("given up after"), "{error}");
+}
+
+/// Requests that one document takes, on a fresh function.
+fn requests_of(place: &Place, key: &str) -> u64 {
+    let proxy = place.proxy(|_| Fault::None);
+    assert_eq!(place.world(Some(&proxy.address), "qdrant").created(key)["embedded"], 1);
+    proxy.requests()
+}
+
+#[test]
+fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
+    let Some(place) = Place::new("ends") else { return };
+    place.world(None, "qdrant").put("count.txt", paragraphs(5));
+    let whole = requests_of(&place, "count.txt");
+    assert!(whole > 5, "{whole}");
+    for done in [false, true] {
+        for last in 0..whole {
+            let key = format!("{done}-{last}.txt");
+            let old = place.world(None, "qdrant");
+            old.put(&key, paragraphs(9));
+            old.created(&key);
+            let etag = old.put(&key, paragraphs(5).replace("river", "lake"));
+            // From one request on everything is refused, with that one's work done or not.
+            let proxy = place.proxy(move |request| match request.number {
+                number if number < last => Fault::None,
+                number if number == last && done => Fault::Shortened(3),
+                _ => Fault::Refuse(400, "Wrong", None),
+            });
+            let outcome = place.world(Some(&proxy.address), "qdrant").invoke(&place.event(&key));
+            assert!(outcome.is_err(), "{key}: {outcome:?}");
+            let again = place.world(None, "qdrant").created(&key);
+            assert_eq!(again["failed"], 0, "{key}: {again}");
+            assert!(place.collection.whole(&key, &etag).concat().contains("lake"), "{key}");
+        }
+    }
+}
+
+#[test]
+fn whoever_comes_in_between_the_newest_version_stays() {
+    let Some(place) = Place::new("between") else { return };
+    place.world(None, "qdrant").put("count.txt", paragraphs(5));
+    let whole = requests_of(&place, "count.txt");
+    for at in 0..whole {
+        let key = format!("{at}.txt");
+        let rival = Arc::new(Mutex::new(place.world(None, "qdrant")));
+        let newest = Arc::new(Mutex::new(String::new()));
+        let (shared, its_key, its_etag) = (Arc::clone(&rival), key.clone(), Arc::clone(&newest));
+        let done = AtomicBool::new(false);
+        // Before request number `at` someone else writes a newer, shorter document and its points.
+        let proxy = place.proxy(move |request| {
+            if request.number == at && !done.swap(true, Ordering::SeqCst) {
+                let rival = shared.lock().unwrap();
+                *its_etag.lock().unwrap() = rival.put(&its_key, paragraphs(3).replace("river", "lake"));
+                let summary = rival.created(&its_key);
+                assert_eq!(summary["embedded"], 1, "{summary}");
+            }
+            Fault::None
+        });
+        let world = place.world(Some(&proxy.address), "qdrant");
+        world.put(&key, paragraphs(8));
+        let summary = world.created(&key);
+        assert_eq!(summary["failed"], 0, "{at}: {summary}");
+        let etag = newest.lock().unwrap().clone();
+        assert!(place.collection.whole(&key, &etag).concat().contains("lake"), "{at}");
+    }
+}
+
+#[test]
+fn an_object_that_goes_in_between_leaves_no_points() {
+    let Some(place) = Place::new("vanishes") else { return };
+    place.world(None, "qdrant").put("count.txt", paragraphs(5));
+    let whole = requests_of(&place, "count.txt");
+    for at in 0..whole {
+        let key = format!("{at}.txt");
+        let before = place.world(None, "qdrant");
+        before.put(&key, paragraphs(3));
+        before.created(&key);
+        let rival = Arc::new(Mutex::new(before));
+        let (shared, its_key, bucket) = (Arc::clone(&rival), key.clone(), place.documents.name.clone());
+        let done = AtomicBool::new(false);
+        let proxy = place.proxy(move |request| {
+            if request.number == at && !done.swap(true, Ordering::SeqCst) {
+                let rival = shared.lock().unwrap();
+                rival.documents.delete(&its_key);
+                let mut record = created(&bucket, &its_key);
+                record["eventName"] = "ObjectRemoved:Delete".into();
+                assert_eq!(rival.invoke(&notification(&[record])).unwrap()["failed"], 0);
+            }
+            Fault::None
+        });
+        let world = place.world(Some(&proxy.address), "qdrant");
+        world.put(&key, paragraphs(8).replace("river", "lake"));
+        world.created(&key);
+        let left: Vec<_> =
+            place.collection.points().into_iter().filter(|point| point["payload"]["key"] == key.as_str()).collect();
+        assert!(left.is_empty(), "{at}: {left:?}");
+    }
+}
+
+#[test]
+fn functions_side_by_side_agree() {
+    let Some(place) = Place::new("beside") else { return };
+    let keys: Vec<_> = (0..12).map(|number| format!("{number}.txt")).collect();
+    let first = place.world(None, "qdrant");
+    let etags: Vec<_> = keys.iter().map(|key| first.put(key, paragraphs(4))).collect();
+    let records: Vec<_> = keys.iter().map(|key| created(&place.documents.name, key)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                let summary = place.world(None, "qdrant").invoke(&notification(&records)).unwrap();
+                assert_eq!(summary["failed"], 0, "{summary}");
+            });
+        }
+    });
+    for (key, etag) in keys.iter().zip(&etags) {
+        place.collection.whole(key, etag);
+    }
+}
+
+#[test]
+fn of_two_sinks_the_one_that_failed_is_made_up_for() {
+    let Some(place) = Place::new("both") else { return };
+    let failing = Arc::new(AtomicBool::new(true));
+    let shared = Arc::clone(&failing);
+    let proxy = place.proxy(move |request| match (request.method, shared.load(Ordering::SeqCst)) {
+        ("PUT", true) if request.path.contains("/points") => Fault::Refuse(400, "Wrong", None),
+        _ => Fault::None,
+    });
+    let world = place.world(Some(&proxy.address), "s3,qdrant");
+    let etag = world.put("a.txt", paragraphs(4));
+    let error = world.invoke(&place.event("a.txt")).unwrap_err().to_string();
+    assert!(error.contains("Qdrant answered 400"), "{error}");
+    failing.store(false, Ordering::SeqCst);
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    let result = world.result("a.txt").unwrap();
+    let records: Vec<_> = world.records("a.txt");
+    let points = place.collection.points();
+    assert_eq!(place.collection.whole("a.txt", &etag).len(), records.len());
+    for (record, point) in records.iter().zip(&points) {
+        assert_eq!((&record["id"], &record["text"]), (&point["id"], &point["payload"]["text"]));
+    }
+    // The other way round: S3 has lost its result, Qdrant's points are not touched for it.
+    world.vectors.delete(&crate::documents::result_key(&place.documents.name, "a.txt"));
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    assert!(world.result("a.txt").unwrap() == result && place.collection.points() == points);
+    assert_eq!(world.created("a.txt")["unchanged"], 1);
+}
+
+#[test]
+fn a_slow_store_only_takes_longer() {
+    let Some(place) = Place::new("slow") else { return };
+    let requests = Arc::new(AtomicU64::new(0));
+    let shared = Arc::clone(&requests);
+    let proxy = place.proxy(move |_| {
+        shared.fetch_add(1, Ordering::SeqCst);
+        Fault::Late(Duration::from_millis(300))
+    });
+    let world = place.world(Some(&proxy.address), "qdrant");
+    let etag = world.put("a.txt", paragraphs(4));
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    place.collection.whole("a.txt", &etag);
+    let once = requests.load(Ordering::SeqCst);
+    assert_eq!(world.created("a.txt")["unchanged"], 1);
+    assert_eq!(requests.load(Ordering::SeqCst), once + 1, "a repeated delivery asks for the first point alone");
+    assert_eq!(json!(once <= 12), true, "{once} requests for one document");
+}

@@ -1,0 +1,247 @@
+//! Documents into S3 Vectors, against moto with the service's limits: what arrives, repeats, versions, removals, faults.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::documents::{World, created, notification, paragraphs};
+use crate::harness::fixture;
+use crate::s3_proxy::{Fault, Proxy};
+use crate::s3_server::Bucket;
+use crate::serve::http;
+
+/// Few tokens a chunk, so that a page is a document of several vectors.
+const SMALL: [(&str, &str); 2] = [("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")];
+
+/// The server wants to know which service is meant, and in whose name.
+const OWNER: &str =
+    "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3vectors/aws4_request, SignedHeaders=host, Signature=0";
+
+/// Two buckets and a vector bucket of a test's own.
+struct Place {
+    documents: Bucket,
+    results: Bucket,
+    /// The vector bucket's name; its index is `documents`.
+    vectors: String,
+}
+
+impl Place {
+    fn new(test: &str) -> Option<Self> {
+        let (documents, results) = (Bucket::new(&format!("v-{test}-docs"))?, Bucket::new(&format!("v-{test}-res"))?);
+        let place = Self { documents, results, vectors: format!("v-{test}-{}", std::process::id()) };
+        place.request("CreateVectorBucket", json!({}));
+        Some(place)
+    }
+
+    /// A function with S3 Vectors at `address`, else at the server itself.
+    fn world(&self, address: Option<&str>, more: &[(&str, &str)]) -> World {
+        let endpoint = format!("http://{}", address.unwrap_or(self.documents.server));
+        let own = [
+            ("EMBED_SINK", "s3vectors"),
+            ("EMBED_S3VECTORS_BUCKET", &self.vectors),
+            ("EMBED_S3VECTORS_INDEX", "documents"),
+            ("AWS_ENDPOINT_URL_S3VECTORS", &endpoint),
+            ("EMBED_ON_DELETE", "remove"),
+        ];
+        let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+        World::between(copy(&self.documents), copy(&self.results), None, &fixture(), &[&own[..], more].concat())
+    }
+
+    fn request(&self, operation: &str, mut body: Value) -> Value {
+        body["vectorBucketName"] = self.vectors.clone().into();
+        let headers = [("authorization", OWNER), ("content-type", "application/json")];
+        let path = format!("/{operation}");
+        let (status, head, answer) = http(self.documents.server, "POST", &path, &headers, body.to_string().as_bytes());
+        assert_eq!(status, 200, "{operation}: {head} {}", String::from_utf8_lossy(&answer));
+        serde_json::from_slice(&answer).unwrap_or_default()
+    }
+
+    /// Every vector with its data and metadata, by document and chunk.
+    fn vectors(&self) -> Vec<Value> {
+        let mut all =
+            self.request("ListVectors", json!({"indexName": "documents", "returnData": true, "returnMetadata": true}));
+        let mut vectors = all["vectors"].take().as_array().cloned().unwrap();
+        let place = |vector: &Value| {
+            let entries = &vector["metadata"];
+            (entries["source"].as_str().map(str::to_owned), entries["chunk"].as_u64())
+        };
+        vectors.sort_by_key(place);
+        vectors
+    }
+
+    /// The texts of one document's vectors, which are whole and stamped, each of the version with this ETag.
+    fn whole(&self, key: &str, etag: &str) -> Vec<String> {
+        let source = format!("s3://{}/{key}", self.documents.name);
+        let vectors: Vec<_> =
+            self.vectors().into_iter().filter(|vector| vector["metadata"]["source"] == source).collect();
+        let first = &vectors.first().unwrap_or_else(|| panic!("{key} has no vectors"))["metadata"];
+        let head: Value = serde_json::from_str(first["embed"].as_str().unwrap()).unwrap();
+        assert_eq!(head["stamp"]["embed-etag"], etag, "{head}");
+        assert_eq!((&head["chunks"], &first["chunks"]), (&json!(vectors.len()), &json!(vectors.len())), "{vectors:?}");
+        let text = |(number, vector): (usize, &Value)| {
+            let entries = &vector["metadata"];
+            assert_eq!((&entries["chunk"], &entries["etag"]), (&json!(number), &json!(etag)), "{entries}");
+            entries["text"].as_str().unwrap().to_owned()
+        };
+        vectors.iter().enumerate().map(text).collect()
+    }
+
+    fn event(&self, key: &str) -> Value {
+        notification(&[created(&self.documents.name, key)])
+    }
+
+    fn removal(&self, key: &str) -> Value {
+        let mut record = created(&self.documents.name, key);
+        record["eventName"] = "ObjectRemoved:Delete".into();
+        notification(&[record])
+    }
+}
+
+#[test]
+fn a_document_becomes_vectors() {
+    let Some(place) = Place::new("arrive") else { return };
+    let world = place.world(None, &[]);
+    world.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], b"The river is high today.");
+    assert_eq!(world.created("notes/a b.txt")["embedded"], 1);
+    let index = place.request("GetIndex", json!({"indexName": "documents"}));
+    assert_eq!((&index["index"]["dimension"], &index["index"]["distanceMetric"]), (&json!(32), &json!("cosine")));
+    let [vector] = &place.vectors()[..] else { panic!("one chunk, one vector") };
+    let source = format!("s3://{}/notes/a b.txt", place.documents.name);
+    let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{source}#0").as_bytes());
+    assert_eq!((&vector["key"], &vector["metadata"]["source"]), (&json!(id.to_string()), &json!(source)));
+    assert_eq!(vector["metadata"]["metadata"], r#"{"author":"me"}"#);
+    let numbers: Vec<f64> = serde_json::from_value(vector["data"]["float32"].clone()).unwrap();
+    assert!((numbers.iter().map(|number| number * number).sum::<f64>() - 1.0).abs() < 1e-4 && numbers.len() == 32);
+}
+
+#[test]
+fn what_is_too_long_is_left_out_and_the_rest_arrives() {
+    let Some(place) = Place::new("long") else { return };
+    let world = place.world(None, &[]);
+    let name = "é".repeat(500);
+    let record = json!({"text": "A short text.", "blob": "x".repeat(100_000)});
+    let key = format!("{name}.json");
+    world.put(&key, record.to_string());
+    assert_eq!(world.created(&key)["embedded"], 1);
+    let entries = &place.vectors()[0]["metadata"];
+    assert_eq!(
+        (&entries["left_out"], entries["text"].as_str()),
+        (&json!(["fields"]), Some("A short text.")),
+        "{entries}"
+    );
+}
+
+#[test]
+fn repeats_versions_and_removals() {
+    let Some(place) = Place::new("versions") else { return };
+    let world = place.world(None, &SMALL);
+    world.put("other.txt", "Another document.");
+    world.created("other.txt");
+    let long = world.put("a.txt", paragraphs(12));
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    assert!(place.whole("a.txt", &long).len() > 8);
+    let first = place.vectors();
+    assert_eq!(world.created("a.txt")["unchanged"], 1);
+    assert_eq!(place.vectors(), first);
+    let short = world.put("a.txt", paragraphs(2).replace("river", "lake"));
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    let texts = place.whole("a.txt", &short);
+    assert!(texts.len() < 8 && texts.concat().contains("lake"), "{texts:?}");
+    assert_eq!(place.vectors().len(), texts.len() + 1);
+    world.documents.delete("a.txt");
+    for _ in 0..2 {
+        assert_eq!(world.invoke(&place.removal("a.txt")).unwrap()["removed"], 1);
+        assert_eq!(place.vectors().len(), 1);
+    }
+}
+
+#[test]
+fn more_vectors_than_one_request_takes() {
+    let Some(place) = Place::new("many") else { return };
+    let world = place.world(None, &SMALL);
+    let etag = world.put("long.txt", paragraphs(700));
+    assert_eq!(world.created("long.txt")["embedded"], 1);
+    assert!(place.whole("long.txt", &etag).len() > 600);
+    let etag = world.put("long.txt", "Nothing much.");
+    assert_eq!(world.created("long.txt")["embedded"], 1);
+    assert_eq!(place.whole("long.txt", &etag).len(), 1);
+    assert_eq!(place.vectors().len(), 1);
+}
+
+#[test]
+fn an_index_that_does_not_fit_and_a_bucket_that_is_missing_are_named() {
+    let Some(mut place) = Place::new("unfit") else { return };
+    place.request(
+        "CreateIndex",
+        json!({"indexName": "documents", "dataType": "float32", "dimension": 5, "distanceMetric": "cosine"}),
+    );
+    place.world(None, &[]).put("a.txt", "A text.");
+    let error = place.world(None, &[]).invoke(&place.event("a.txt")).unwrap_err().to_string();
+    assert!(error.contains("5 dimensions") && error.contains("EMBED_S3VECTORS_INDEX"), "{error}");
+    place.vectors = "not-there".to_owned();
+    let error = place.world(None, &[]).invoke(&place.event("a.txt")).unwrap_err().to_string();
+    assert!(error.contains("create-vector-bucket --vector-bucket-name not-there"), "{error}");
+}
+
+#[test]
+fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
+    let Some(place) = Place::new("ends") else { return };
+    let counting = Proxy::before(place.documents.server, |_| Fault::None);
+    let world = place.world(Some(&counting.address), &SMALL);
+    world.put("count.txt", paragraphs(5));
+    assert_eq!(world.created("count.txt")["embedded"], 1);
+    for last in 0..counting.requests() {
+        let key = format!("{last}.txt");
+        let old = place.world(None, &SMALL);
+        old.put(&key, paragraphs(9));
+        old.created(&key);
+        let etag = old.put(&key, paragraphs(5).replace("river", "lake"));
+        let proxy = Proxy::before(place.documents.server, move |request| match request.number {
+            number if number < last => Fault::None,
+            _ => Fault::Refuse(403, "AccessDenied", None),
+        });
+        let error = place.world(Some(&proxy.address), &SMALL).invoke(&place.event(&key)).unwrap_err().to_string();
+        assert!(error.contains("the role needs s3vectors:"), "{error}");
+        let again = old.created(&key);
+        assert_eq!(again["failed"], 0, "{key}: {again}");
+        assert!(place.whole(&key, &etag).concat().contains("lake"), "{key}");
+    }
+}
+
+#[test]
+fn trouble_passes() {
+    let Some(place) = Place::new("weather") else { return };
+    let proxy = Proxy::before(place.documents.server, |request| match request.number % 4 {
+        0 => Fault::Refuse(503, "ServiceUnavailableException", None),
+        2 => Fault::Reset(0),
+        _ => Fault::None,
+    });
+    let world = place.world(Some(&proxy.address), &SMALL);
+    let etag = world.put("a.txt", paragraphs(5));
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    place.whole("a.txt", &etag);
+}
+
+#[test]
+fn a_rival_that_is_seen_in_time_wins() {
+    let Some(place) = Place::new("rival") else { return };
+    let rival = Arc::new(Mutex::new(place.world(None, &SMALL)));
+    let (shared, done) = (Arc::clone(&rival), AtomicBool::new(false));
+    let newest = Arc::new(Mutex::new(String::new()));
+    let its_etag = Arc::clone(&newest);
+    // After the look and before the head is read again, someone writes a newer, shorter document.
+    let proxy = Proxy::before(place.documents.server, move |request| {
+        if request.path == "/GetVectors" && request.number > 2 && !done.swap(true, Ordering::SeqCst) {
+            let rival = shared.lock().unwrap();
+            *its_etag.lock().unwrap() = rival.put("a.txt", paragraphs(3).replace("river", "lake"));
+            assert_eq!(rival.created("a.txt")["embedded"], 1);
+        }
+        Fault::None
+    });
+    let world = place.world(Some(&proxy.address), &SMALL);
+    world.put("a.txt", paragraphs(8));
+    assert_eq!(world.created("a.txt")["failed"], 0);
+    let etag = newest.lock().unwrap().clone();
+    assert!(place.whole("a.txt", &etag).concat().contains("lake"));
+}
