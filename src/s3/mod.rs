@@ -110,7 +110,12 @@ mod tests {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let keys = AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None };
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let aws = Aws { region: Some("us-east-1".to_owned()), endpoint: Some(endpoint), keys: Some(keys) };
+        let aws = Aws {
+            region: Some("us-east-1".to_owned()),
+            endpoint: Some(endpoint),
+            keys: Some(keys),
+            vectors_endpoint: None,
+        };
         let heads = std::thread::spawn(move || {
             let head = |client: std::io::Result<std::net::TcpStream>| {
                 let (mut client, mut buffer) = (client.unwrap(), [0; 4096]);

@@ -31,7 +31,7 @@ fn record(chunk: usize) -> Record {
     let raw: Vec<f32> = (0..DIMENSIONS).map(|at| ((chunk * 7919 + at * 104_729) % 1009) as f32 - 504.0).collect();
     let length = raw.iter().map(|value| value * value).sum::<f32>().sqrt();
     Record {
-        id: Record::id_of(&document(), chunk),
+        id: Record::id_of(&document().bucket, &document().key, chunk),
         chunk,
         start: chunk * 10,
         end: chunk * 10 + 15,
