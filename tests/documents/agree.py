@@ -19,7 +19,21 @@ import polars
 import pyarrow
 import pyarrow.parquet
 
-COLUMNS = ["id", "kind", "key", "chunk", "chunks", "start", "end", "tokens", "text", "page", "headings", "record", "model"]
+COLUMNS = [
+    "id",
+    "kind",
+    "key",
+    "chunk",
+    "chunks",
+    "start",
+    "end",
+    "tokens",
+    "text",
+    "page",
+    "headings",
+    "record",
+    "model",
+]
 Row = dict[str, object]
 
 
@@ -38,7 +52,11 @@ def plain(value: object) -> object:
 def rows(records: list[Row]) -> list[Row]:
     columns = [column for column in COLUMNS if column in records[0]] if records else []
     vector = {"vector": lambda row: numpy.asarray(row["vector"], dtype="<f4").tolist()}
-    return [{column: plain(str(row[column]) if column == "id" else row[column]) for column in columns} | {name: of(row) for name, of in vector.items()} for row in records]
+    return [
+        {column: plain(str(row[column]) if column == "id" else row[column]) for column in columns}
+        | {name: of(row) for name, of in vector.items()}
+        for row in records
+    ]
 
 
 def of_duckdb(query: str, path: Path) -> list[Row]:
@@ -52,7 +70,9 @@ def parquet(path: Path) -> dict[str, list[Row]]:
     assert pyarrow.types.is_fixed_size_list(vector) and vector.value_type == pyarrow.float32(), vector
     frame = polars.read_parquet(path)
     assert frame.schema["vector"] == polars.Array(polars.Float32, vector.list_size), frame.schema
-    size = duckdb.sql(f"select array_cosine_similarity(vector::float[{vector.list_size}], vector::float[{vector.list_size}]) from '{path}'")
+    size = duckdb.sql(
+        f"select array_cosine_similarity(vector::float[{vector.list_size}], vector::float[{vector.list_size}]) from '{path}'"
+    )
     assert all(abs(row[0] - 1) < 1e-5 for row in size.fetchall())
     return {
         "pyarrow": table.to_pylist(),

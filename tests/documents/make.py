@@ -66,7 +66,11 @@ class Set:
         self.expected: list[Expected] = []
 
     def good(self, name: str, content: bytes, format: str, contains: list[str], **expected: object) -> None:
-        self._add(f"good/{name}", content, Expected(f"good/{name}", name, "read", format=format, contains=contains, **expected))
+        self._add(
+            f"good/{name}",
+            content,
+            Expected(f"good/{name}", name, "read", format=format, contains=contains, **expected),
+        )
 
     def poison(self, name: str, content: bytes, outcome: str, why: str | None = None, **expected: object) -> None:
         key = str(expected.pop("key", name))
@@ -94,7 +98,14 @@ def texts(made: Set) -> None:
     made.good("windows-lines.txt", essay(2).replace("\n", "\r\n").encode(), "text", ["10. Most lights"])
     made.good("no-extension", ENGLISH[0].encode(), "text", ["twenty miles"])
     made.good("marked.txt", b"\xef\xbb\xbf" + GERMAN.encode(), "text", ["Der Leuchtturm"], charset="UTF-8")
-    made.good("utf-8-declared-latin.txt", GERMAN.encode(), "text", ["Düne"], charset="UTF-8", content_type="text/plain; charset=iso-8859-1")
+    made.good(
+        "utf-8-declared-latin.txt",
+        GERMAN.encode(),
+        "text",
+        ["Düne"],
+        charset="UTF-8",
+        content_type="text/plain; charset=iso-8859-1",
+    )
     late = essay(60) + FRENCH
     made.good("late-letter.txt", late.encode("cp1252"), "text", ["première fois"], charset="windows-1252")
     for name, text, encoding, charset, words in [
@@ -107,7 +118,14 @@ def texts(made: Set) -> None:
         ("chinese", CHINESE, "gbk", "GBK", "守塔人"),
     ]:
         made.good(f"{name}.{encoding}.txt", text.encode(encoding), "text", [words], charset=charset)
-    made.good("declared.koi8.txt", RUSSIAN[:24].encode("koi8_r"), "text", ["Маяк"], charset="KOI8-R", content_type="text/plain; charset=koi8-r")
+    made.good(
+        "declared.koi8.txt",
+        RUSSIAN[:24].encode("koi8_r"),
+        "text",
+        ["Маяк"],
+        charset="KOI8-R",
+        content_type="text/plain; charset=koi8-r",
+    )
     made.good("utf-16-marked.txt", GERMAN.encode("utf-16"), "text", ["Düne"], charset="UTF-16LE")
     made.good("utf-16-bare.txt", GERMAN.encode("utf-16-be"), "text", ["Düne"], charset="UTF-16BE")
 
@@ -163,22 +181,67 @@ HTML = f"""<!DOCTYPE html>
 
 
 def marked_up(made: Set) -> None:
-    made.good("guide.md", MARKDOWN.encode(), "markdown", ["title: Lights", "# not a heading", "North"], place={"headings": ["The keeper", "Tides", "Fog"]})
-    made.good("guide-as-plain.md", MARKDOWN.encode(), "markdown", ["The keeper"], content_type="text/plain", place={"headings": ["After 1960"]})
+    made.good(
+        "guide.md",
+        MARKDOWN.encode(),
+        "markdown",
+        ["title: Lights", "# not a heading", "North"],
+        place={"headings": ["The keeper", "Tides", "Fog"]},
+    )
+    made.good(
+        "guide-as-plain.md",
+        MARKDOWN.encode(),
+        "markdown",
+        ["The keeper"],
+        content_type="text/plain",
+        place={"headings": ["After 1960"]},
+    )
     long = "".join(f"# Part {part}\n\n{essay(4)}\n" for part in range(100))
     made.good("long.md", long.encode(), "markdown", ["# Part 0", "# Part 99"], place={"headings": ["Part 57"]})
-    made.good("page.html", HTML.encode("iso-8859-1"), "html", ["The keeper", "café é €", "North\t1854", "as it is"], charset="windows-1252", place={"title": "Lights & lenses", "headings": ["The keeper", "Fog"]})
-    made.good("served", HTML.encode(), "html", ["- Lens", "Unclosed tags everywhere"], content_type="text/html; charset=utf-8")
+    made.good(
+        "page.html",
+        HTML.encode("iso-8859-1"),
+        "html",
+        ["The keeper", "café é €", "North\t1854", "as it is"],
+        charset="windows-1252",
+        place={"title": "Lights & lenses", "headings": ["The keeper", "Fog"]},
+    )
+    made.good(
+        "served", HTML.encode(), "html", ["- Lens", "Unclosed tags everywhere"], content_type="text/html; charset=utf-8"
+    )
     made.good("no-name-page", HTML.replace("caf\xe9", "cafe").encode(), "html", ["The lens"])
 
 
 def records(made: Set) -> None:
-    rows = [{"id": number, "text": f"{number}. {ENGLISH[number % 5]}", "tags": ["sea", "light"], "author": {"name": "Müller"}} for number in range(60)]
-    made.good("one.json", json.dumps(rows[0], indent=2).encode(), "json", ["0. A lighthouse"], fields={"id": 0, "author": {"name": "Müller"}}, place={"record": 0})
+    rows = [
+        {
+            "id": number,
+            "text": f"{number}. {ENGLISH[number % 5]}",
+            "tags": ["sea", "light"],
+            "author": {"name": "Müller"},
+        }
+        for number in range(60)
+    ]
+    made.good(
+        "one.json",
+        json.dumps(rows[0], indent=2).encode(),
+        "json",
+        ["0. A lighthouse"],
+        fields={"id": 0, "author": {"name": "Müller"}},
+        place={"record": 0},
+    )
     made.good("list.json", json.dumps(rows).encode(), "json", ["59. Most"], fields={"id": 59}, place={"record": 59})
-    made.good("parts.json", json.dumps({"text": ENGLISH, "id": "all"}).encode(), "json", ["A lighthouse", "Most lights"], fields={"id": "all"})
+    made.good(
+        "parts.json",
+        json.dumps({"text": ENGLISH, "id": "all"}).encode(),
+        "json",
+        ["A lighthouse", "Most lights"],
+        fields={"id": "all"},
+    )
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    made.good("lines.jsonl", lines.encode(), "json_lines", ["0. A", "59. Most"], fields={"id": 31}, place={"record": 31})
+    made.good(
+        "lines.jsonl", lines.encode(), "json_lines", ["0. A", "59. Most"], fields={"id": 31}, place={"record": 31}
+    )
     made.good("lines-as-json.jsonl", lines.encode(), "json_lines", ["59. Most"], content_type="application/json")
     made.good("lines-inside.json", lines.encode(), "json", ["59. Most"], fields={"id": 59})
     made.good("nameless-lines", lines.encode(), "json_lines", ["59. Most"])
@@ -186,9 +249,30 @@ def records(made: Set) -> None:
     made.good("torn.jsonl", torn.encode(), "json_lines", ["good one", "good two"], place={"record": 4}, left_out=3)
     table = [("id", "text", "note")] + [(str(n), f'{n}. "{ENGLISH[n % 5]}"', "a, b\nc") for n in range(40)]
     quoted = "\r\n".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in table)
-    made.good("table.csv", quoted.encode(), "csv", ['0. "A lighthouse', '39. "Most'], fields={"id": "39", "note": "a, b\nc"}, place={"record": 39})
-    made.good("semicolons.csv", ("id;Text;ort\n1;" + GERMAN.replace(";", ",") + ";Küste\n2").encode("cp1252"), "csv", ["Düne"], charset="windows-1252", fields={"ort": "Küste"}, left_out=1)
-    made.good("table.tsv", "\n".join("\t".join([str(n), ENGLISH[n % 5]]) if n else "id\ttext" for n in range(10)).encode(), "tsv", ["Fresnel"], fields={"id": "9"})
+    made.good(
+        "table.csv",
+        quoted.encode(),
+        "csv",
+        ['0. "A lighthouse', '39. "Most'],
+        fields={"id": "39", "note": "a, b\nc"},
+        place={"record": 39},
+    )
+    made.good(
+        "semicolons.csv",
+        ("id;Text;ort\n1;" + GERMAN.replace(";", ",") + ";Küste\n2").encode("cp1252"),
+        "csv",
+        ["Düne"],
+        charset="windows-1252",
+        fields={"ort": "Küste"},
+        left_out=1,
+    )
+    made.good(
+        "table.tsv",
+        "\n".join("\t".join([str(n), ENGLISH[n % 5]]) if n else "id\ttext" for n in range(10)).encode(),
+        "tsv",
+        ["Fresnel"],
+        fields={"id": "9"},
+    )
 
 
 def pdf(pages: list[list[str]], font: str = "Helvetica", **options: object) -> bytes:
@@ -216,14 +300,35 @@ def pdf(pages: list[list[str]], font: str = "Helvetica", **options: object) -> b
 
 def pdfs(made: Set) -> None:
     pages = [ENGLISH[:2], ENGLISH[2:4], [ENGLISH[4]]]
-    made.good("report.pdf", pdf(pages), "pdf", ["lighthouse keeper's day", "tide tables", "Most lights"], place={"page": 3})
-    made.good("packed.pdf", pdf(pages, pageCompression=1), "pdf", ["Augustin Fresnel"], place={"page": 2}, content_type="application/pdf")
+    made.good(
+        "report.pdf", pdf(pages), "pdf", ["lighthouse keeper's day", "tide tables", "Most lights"], place={"page": 3}
+    )
+    made.good(
+        "packed.pdf",
+        pdf(pages, pageCompression=1),
+        "pdf",
+        ["Augustin Fresnel"],
+        place={"page": 2},
+        content_type="application/pdf",
+    )
     pdfmetrics.registerFont(TTFont("Vera", "Vera.ttf"))
-    made.good("embedded-font.pdf", pdf([[GERMAN, FRENCH]], "Vera", pageCompression=1), "pdf", ["Düne überragt", "première"], place={"page": 1})
+    made.good(
+        "embedded-font.pdf",
+        pdf([[GERMAN, FRENCH]], "Vera", pageCompression=1),
+        "pdf",
+        ["Düne überragt", "première"],
+        place={"page": 1},
+    )
     open_to_all = pdfencrypt.StandardEncryption("", ownerPassword="owner", canPrint=0)
     made.good("not-to-be-printed.pdf", pdf(pages, encrypt=open_to_all), "pdf", ["Most lights"], place={"page": 3})
     made.good("report-as-bytes", pdf(pages), "pdf", ["tide tables"], content_type="application/octet-stream")
-    made.good("many-pages.pdf", pdf([[f"Page {n}.", *ENGLISH] for n in range(120)], pageCompression=1), "pdf", ["Page 0.", "Page 119."], place={"page": 120})
+    made.good(
+        "many-pages.pdf",
+        pdf([[f"Page {n}.", *ENGLISH] for n in range(120)], pageCompression=1),
+        "pdf",
+        ["Page 0.", "Page 119."],
+        place={"page": 120},
+    )
     locked = pdfencrypt.StandardEncryption("secret", ownerPassword="owner")
     made.poison("encrypted.pdf", pdf(pages, encrypt=locked), "skipped", "encrypted")
     whole = pdf(pages)
@@ -269,7 +374,9 @@ def stream_of(content: bytes) -> bytes:
 
 
 def picture() -> bytes:
-    page = b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << /XObject << /I 5 0 R >> >> >>"
+    page = (
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 9 9] /Contents 4 0 R /Resources << /XObject << /I 5 0 R >> >> >>"
+    )
     image = b"/Type /XObject /Subtype /Image /Width 2 /Height 2 /ColorSpace /DeviceGray /BitsPerComponent 8"
     return objects(*CATALOGUE, page, stream(b"q 9 0 0 9 0 0 cm /I Do Q"), stream(b"\x00\xff\xff\x00", image))
 
@@ -279,7 +386,14 @@ def packed(made: Set) -> None:
     pack_zstd = zstandard.ZstdCompressor(19).compress
     made.good("essay.txt.gz", gzip.compress(text, mtime=0), "text", ["100. Most"])
     made.good("essay.txt.zst", pack_zstd(text), "text", ["100. Most"])
-    made.good("encoded.md", gzip.compress(MARKDOWN.encode(), mtime=0), "markdown", ["The lens"], content_encoding="gzip", place={"headings": ["After 1960"]})
+    made.good(
+        "encoded.md",
+        gzip.compress(MARKDOWN.encode(), mtime=0),
+        "markdown",
+        ["The lens"],
+        content_encoding="gzip",
+        place={"headings": ["After 1960"]},
+    )
     made.good("lines.jsonl.gz", gzip.compress(b'{"text": "only line"}\n', mtime=0), "json_lines", ["only line"])
     twice = gzip.compress(text[: len(text) // 2], mtime=0) + gzip.compress(text[len(text) // 2 :], mtime=0)
     made.good("appended.txt.gz", twice, "text", ["1. A lighthouse", "100. Most"])
@@ -296,7 +410,9 @@ def poison(made: Set) -> None:
     made.poison("empty.txt", b"", "skipped", "empty")
     made.poison("blank.txt", b" \n\t\r\n" * 50, "skipped", "empty")
     made.poison("empty.json", b"", "skipped", "empty")
-    png = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0) + bytes(4)
+    png = (
+        b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + b"IHDR" + struct.pack(">IIBBBBB", 1, 1, 8, 2, 0, 0, 0) + bytes(4)
+    )
     made.poison("picture.png", png, "skipped", "not_text", content_type="image/png")
     made.poison("picture-as.txt", png, "skipped", "not_text", content_type="text/plain")
     made.poison("random.bin", random.Random(6).randbytes(50_000), "skipped", "not_text")
@@ -314,8 +430,17 @@ def poison(made: Set) -> None:
 def large(made: Set) -> None:
     """Lines of 200 MB: words without a line end, letters without a space, one record."""
     words = (" ".join(ENGLISH) + " ").encode()
-    made.poison("line.txt", (words * (LARGE // len(words) + 1))[:LARGE], "read", format="text", contains=["A lighthouse"])
-    made.poison("line.jsonl", b'{"text": "' + b"a" * LARGE + b'"}\n{"text": "after it"}\n', "read", format="json_lines", contains=["after it"], left_out=1)
+    made.poison(
+        "line.txt", (words * (LARGE // len(words) + 1))[:LARGE], "read", format="text", contains=["A lighthouse"]
+    )
+    made.poison(
+        "line.jsonl",
+        b'{"text": "' + b"a" * LARGE + b'"}\n{"text": "after it"}\n',
+        "read",
+        format="json_lines",
+        contains=["after it"],
+        left_out=1,
+    )
     made.poison("line.json", b'{"text": "' + b"a" * LARGE + b'"}', "skipped", "too_large")
     made.poison("line.csv", b"text\n" + b"a" * LARGE + b"\n", "skipped", "too_large")
     made.poison("line.html", b"<p>" + b"a" * LARGE, "skipped", "too_large")

@@ -19,6 +19,8 @@ mod sections;
 mod sniff;
 mod source;
 mod table;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::io::{self, Read};

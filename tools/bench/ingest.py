@@ -1,0 +1,200 @@
+"""Documents from a bucket to their vectors: `make bench-ingest` prints the table and writes target/bench/ingest.json.
+
+    documents  of 45 to 2,000 tokens, in a bucket on loopback
+    ways in    a queue's batches of ten, and S3 Batch Operations' tasks of one
+    own speed  the same windows, handed to the same function as texts: what its embedder can do
+
+All of it in one run, round by round, on one core; the bucket is served on another. What S3 and the network would cost
+is not in it: they answer while other documents are embedded. A bar that is missed is printed as missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.bench import corpora, cost
+from tools.bench.report import median, table, write
+from tools.bench.start import MEGABYTES_PER_CPU, Start, event, start
+from tools.bench.stock import SHAPE
+
+MODEL = Path("models") / SHAPE
+SOURCE, OUTPUT = "documents", "vectors"
+# Tokens of a document, special tokens of its windows not counted; and how many of them, so that each size takes
+# some seconds.
+SIZES = {45: 600, 200: 200, 500: 80, 1000: 40, 2000: 20}
+# Messages in a queue's batch: the event source mapping's default, and the template's.
+BATCH = 10
+BAR = 0.85
+# Texts in one request of the embedder's own speed; its answer stays below Lambda's 6 MB.
+REQUEST = 100
+
+
+def document(rng: random.Random, words: int) -> str:
+    """As many words in sentences and paragraphs."""
+    sentences = []
+    while words > 0:
+        length = min(rng.randint(8, 24), words)
+        sentences.append(corpora.text(rng, length - 1 or 1).capitalize() + ".")
+        words -= length
+    ends = [rng.choice([" ", " ", " ", " ", "\n\n"]) for _ in sentences]
+    return "".join(sentence + end for sentence, end in zip(sentences, ends, strict=True)).strip()
+
+
+class Bucket:
+    """The server of tools.bench.bucket; use it in a `with` block, which ends it."""
+
+    def __enter__(self) -> Bucket:
+        cores = sorted(os.sched_getaffinity(0))
+        pin = ["taskset", "-c", str(cores[-1])]
+        command = [*pin, sys.executable, "-m", "tools.bench.bucket"]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert self.process.stdout
+        self.address = self.process.stdout.readline().strip()
+        self.connection = http.client.HTTPConnection(self.address)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self.process.stdin
+        self.process.stdin.close()
+        self.process.wait(timeout=10)
+
+    def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
+        self.connection.request(method, path, body, {"content-type": "text/plain"})
+        response = self.connection.getresponse()
+        content = response.read()
+        if response.status >= 300:
+            raise RuntimeError(f"{method} {path}: {response.status}")
+        return content
+
+
+def record(key: str) -> dict[str, object]:
+    """What S3 tells of a new object."""
+    return {
+        "eventVersion": "2.1",
+        "eventSource": "aws:s3",
+        "awsRegion": "us-east-1",
+        "eventTime": "2026-01-15T09:30:00.000Z",
+        "eventName": "ObjectCreated:Put",
+        "s3": {"s3SchemaVersion": "1.0", "bucket": {"name": SOURCE}, "object": {"key": key}},
+    }
+
+
+def queued(keys: Sequence[str]) -> bytes:
+    """A queue's batch, a message a document."""
+    messages = [
+        {
+            "messageId": key,
+            "receiptHandle": key,
+            "body": json.dumps({"Records": [record(key)]}),
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "eventSource": "aws:sqs",
+            "eventSourceARN": "arn:aws:sqs:us-east-1:111122223333:documents",
+            "awsRegion": "us-east-1",
+        }
+        for key in keys
+    ]
+    return json.dumps({"Records": messages}).encode()
+
+
+def task(key: str) -> bytes:
+    """S3 Batch Operations' one task."""
+    tasks = [{"taskId": key, "s3Key": key, "s3VersionId": None, "s3BucketArn": f"arn:aws:s3:::{SOURCE}"}]
+    return json.dumps(
+        {"invocationSchemaVersion": "1.0", "invocationId": "i", "job": {"id": "j"}, "tasks": tasks}
+    ).encode()
+
+
+def run(bucket: Bucket, events: Sequence[bytes], name: str) -> Start:
+    """The function, answering `events`; the results lie below `name`."""
+    variables = {
+        "EMBED_OUTPUT": f"s3://{OUTPUT}/{name}",
+        "AWS_ENDPOINT_URL_S3": f"http://{bucket.address}",
+        "AWS_ACCESS_KEY_ID": "id",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_REGION": "us-east-1",
+        "EMBED_LOG": "warn",
+    }
+    return start(MODEL, events, cores=1, variables=variables)
+
+
+def results(bucket: Bucket, keys: Sequence[str], name: str) -> list[dict[str, object]]:
+    """Every record of every document. Raises RuntimeError for one that has none."""
+    lines = (bucket.ask("GET", f"/{OUTPUT}/{name}/{SOURCE}/{key}.jsonl") for key in keys)
+    return [json.loads(line) for content in lines for line in content.splitlines()]
+
+
+def seconds(found: Start) -> float:
+    """Of all calls but the first, which opens connections."""
+    return sum(found.calls[1:]) / 1e3
+
+
+def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, object]:
+    """One row: documents of `size` tokens by both ways and as bare texts, medians over rounds of one ratio each."""
+    rng = random.Random(corpora.SEED + size)
+    keys = [f"{size}/{number}.txt" for number in range(count + BATCH)]
+    for key in keys:
+        bucket.ask("PUT", f"/{SOURCE}/{key}", document(rng, size).encode())
+    first, rest = keys[:BATCH], keys[BATCH:]
+    batches = [queued(rest[at : at + BATCH]) for at in range(0, len(rest), BATCH)]
+    queue, single, bare, peaks, windows = [], [], [], [], []
+    for number in range(rounds):
+        print(f"\r{size} tokens, round {number + 1} of {rounds}\x1b[K", end="", file=sys.stderr, flush=True)
+        found = run(bucket, [queued(first), *batches], f"queue-{number}")
+        queue.append(seconds(found))
+        peaks.append(found.peak)
+        windows = results(bucket, rest, f"queue-{number}")
+        single.append(seconds(run(bucket, [task(first[0]), *map(task, rest)], f"batch-{number}")))
+        texts = [str(window["text"]) for window in windows]
+        requests = [texts[at : at + REQUEST] for at in range(0, len(texts), REQUEST)]
+        bare.append(seconds(start(MODEL, [event(texts[:1]), *map(event, requests)], cores=1)))
+    tokens = sum(int(str(window["tokens"])) for window in windows)
+    took = median(queue)
+    return {
+        "tokens of a document": size,
+        "windows": len(windows) / count,
+        "documents/s": count / took,
+        "tokens/s": round(tokens / took),
+        "of the embedder's own": median([own / ours for own, ours in zip(bare, queue, strict=True)]),
+        "one a call": median([own / ours for own, ours in zip(bare, single, strict=True)]),
+        "ms a call of one": median(single) / count * 1e3,
+        "peak, MB": round(max(peaks)),
+        "GB-seconds a million tokens": took / tokens * 1e6 * MEGABYTES_PER_CPU / 1024,
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.ingest", description=__doc__.split("\n")[0])
+    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    options = parser.parse_args()
+    with Bucket() as bucket:
+        rows = [measure(bucket, size, count, options.rounds) for size, count in SIZES.items()]
+    print(file=sys.stderr)
+    shown = [
+        {name: f"{value:.2f}" if "own" in name or "one a" in name else value for name, value in row.items()}
+        for row in rows
+    ]
+    print(table(shown))
+    price = cost.PRICE["x86_64"]
+    lines = []
+    for row in rows:
+        share, size = float(str(row["of the embedder's own"])), row["tokens of a document"]
+        verdict = "met   " if share >= BAR else "MISSED"
+        dollars = float(str(row["GB-seconds a million tokens"])) * price
+        lines.append(
+            f"{verdict} {share:.2f} of the embedder's own speed at {size} tokens, bar {BAR}; ${dollars:.3f} a million tokens"
+        )
+    print("\n" + "\n".join(lines))
+    write(Path("target/bench/ingest.json"), {"rows": rows, "bars": lines})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
