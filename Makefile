@@ -20,7 +20,7 @@ CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -112,13 +112,13 @@ bench-http: build runtime ## Measure the handler's overhead, and the memory of 2
 	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
 
 # cargo-fuzz without a sanitizer builds on the stable toolchain; panics are what is looked for.
-fuzz: ## Fuzz the event decoder and both request parsers, SECONDS each, side by side
+fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by side
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --version 0.13.2 --locked"; exit 1; }
 	cargo fuzz build --sanitizer none
-	@mkdir -p fuzz/corpus/event fuzz/corpus/openai_body fuzz/corpus/tei_body
+	@mkdir -p fuzz/corpus/event fuzz/corpus/openai_body fuzz/corpus/tei_body fuzz/corpus/qdrant_body
 	@run() { cargo fuzz run --sanitizer none $$1 fuzz/corpus/$$1 $$2 -- -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -print_final_stats=1 >target/fuzz-$$1.log 2>&1; }; \
-	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; \
-	failed=0; for child in $$event $$openai $$tei; do wait $$child || failed=1; done; \
+	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; run qdrant_body fuzz/seeds/qdrant_body & qdrant=$$!; \
+	failed=0; for child in $$event $$openai $$tei $$qdrant; do wait $$child || failed=1; done; \
 	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
 
 lint: ## Formatting, clippy, licences and sources
@@ -139,6 +139,10 @@ bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a 
 
 bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
 	@$(PY) -m tools.bench.cold
+
+bench-resident: build ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
+	@$(MAKE) --no-print-directory model runtime MODEL=bge-small-shape
+	@$(PY) -m tools.bench.resident
 
 # What `sam build` calls: the function's folder, for the machine it runs on.
 build-EmbedFunction: build runtime model

@@ -114,6 +114,17 @@ pub struct Row {
     pub retryable: bool,
 }
 
+impl Row {
+    /// HTTP status under Qdrant's contract, whose server shows its user the message of a 400 alone and of
+    /// every other status the whole body.
+    pub fn qdrant_status(self) -> u16 {
+        match self.status {
+            404 | 413 => 400,
+            other => other,
+        }
+    }
+}
+
 impl Kind {
     /// What this kind means under each contract. A caller's mistake is never a 5xx, because
     /// OpenAI's clients retry every 5xx; a fault of ours is never a 4xx, although

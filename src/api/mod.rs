@@ -1,8 +1,8 @@
 //! The HTTP contracts that clients already speak, and the one service behind them.
 //!
 //! ```text
-//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei -> HttpReply
-//! bytes       -> direct                                          -> one JSON object
+//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei | qdrant -> HttpReply
+//! bytes       -> direct                                                   -> one JSON object
 //! ```
 //!
 //! Invariants: every answer names the model that made it (`x-model-id`); a text that was cut is always
@@ -13,6 +13,7 @@ mod dimensions;
 mod direct;
 mod docs;
 mod openai;
+mod qdrant;
 mod reply;
 mod tei;
 
@@ -32,6 +33,7 @@ use crate::secrets::Secret;
 enum Contract {
     OpenAi,
     Tei,
+    Qdrant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,6 +44,7 @@ enum Route {
     Similarity,
     Tokenize,
     Info,
+    Inference,
     Health,
     Document,
     Docs,
@@ -60,6 +63,7 @@ const ROUTES: &[(&str, Contract, &str, Route)] = &[
     ("/similarity", Contract::Tei, POST, Route::Similarity),
     ("/tokenize", Contract::Tei, POST, Route::Tokenize),
     ("/info", Contract::Tei, GET, Route::Info),
+    ("/qdrant/inference", Contract::Qdrant, POST, Route::Inference),
     ("/health", Contract::Tei, GET, Route::Health),
     ("/openapi.json", Contract::Tei, GET, Route::Document),
     ("/docs", Contract::Tei, GET, Route::Docs),
@@ -126,8 +130,8 @@ impl Api {
             return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });
         }
         // What says nothing of texts is open: load balancers carry no token, and neither does a browser
-        // that opens the documentation.
-        if !matches!(route, Route::Health | Route::Document | Route::Docs) {
+        // that opens the documentation. Qdrant's token may stand in the body.
+        if !matches!(route, Route::Health | Route::Document | Route::Docs | Route::Inference) {
             self.authorize(&request.headers)?;
         }
         let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
@@ -138,6 +142,7 @@ impl Api {
             Route::Similarity => tei::similarity(self, &body).await,
             Route::Tokenize => tei::tokenize(self, &body),
             Route::Info => Ok(tei::info(self)),
+            Route::Inference => qdrant::inference(self, request, &body).await,
             Route::Health => Ok(tei::health(self)),
             Route::Document => Ok(docs::document(self)),
             Route::Docs => Ok(docs::page()),
@@ -164,8 +169,7 @@ impl Api {
         if scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(sent, token.expose().as_bytes()) {
             return Ok(());
         }
-        let message = "a valid token is needed; send it as \"Authorization: Bearer …\"";
-        Err(Error::request(Kind::Unauthorized, None, message))
+        Err(unauthorized("a valid token is needed; send it as \"Authorization: Bearer …\""))
     }
 
     /// CORS headers, when the configuration names the request's origin.
@@ -189,8 +193,29 @@ impl Api {
         }
     }
 
-    /// Checks `texts` against every limit, then embeds them. `param` is the contract's name for the
-    /// texts, `vector_bytes` what one vector takes in the answer.
+    /// Checks the number of texts, and the size of their answer, against the limits. `param` is the
+    /// contract's name for the texts, `vector_bytes` what one vector takes in the answer.
+    fn admit(&self, texts: usize, param: &'static str, vector_bytes: usize) -> Result<()> {
+        let limits = &self.config.limits;
+        if texts == 0 {
+            return Err(Error::request(Kind::Empty, param, format!("{param} is empty; send at least one text")));
+        }
+        let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
+        if texts > limits.texts {
+            return too_large(format!("{texts} texts in one request; the limit is {}", limits.texts));
+        }
+        let fit = limits.response_bytes / vector_bytes;
+        if texts > fit {
+            return too_large(format!(
+                "the answer to {texts} texts would pass the {} bytes that one response may have; {fit} fit, and with \
+                 \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
+                limits.response_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks `texts` against every limit ([`admit`](Self::admit)), then embeds them.
     async fn embed(
         &self,
         texts: Vec<String>,
@@ -198,23 +223,9 @@ impl Api {
         param: &'static str,
         vector_bytes: usize,
     ) -> Result<Embeddings> {
+        self.admit(texts.len(), param, vector_bytes)?;
         let limits = &self.config.limits;
-        if texts.is_empty() {
-            return Err(Error::request(Kind::Empty, param, format!("{param} is empty; send at least one text")));
-        }
         let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
-        if texts.len() > limits.texts {
-            return too_large(format!("{} texts in one request; the limit is {}", texts.len(), limits.texts));
-        }
-        let fit = limits.response_bytes / vector_bytes;
-        if texts.len() > fit {
-            return too_large(format!(
-                "the answer to {} texts would pass the {} bytes that one response may have; {fit} fit, and with \
-                 \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
-                texts.len(),
-                limits.response_bytes
-            ));
-        }
         let prepared = self.embedder.prepare(texts, options).await?;
         if prepared.total_tokens() > limits.tokens {
             let tokens = prepared.total_tokens();
@@ -229,6 +240,7 @@ impl Api {
 pub enum BodyKind {
     OpenAi,
     Tei,
+    Qdrant,
 }
 
 /// Reads a request body as a request to a model of 384 dimensions would and drops it: the parsers alone,
@@ -248,6 +260,7 @@ pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
     match kind {
         BodyKind::OpenAi => openai::Request::parse(body, &MODEL).map(drop),
         BodyKind::Tei => tei::Request::parse(body, &MODEL).map(drop),
+        BodyKind::Qdrant => qdrant::Request::parse(body, &MODEL).map(drop),
     }
 }
 
@@ -256,6 +269,19 @@ pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
 /// a mean over hundreds of them.
 fn json_vector_bytes(dimensions: usize) -> usize {
     13 * dimensions + 64
+}
+
+/// Vectors of two models must never meet in one index, so another model's name is not passed over.
+fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
+    if manifest.answers_to(model) {
+        return Ok(());
+    }
+    let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
+    Err(Error::request(Kind::NotFound, "model", message))
+}
+
+fn unauthorized(message: &str) -> Error {
+    Error::request(Kind::Unauthorized, None, message)
 }
 
 fn not_found(path: &str) -> String {

@@ -10,9 +10,9 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
-use super::{Api, body, json_vector_bytes, reply};
+use super::{Api, body, check_model, json_vector_bytes, reply};
 use crate::embed::{Embeddings, InputType, Options, Truncate};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::event::HttpReply;
 use crate::model::Manifest;
 
@@ -85,15 +85,6 @@ impl Request {
         self.dimensions.cut(&mut done.vectors, true);
         Ok((done, self.format))
     }
-}
-
-/// Vectors of two models must never meet in one index, so another model's name is not passed over.
-fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
-    if manifest.answers_to(model) {
-        return Ok(());
-    }
-    let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
-    Err(Error::request(Kind::NotFound, "model", message))
 }
 
 #[derive(Serialize)]

@@ -38,6 +38,7 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
                 json!({"message": message, "type": row.openai_type, "param": error.param(), "code": row.openai_code});
             (row.status, json!({ "error": error }))
         }
+        Contract::Qdrant => (row.qdrant_status(), json!({ "error": message })),
         Contract::Tei => (row.tei_status, json!({"error": message, "error_type": row.tei_type})),
     };
     if status >= 500 {

@@ -1,12 +1,13 @@
 //! Cold start: what does not depend on each other starts side by side.
 //!
 //! ```text
-//! this thread      library ─────────┐
-//! verify thread    model's sha256 ──┴─> session ──┐
-//! tokenizer thread tokenizer.json ────────────────┴─> first run ──> Embedder
+//! this thread      library ─────────┬─> session ────────┬─> first run ──> Embedder
+//! verify thread    model's sha256 ──┘                   │
+//! tokenizer thread          └─> tokenizer.json ─────────┘
 //! ```
 //!
-//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte.
+//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte. The
+//! tokenizer waits for the library: both bring pages in, and the library is on the longest way.
 
 use std::fmt;
 use std::sync::Arc;
@@ -92,11 +93,11 @@ impl Embedder {
         let graph = Arc::new(map(folder, &files.model)?);
         let mut startup = Startup::default();
         let (tokenizer, engine) = std::thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
             let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
-            let engine = {
+            {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
+                let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
                 let (checked, took) = join(verify);
                 startup.verify = took;
                 let (engine, took) = timed(|| {
@@ -105,11 +106,10 @@ impl Embedder {
                     engine.map_err(|message| folder.unusable(message))
                 });
                 startup.session = took;
-                engine
-            };
-            let (tokenizer, took) = join(tokenizer);
-            startup.tokenizer = took;
-            (tokenizer, engine)
+                let (tokenizer, took) = join(tokenizer);
+                startup.tokenizer = took;
+                (tokenizer, engine)
+            }
         });
         let (tokenizer, engine) = (tokenizer?, engine?);
         let (warmed_up, took) = timed(|| engine.run(&tokenizer.wrap(&tokenizer.encode(WARM_UP)?), Company::Alone));

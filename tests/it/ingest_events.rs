@@ -83,7 +83,7 @@ fn what_is_not_begun_in_time_comes_back() {
     world.put("a.txt", "one text");
     let change = created(&world.documents.name, "a.txt");
     let nothing_left = Some(Duration::ZERO);
-    let reply = world.invoke_within(&queue(&[notification(&[change.clone()])]), nothing_left).unwrap();
+    let reply = world.invoke_within(&queue(&[notification(std::slice::from_ref(&change))]), nothing_left).unwrap();
     assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "0"}]}));
     let error = world.invoke_within(&notification(&[change]), nothing_left).unwrap_err();
     assert_eq!(error.kind().row().lambda_type, "Documents.Retry");

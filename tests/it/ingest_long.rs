@@ -34,7 +34,7 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
     }
     assert!(calls > 3 && checkpoints > 2, "{calls} calls, {checkpoints} checkpoints");
     let key = result_key(&world.documents.name, "long.txt");
-    assert_eq!(world.vectors.keys(), [key.clone()]);
+    assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
     let interrupted = world.result("long.txt").unwrap();
     assert!(interrupted.len() > 9 << 20, "{} bytes", interrupted.len());
     let records = world.records("long.txt");

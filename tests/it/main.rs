@@ -3,6 +3,7 @@
 
 mod api_docs;
 mod api_openai;
+mod api_qdrant;
 mod api_tei;
 mod documents;
 mod doors;
