@@ -14,13 +14,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
+DOCUMENTS := target/documents
 # Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server documents peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,9 +87,19 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
 	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
 
+# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars). Where the
+# packages cannot be had the tests that need them are skipped, with a message.
+documents: $(DOCUMENTS)/.ready ## Make the test documents
+$(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
+	@echo "preparing $(DOCUMENTS) from $<"
+	@rm -rf $(DOCUMENTS) && $(PYTHON) -m venv $(DOCUMENTS)/venv
+	@if $(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
+	  then $(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set && touch $@; \
+	  else touch $(DOCUMENTS)/unavailable; fi
+
 test: test-rust test-tools test-clients ## Run every quick test
 
-test-rust: build runtime emulator s3-server
+test-rust: build runtime emulator s3-server documents
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked

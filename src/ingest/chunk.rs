@@ -100,6 +100,9 @@ impl<'a> Chunker<'a> {
         for (byte, window) in windows(section.format, &counts, text, room, self.options.overlap)? {
             self.push(byte, window, room, &mut characters, &mut chunks)?;
         }
+        // The last piece of a window that was cut again may begin within the next one's overlap.
+        chunks.sort_by_key(|chunk| (chunk.start, chunk.end));
+        chunks.dedup();
         Ok(chunks)
     }
 

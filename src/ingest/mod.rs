@@ -16,6 +16,8 @@
 //! none, is written down; memory is bounded whatever the documents' sizes.
 
 pub mod chunk;
+#[cfg(test)]
+mod chunk_tests;
 mod document;
 pub mod encode;
 pub mod extract;

@@ -12,6 +12,8 @@
 mod document_vector;
 mod jsonl;
 mod parquet;
+#[cfg(test)]
+mod tests;
 
 use crate::error::{Error, Result};
 use crate::ingest::record::{Document, Record};

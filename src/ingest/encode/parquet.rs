@@ -307,6 +307,8 @@ fn moved(group: &RowGroupMetaData, by: i64, ordinal: usize) -> parquet::errors::
             .into_builder()
             .set_data_page_offset(column.data_page_offset() + by)
             .set_dictionary_page_offset(column.dictionary_page_offset().map(|offset| offset + by))
+            // A footer that was read again has lost them: a file is the same bytes however often it was interrupted.
+            .clear_page_encoding_stats()
             .build()
     };
     let columns = group.columns().iter().map(column).collect::<parquet::errors::Result<Vec<_>>>()?;

@@ -204,12 +204,12 @@ fn load(document: &[u8]) -> Result<Document, Line> {
 
 /// Images are most of a PDF's bytes, and hold no text.
 fn without_image(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
-    if let Object::Stream(stream) = object
-        && stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Image")
-    {
+    let Object::Stream(stream) = object else { return Some((id, object.clone())) };
+    if stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Image") {
         stream.set_plain_content(Vec::new());
     }
-    Some((id, std::mem::replace(object, Object::Null)))
+    // Of a stream the loader keeps what was changed in place, and drops what is returned.
+    Some((id, Object::Null))
 }
 
 /// Lines without space at their ends, at most one blank one between them.

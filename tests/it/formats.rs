@@ -1,0 +1,147 @@
+//! The test documents of `make documents`: each is read as its index says, whole and in parts.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use lambda_embed::ingest::extract::{
+    Cursor, ExtractOptions, Extracted, Format, Hints, Section, Skip, Unreadable, extract,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+const SET: &str = "target/documents/set";
+
+/// A row of the index; tests/documents/make.py describes it.
+#[derive(Deserialize)]
+struct Expected {
+    file: String,
+    key: String,
+    outcome: String,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+    format: Option<Format>,
+    charset: Option<String>,
+    contains: Vec<String>,
+    place: Map<String, Value>,
+    fields: Map<String, Value>,
+    left_out: u64,
+    why: Option<String>,
+}
+
+impl Expected {
+    fn hints(&self) -> Hints<'_> {
+        let (content_type, content_encoding) = (self.content_type.as_deref(), self.content_encoding.as_deref());
+        Hints { key: &self.key, content_type, content_encoding }
+    }
+}
+
+/// The index, or `None` with a message where the documents could not be made.
+fn index() -> Option<Vec<Expected>> {
+    let Ok(index) = std::fs::read(Path::new(SET).join("index.json")) else {
+        eprintln!("skipped: there are no test documents; `make documents` makes them");
+        return None;
+    };
+    Some(serde_json::from_slice(&index).expect("the index is as make.py writes it"))
+}
+
+fn options() -> ExtractOptions {
+    ExtractOptions { pdf_reader: Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"))), ..ExtractOptions::default() }
+}
+
+fn read(
+    input: impl Read,
+    hints: &Hints<'_>,
+    resumed: Option<&Cursor>,
+) -> (Vec<Section>, Result<Extracted, Unreadable>) {
+    let mut sections = Vec::new();
+    let outcome = extract(input, hints, &options(), resumed, &mut |section| {
+        sections.push(section);
+        ControlFlow::Continue(())
+    });
+    (sections, outcome)
+}
+
+/// What a skipped document's reason is called in the index.
+fn name(why: Skip) -> String {
+    serde_json::to_value(why).unwrap().as_str().unwrap().to_owned()
+}
+
+/// Whether every entry of `expected` is in `found`.
+fn within(expected: &Map<String, Value>, found: &Value) -> bool {
+    expected.iter().all(|(name, value)| found.get(name) == Some(value))
+}
+
+fn check(expected: &Expected) -> Result<(), String> {
+    let file = File::open(Path::new(SET).join(&expected.file)).map_err(|e| e.to_string())?;
+    let (sections, outcome) = read(file, &expected.hints(), None);
+    match (expected.outcome.as_str(), outcome) {
+        ("skipped", Err(Unreadable::Skipped { why, .. })) if Some(name(why)) == expected.why => Ok(()),
+        ("broken", Err(Unreadable::Broken(_))) => Ok(()),
+        ("read", Ok(extracted)) => {
+            let text: String = sections.iter().map(|section| section.text.as_str()).collect();
+            let mut rest = text.as_str();
+            for words in &expected.contains {
+                let at = rest.find(words).ok_or_else(|| format!("{words:?} is not in {:.2000}", text))?;
+                rest = &rest[at + words.len()..];
+            }
+            if text.contains("hidden words") {
+                return Err(format!("what no reader sees was read: {text}"));
+            }
+            if Some(extracted.format) != expected.format {
+                return Err(format!("read as {:?}", extracted.format));
+            }
+            if expected.charset.as_ref().is_some_and(|charset| charset != extracted.charset) {
+                return Err(format!("decoded from {}", extracted.charset));
+            }
+            if extracted.left_out.count != expected.left_out {
+                return Err(format!("left out {:?}", extracted.left_out));
+            }
+            let found = sections.iter().any(|section| {
+                within(&expected.place, &serde_json::to_value(&section.place).unwrap())
+                    && within(&expected.fields, &Value::Object(section.fields.clone()))
+            });
+            let place = |section: &Section| format!("{:?} {:?}", section.place, section.fields);
+            found
+                .then_some(())
+                .ok_or_else(|| format!("no section at {:?}", sections.iter().map(place).collect::<Vec<_>>()))
+        }
+        (_, Ok(extracted)) => Err(format!("read: {extracted:?}")),
+        (_, Err(e)) => Err(format!("{e:?}")),
+    }
+}
+
+#[test]
+fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
+    let Some(index) = index() else { return };
+    assert!(index.len() > 70, "the index is whole");
+    let wrong: Vec<_> = index
+        .iter()
+        .filter_map(|expected| check(expected).err().map(|why| format!("{}: {why}", expected.file)))
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
+    let Some(index) = index() else { return };
+    let mut cursors = 0;
+    for expected in index.iter().filter(|expected| expected.outcome == "read") {
+        let open = || File::open(Path::new(SET).join(&expected.file)).unwrap();
+        let (whole, outcome) = read(open(), &expected.hints(), None);
+        let outcome = outcome.unwrap();
+        for (number, section) in whole.iter().enumerate() {
+            let Some(cursor) = &section.resume else { continue };
+            cursors += 1;
+            // As a checkpoint keeps it.
+            let cursor: Cursor = serde_json::from_str(&serde_json::to_string(cursor).unwrap()).unwrap();
+            let mut file = open();
+            file.seek(SeekFrom::Start(cursor.byte)).unwrap();
+            let (rest, again) = read(file, &expected.hints(), Some(&cursor));
+            assert_eq!(rest, whole[number + 1..], "{} after section {number}", expected.file);
+            assert_eq!(again.unwrap(), outcome, "{} after section {number}", expected.file);
+        }
+    }
+    assert!(cursors > 200, "{cursors} cursors");
+}
