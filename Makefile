@@ -71,7 +71,8 @@ local-model: $(READY)
 
 LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
 
-invoke: build runtime emulator local-model ## Answer one event behind AWS's emulator (EVENT=events/….json)
+# Events of S3 need a bucket to speak of.
+invoke: build runtime emulator local-model $(if $(filter events/s3% events/sqs% events/sns% events/eventbridge%,$(EVENT)),s3-server) ## Answer one event behind AWS's emulator (EVENT=events/….json)
 	@$(PY) -m tools.invoke --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH) $(EVENT)
 
 serve: build runtime local-model ## Answer HTTP requests on http://127.0.0.1:3000 (PORT=…)

@@ -1,6 +1,7 @@
 //! What the Runtime API tells of one call beside its event: who asks, and until when an answer counts.
 
-use std::time::{Duration, SystemTime};
+use std::future::Future;
+use std::time::{Duration, Instant, SystemTime};
 
 /// One call; the default is one without Lambda around it, which may take its time.
 #[derive(Debug, Clone, Default)]
@@ -27,5 +28,59 @@ impl From<&lambda_runtime::Context> for Call {
             trace: context.xray_trace_id.clone(),
             deadline: Some(context.deadline()),
         }
+    }
+}
+
+/// Until when work may go on, so that there is time left to say how far it came.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Deadline {
+    soft: Option<Instant>,
+    hard: Option<Instant>,
+}
+
+impl Deadline {
+    /// The deadline of `call`: new work begins until 15 % of what is left are left (20 s at most), work under
+    /// way is dropped at 5 % (2 s at most).
+    pub fn of(call: &Call) -> Self {
+        let Some(remaining) = call.remaining() else { return Self::default() };
+        let before = |share: f64, longest: u64| {
+            let reserve = remaining.mul_f64(share).min(Duration::from_secs(longest));
+            Some(Instant::now() + remaining.saturating_sub(reserve))
+        };
+        Self { soft: before(0.15, 20), hard: before(0.05, 2) }
+    }
+
+    /// Whether it is too late to begin anything.
+    pub fn is_soon(&self) -> bool {
+        self.soft.is_some_and(|soft| Instant::now() >= soft)
+    }
+
+    /// When work under way is dropped.
+    pub fn hard(&self) -> Option<Instant> {
+        self.hard
+    }
+
+    /// Waits for `work`, at most until it is too late to begin anything; `None` then.
+    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        match self.soft {
+            None => Some(work.await),
+            Some(soft) => tokio::time::timeout_at(soft.into(), work).await.ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_leaves_time_to_tell_how_far_work_came() {
+        assert!(!Deadline::of(&Call::default()).is_soon());
+        let call =
+            |left: u64| Call { deadline: Some(SystemTime::now() + Duration::from_secs(left)), ..Call::default() };
+        let long = Deadline::of(&call(900));
+        let (soft, hard) = (long.soft.unwrap() - Instant::now(), long.hard.unwrap() - Instant::now());
+        assert!((878..=880).contains(&soft.as_secs()) && (896..=898).contains(&hard.as_secs()), "{soft:?} {hard:?}");
+        assert!(Deadline::of(&call(0)).is_soon());
     }
 }

@@ -4,11 +4,13 @@
 //! variable of ours that does not exist, are errors that say what would be: a silent default hides a
 //! spelling mistake until the bill shows it.
 
+mod documents;
 mod s3;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use documents::{DocumentLimits, Documents, FileFormat, SinkName};
 pub use s3::{AccessKeys, Aws, S3Location};
 
 use crate::error::{Error, Result};
@@ -37,6 +39,24 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
+    Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
+    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused" },
+    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3" },
+    Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },
+    Variable { name: "EMBED_OUTPUT_TEXT", default: "on", about: "on: records carry their text; off: its place in the document only" },
+    Variable { name: "EMBED_OUTPUT_VECTORS", default: "numbers", about: "vectors in JSON Lines: numbers, or base64 of little-endian float32" },
+    Variable { name: "EMBED_DOCUMENT_VECTOR", default: "off", about: "on: a last record holds the mean of the chunks' vectors, of length 1" },
+    Variable { name: "EMBED_METADATA", default: "on", about: "on: x-amz-meta- entries of the object are carried along; off: they are not" },
+    Variable { name: "EMBED_ON_DELETE", default: "keep", about: "remove: the vectors go when the object goes; keep: they stay" },
+    Variable { name: "EMBED_CHUNK_TOKENS", default: "three quarters of what the model takes", about: "tokens of a chunk at most, special tokens included" },
+    Variable { name: "EMBED_CHUNK_OVERLAP", default: "an eighth of a chunk", about: "tokens that a chunk repeats of the one before it at most" },
+    Variable { name: "EMBED_JSON_POINTER", default: "/text", about: "where a record of JSON or JSON Lines has its text, as RFC 6901 writes it; #: the record itself" },
+    Variable { name: "EMBED_CSV_COLUMN", default: "text", about: "the column that holds the text" },
+    Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
+    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
+    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as a PDF has" },
+    Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
+    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
 ];
 
@@ -86,6 +106,8 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// Origins that may read answers from a browser; empty turns CORS off.
     pub cors_origins: Vec<String>,
+    /// What happens to documents; `None`: this function takes none.
+    pub documents: Option<Documents>,
     pub log: tracing::Level,
 }
 
@@ -95,7 +117,11 @@ impl Config {
         let binary =
             std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
         let beside = binary.parent().unwrap_or(Path::new("."));
-        Self::resolve(std::env::vars(), beside)
+        let mut config = Self::resolve(std::env::vars(), beside)?;
+        if let Some(documents) = &mut config.documents {
+            documents.pdf_reader = Some(binary.clone());
+        }
+        Ok(config)
     }
 
     /// Resolves `variables`; `beside` is the folder that holds the binary.
@@ -126,6 +152,7 @@ impl Config {
             base_path: given.base_path()?,
             api_key: given.api_key()?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
+            documents: given.documents()?,
             log: given.log_level()?,
         })
     }

@@ -59,6 +59,9 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
+    /// Documents whose event has to come back, where an event cannot come back in part.
+    #[error("{message}")]
+    Documents { message: String },
     /// A fault inside: the engine, the tokenizer, a thread that died.
     #[error("{context}")]
     Internal {
@@ -85,6 +88,8 @@ pub enum Kind {
     UnsupportedMedia,
     /// An event that no front door sends.
     UnknownEvent,
+    /// Documents wait for another attempt.
+    Documents,
     /// The installation is wrong: configuration, library or model.
     Setup,
     Internal,
@@ -147,6 +152,7 @@ impl Kind {
             Kind::MethodNotAllowed => row(405, 405, BAD,                    Some("method_not_allowed"),     "Validation", "Request.MethodNotAllowed", false),
             Kind::UnsupportedMedia => row(415, 415, BAD,                    Some("unsupported_media_type"), "Validation", "Request.UnsupportedMedia", false),
             Kind::UnknownEvent     => row(400, 400, BAD,                    Some("unknown_event"),          "Validation", "Event.Unknown",            false),
+            Kind::Documents        => row(503, 503, "server_error",         None,                           "Overloaded", "Documents.Retry",          true),
             Kind::Setup            => row(500, 500, "server_error",         None,                           "Unhealthy",  "Init.Setup",               false),
             Kind::Internal         => row(500, 500, "server_error",         None,                           "Backend",    "Runtime.Internal",         true),
         };
@@ -174,6 +180,7 @@ impl Error {
             Self::Config { .. } | Self::Library { .. } | Self::Model { .. } | Self::S3 { .. } | Self::Secret { .. } => {
                 Kind::Setup
             }
+            Self::Documents { .. } => Kind::Documents,
             Self::Internal { .. } => Kind::Internal,
         }
     }

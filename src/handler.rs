@@ -6,18 +6,22 @@ use std::time::{Duration, Instant};
 use serde_json::value::RawValue;
 
 use crate::api::Api;
-use crate::call::Call;
+use crate::call::{Call, Deadline};
 use crate::config::Config;
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
-use crate::event::{self, Invocation};
+use crate::event::{self, Change, Invocation, Job, Message, QueueReply, TaskCode};
+use crate::ingest::{self, Ingest, Outcome, Summary};
 use crate::model;
+use crate::s3::{self, Attempts};
 use crate::secrets::{self, ApiKey};
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
 pub struct Handler {
     api: Api,
+    /// `None`: this function takes no documents.
+    ingest: Option<Arc<Ingest>>,
 }
 
 impl Handler {
@@ -32,7 +36,16 @@ impl Handler {
         };
         let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
         let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
-        let (embedder, startup) = Embedder::open(&config, &folder)?;
+        let (opened, connected) = std::thread::scope(|scope| {
+            let connecting = config.documents.as_ref().map(|_| scope.spawn(|| connect(&config)));
+            let opened = Embedder::open(&config, &folder);
+            (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        });
+        let (embedder, startup) = opened?;
+        let ingest = match (&config.documents, connected) {
+            (Some(documents), Some(client)) => Some(Arc::new(Ingest::new(documents, &embedder, client?)?)),
+            _ => None,
+        };
         let token = match fetching {
             None => token,
             Some(fetching) => {
@@ -41,7 +54,7 @@ impl Handler {
             }
         };
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        Ok((Self { api: Api::new(embedder, config, token) }, startup))
+        Ok((Self { api: Api::new(embedder, config, token), ingest }, startup))
     }
 
     /// The loaded model's id.
@@ -52,14 +65,102 @@ impl Handler {
     /// Decodes `event` and answers it with the JSON that its source expects.
     ///
     /// # Errors
-    /// For a direct invocation and an unknown event, what is wrong with it; an HTTP request's mistakes
-    /// are answers, not errors.
-    pub async fn handle(&self, event: &[u8], _call: &Call) -> Result<Box<RawValue>> {
+    /// For a direct invocation and an unknown event, what is wrong with it; for S3's own events, documents that
+    /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
+    /// a job's tasks.
+    pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
         match event::decode(event)? {
             Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
             Invocation::Direct(body) => raw(self.api.direct(&body).await?),
+            Invocation::S3(changes) => self.changes(changes, call).await,
+            Invocation::Queue(messages) => self.queue(messages, call).await,
+            Invocation::Batch(job) => self.batch(job, call).await,
         }
     }
+
+    /// An event that is done as a whole or comes back as a whole.
+    async fn changes(&self, changes: Vec<Change>, call: &Call) -> Result<Box<RawValue>> {
+        let (outcomes, summary) = self.take(changes.clone(), call).await?;
+        match ingest::to_come_back(&changes, &outcomes) {
+            Some(error) => Err(error),
+            None => json(&summary),
+        }
+    }
+
+    /// Messages come back one by one.
+    async fn queue(&self, messages: Vec<Message>, call: &Call) -> Result<Box<RawValue>> {
+        let (mut changes, mut owners, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, message) in messages.iter().enumerate() {
+            match &message.changes {
+                Ok(read) => {
+                    owners.extend(read.iter().map(|_| index));
+                    changes.extend_from_slice(read);
+                }
+                Err(error) => {
+                    tracing::error!(message_id = message.id, error = %error.chain(), "a message is not understood");
+                    failed.push(index);
+                }
+            }
+        }
+        let (outcomes, _) = self.take(changes, call).await?;
+        let back = owners.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.comes_back());
+        failed.extend(back.map(|(index, _)| index));
+        failed.sort_unstable();
+        failed.dedup();
+        json(&QueueReply::failed(failed.into_iter().map(|index| messages[index].id.clone())))
+    }
+
+    /// Tasks of a job are answered one by one.
+    async fn batch(&self, job: Job, call: &Call) -> Result<Box<RawValue>> {
+        let changes: Vec<_> = job.tasks.iter().filter_map(|task| task.change.as_ref().ok().cloned()).collect();
+        let mut outcomes = self.take(changes, call).await?.0.into_iter();
+        let result = |task: &event::Task| match &task.change {
+            Err(error) => (TaskCode::PermanentFailure, error.to_string()),
+            Ok(_) => match outcomes.next() {
+                Some(outcome) => (task_code(&outcome), outcome.sentence()),
+                None => (TaskCode::TemporaryFailure, String::new()),
+            },
+        };
+        let results: Vec<_> = job.tasks.iter().map(result).collect();
+        json(&job.reply(results))
+    }
+
+    async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
+        let ingest = self.ingest.as_ref().ok_or_else(|| Error::Config {
+            variable: "EMBED_OUTPUT".to_owned(),
+            value: String::new(),
+            expected: "an event of S3 came; expected s3://bucket/prefix, below which vectors are to be written"
+                .to_owned(),
+        })?;
+        let (outcomes, summary) = ingest.take(changes, Deadline::of(call)).await;
+        tracing::info!(
+            documents = summary.documents,
+            embedded = summary.embedded,
+            skipped = summary.skipped,
+            failed = summary.failed,
+            unfinished = summary.unfinished,
+            chunks = summary.chunks,
+            tokens = summary.tokens,
+            "documents"
+        );
+        Ok((outcomes, summary))
+    }
+}
+
+/// What S3 Batch Operations is told; what is gone or skipped was dealt with.
+fn task_code(outcome: &Outcome) -> TaskCode {
+    match outcome {
+        outcome if outcome.comes_back() => TaskCode::TemporaryFailure,
+        Outcome::Failed(_) => TaskCode::PermanentFailure,
+        _ => TaskCode::Succeeded,
+    }
+}
+
+/// A client for S3; on a thread of its own, because looking for credentials may take a while by hand.
+fn connect(config: &Config) -> Result<(s3::Client, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
+    Ok(runtime.block_on(s3::connect(&config.aws, Attempts::Standard)))
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
@@ -76,4 +177,8 @@ fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
 fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {
     let text = String::from_utf8(json).map_err(|e| Error::internal("the reply is not UTF-8", e))?;
     RawValue::from_string(text).map_err(|e| Error::internal("the reply is not JSON", e))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).map_err(|e| Error::internal("the reply cannot be encoded", e))
 }

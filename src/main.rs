@@ -10,6 +10,10 @@ use lambda_embed::{Error, config::Config};
 use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
 
+/// For ONNX Runtime's sake, whose `malloc` it becomes too: see the dependency's note.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // ONNX Runtime's official Linux builds (1.29 and later) write a device id below the home directory
     // and upload usage events unless told not to; a function that embeds other people's texts must not.

@@ -23,12 +23,11 @@ use std::time::{Duration, Instant};
 pub use prepare::Prepared;
 pub use session::{ORT_VERSION, Runtime};
 pub use startup::Startup;
-pub use tokenizer::Token;
+pub use tokenizer::{Token, Tokenizer};
 
 use crate::error::{Error, Result};
 use crate::model::Manifest;
 use pool::Pool;
-use tokenizer::Tokenizer;
 
 /// What a text is for; asymmetric models put an instruction before queries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -111,6 +110,10 @@ const TOKENIZE_INLINE_BYTES: usize = 16 * 1024;
 impl Embedder {
     pub fn manifest(&self) -> &Manifest {
         &self.0.manifest
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.0.tokenizer
     }
 
     /// Token ids and limits for `texts`; nothing has run yet.

@@ -58,6 +58,12 @@ impl Tokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
+    /// The byte of `text` at which each of its tokens begins, ascending, without special tokens.
+    pub fn starts(&self, text: &str) -> Result<Vec<usize>> {
+        let encoding = self.inner.encode(text, false).map_err(tokenizer_failed)?;
+        Ok(encoding.get_offsets().iter().map(|&(start, _)| start).collect())
+    }
+
     /// `ids` with the special tokens around them: one run's input.
     pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
         [&self.prefix, ids, &self.suffix].concat()

@@ -24,6 +24,19 @@ pub struct Document {
     pub metadata: BTreeMap<String, String>,
 }
 
+/// Where in its document a chunk stands; what does not apply to a format is absent.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Of a PDF, from 1.
+    pub page: Option<u32>,
+    /// Of an HTML document.
+    pub title: Option<String>,
+    /// The headings above the text, outermost first (Markdown, HTML).
+    pub headings: Vec<String>,
+    /// Which record of JSON, JSON Lines or CSV, from 0, those that were left out included.
+    pub record: Option<u64>,
+}
+
 /// One chunk with its vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -37,8 +50,17 @@ pub struct Record {
     /// Tokens that went through the model, special tokens included.
     pub tokens: usize,
     pub text: String,
-    /// Fields beside the text (JSON, CSV), the heading above it, the page it is on.
+    pub place: Place,
+    /// Fields beside the text (JSON, JSON Lines, CSV).
     pub fields: serde_json::Map<String, serde_json::Value>,
     /// `[dimensions]`, of length 1.
     pub vector: Vec<f32>,
+}
+
+impl Record {
+    /// The id of chunk `index` of `document`: UUIDv5 of `s3://bucket/key#index` in the namespace of URLs.
+    pub fn id_of(document: &Document, index: usize) -> uuid::Uuid {
+        let name = format!("s3://{}/{}#{index}", document.bucket, document.key);
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
+    }
 }

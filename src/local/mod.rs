@@ -14,8 +14,9 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::config::{Config, VARIABLES};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::handler::Handler;
+use crate::ingest::extract::pdf;
 
 /// Text embeddings inside AWS Lambda. Lambda starts this binary without arguments; by hand, name a command.
 #[derive(Parser)]
@@ -47,6 +48,13 @@ enum Command {
         #[arg(long)]
         to: String,
     },
+    /// Read a PDF from standard input and print its pages; what the function itself starts for each PDF
+    #[command(hide = true)]
+    ReadPdf {
+        /// Bytes that it may take
+        #[arg(long)]
+        memory: u64,
+    },
     /// Check configuration, library, model and CPU, and say what to do about each failure
     Doctor,
 }
@@ -57,6 +65,10 @@ pub async fn run() -> Result<ExitCode> {
         Some(Command::Invoke { event }) => invoke::run(&open()?, &event).await,
         Some(Command::Serve { port, host }) => serve::run(open()?, (host, port).into()).await,
         Some(Command::PushModel { folder, to }) => push::run(&folder, &to).await,
+        Some(Command::ReadPdf { memory }) => {
+            pdf::serve(memory).map_err(|e| Error::internal("the PDF could not be handed on", e))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Some(Command::Doctor) => Ok(doctor::run().await),
         None => {
             // Standard output that is closed is no reason to fail.

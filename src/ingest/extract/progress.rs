@@ -1,0 +1,77 @@
+//! How far into the stored object a reader is, while that can be told: the object is not packed, and what is
+//! decoded is, byte for byte, what is stored.
+
+use std::rc::Rc;
+
+use encoding_rs::Encoding;
+
+use super::Cursor;
+use super::charset::Found;
+use super::sections::Out;
+
+/// A reader's place, from which a [`Cursor`] is made.
+pub struct Progress {
+    byte: u64,
+    settled: Option<&'static Encoding>,
+    declared: Option<&'static Encoding>,
+    /// Whether bytes can be counted at all.
+    countable: bool,
+    found: Rc<Found>,
+    /// What a table's first line said.
+    pub columns: Vec<String>,
+    pub delimiter: u8,
+}
+
+impl Progress {
+    pub fn start(settled: Option<&'static Encoding>, declared: Option<&'static Encoding>, countable: bool) -> Self {
+        Self { byte: 0, settled, declared, countable, found: Rc::default(), columns: Vec::new(), delimiter: b',' }
+    }
+
+    pub fn resume(cursor: &Cursor) -> Self {
+        let encoding = |label: &Option<String>| label.as_deref().and_then(super::charset::labelled);
+        Self {
+            byte: cursor.byte,
+            settled: encoding(&cursor.charset),
+            declared: encoding(&cursor.declared),
+            countable: true,
+            found: Rc::default(),
+            columns: cursor.columns.clone(),
+            delimiter: cursor.delimiter,
+        }
+    }
+
+    /// The encoding that is certain before anything is decoded.
+    pub fn settled(&self) -> Option<&'static Encoding> {
+        self.settled
+    }
+
+    pub fn declared(&self) -> Option<&'static Encoding> {
+        self.declared
+    }
+
+    /// Hands over what the decoder finds.
+    pub fn watch(&mut self, found: Rc<Found>) {
+        self.found = found;
+    }
+
+    /// `bytes` more are done with.
+    pub fn advance(&mut self, bytes: usize) {
+        self.byte += bytes as u64;
+    }
+
+    /// The place that has been reached, with all that was emitted so far.
+    pub fn cursor(&self, out: &Out<'_>) -> Option<Cursor> {
+        (self.countable && self.found.exact()).then(|| Cursor {
+            byte: self.byte,
+            format: out.format,
+            charset: self.found.encoding().map(|encoding| encoding.name().to_owned()),
+            declared: self.declared.map(|encoding| encoding.name().to_owned()),
+            characters: out.characters,
+            sections: out.sections,
+            records: out.records,
+            left_out: out.left_out.clone(),
+            columns: self.columns.clone(),
+            delimiter: self.delimiter,
+        })
+    }
+}

@@ -1,0 +1,152 @@
+//! Which format an object is in: by its content type, then its name, then its first bytes.
+
+use std::borrow::Cow;
+
+use encoding_rs::Encoding;
+
+use super::{Format, Hints, charset};
+
+/// Where a PDF's header may begin: Acrobat allows this much before it.
+const PDF_HEADER_WITHIN: usize = 1024;
+
+/// Where HTML's own declaration of its encoding has to stand.
+const META_WITHIN: usize = 1024;
+
+/// What hints and first bytes say together. `unpacked` packings are taken off the name.
+pub fn format(hints: &Hints<'_>, head: &[u8], unpacked: usize) -> Format {
+    if is_pdf(head) {
+        return Format::Pdf;
+    }
+    let (declared, generic) = match hints.content_type.map(essence) {
+        Some(essence) => (by_content_type(&essence), essence == "text/plain"),
+        None => (None, false),
+    };
+    let named = by_name(hints.key, unpacked);
+    match (declared, named) {
+        // What uploaders fall back to says less than a name does; JSON's own type is on many a .jsonl.
+        (Some(Format::Text), Some(named)) if generic => named,
+        (Some(Format::Json), Some(Format::JsonLines)) => Format::JsonLines,
+        (Some(declared), _) => declared,
+        (None, Some(named)) => named,
+        (None, None) => by_content(head),
+    }
+}
+
+/// The encoding that the content type declares, or HTML itself.
+pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Option<&'static Encoding> {
+    let parameter = hints.content_type.and_then(|content_type| {
+        content_type.split(';').skip(1).find_map(|parameter| {
+            let (name, value) = parameter.split_once('=')?;
+            name.trim().eq_ignore_ascii_case("charset").then(|| value.trim().trim_matches('"'))
+        })
+    });
+    if let Some(found) = parameter.and_then(charset::labelled) {
+        return Some(found);
+    }
+    if format != Format::Html {
+        return None;
+    }
+    let start = String::from_utf8_lossy(&head[..head.len().min(META_WITHIN)]).to_ascii_lowercase();
+    let label = start.split_once("charset=")?.1.trim_start_matches(['"', '\'', ' ']);
+    let end = label.find(['"', '\'', ' ', '>', ';', '/']).unwrap_or(label.len());
+    // A page that could be read up to here is in no encoding of two bytes, whatever it says (as in the HTML standard).
+    charset::labelled(&label[..end]).filter(|found| found.is_ascii_compatible())
+}
+
+/// What `head` is if it is not text: a media type, or "binary data".
+pub fn not_text(head: &[u8]) -> Option<Cow<'static, str>> {
+    if is_pdf(head) || charset::at_once(head, None).is_some() {
+        return None;
+    }
+    // Controls that no text has; escape, form feed, backspace stand in logs and manual pages.
+    let odd = |byte: &&u8| matches!(**byte, 0..=7 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f);
+    let zero = head.contains(&0);
+    // One in a hundred, as a log with stray bytes has.
+    if !zero && head.iter().filter(odd).count() * 100 <= head.len() {
+        return None;
+    }
+    // Only now: many a magic number is a word that a text may start with.
+    Some(infer::get(head).map_or(Cow::Borrowed("binary data"), |kind| kind.mime_type().into()))
+}
+
+fn is_pdf(head: &[u8]) -> bool {
+    head[..head.len().min(PDF_HEADER_WITHIN)].windows(5).any(|window| window == b"%PDF-") && {
+        // A text about PDF has it after something; a PDF after nothing, a mark or bytes that are no text.
+        let at = head.windows(5).position(|window| window == b"%PDF-").unwrap_or_default();
+        head[..at].iter().all(u8::is_ascii_whitespace) || head.starts_with(&[0xef, 0xbb, 0xbf]) || head.contains(&0)
+    }
+}
+
+fn essence(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+fn by_content_type(essence: &str) -> Option<Format> {
+    Some(match essence {
+        "text/plain" => Format::Text,
+        "text/markdown" | "text/x-markdown" => Format::Markdown,
+        "text/html" | "application/xhtml+xml" => Format::Html,
+        "application/json" | "text/json" => Format::Json,
+        "application/x-ndjson"
+        | "application/ndjson"
+        | "application/jsonl"
+        | "application/x-jsonlines"
+        | "application/jsonlines"
+        | "application/json-lines" => Format::JsonLines,
+        "text/csv" | "application/csv" => Format::Csv,
+        "text/tab-separated-values" => Format::Tsv,
+        "application/pdf" | "application/x-pdf" => Format::Pdf,
+        other if other.ends_with("+json") => Format::Json,
+        _ => return None,
+    })
+}
+
+fn by_name(key: &str, mut unpacked: usize) -> Option<Format> {
+    let mut name = key.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    while unpacked > 0 {
+        let Some(inner) = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|packed| name.strip_suffix(packed)) else {
+            break;
+        };
+        name = inner.to_owned();
+        unpacked -= 1;
+    }
+    Some(match name.rsplit_once('.')?.1 {
+        "txt" | "text" | "log" | "rst" | "adoc" | "tex" | "org" => Format::Text,
+        "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
+        "html" | "htm" | "xhtml" => Format::Html,
+        "json" | "geojson" => Format::Json,
+        "jsonl" | "ndjson" => Format::JsonLines,
+        "csv" => Format::Csv,
+        "tsv" | "tab" => Format::Tsv,
+        "pdf" => Format::Pdf,
+        _ => return None,
+    })
+}
+
+/// HTML and JSON announce themselves; Markdown and CSV do not, and are plain text unless named.
+fn by_content(head: &[u8]) -> Format {
+    let head = String::from_utf8_lossy(head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head));
+    let text = head.trim_start();
+    let lower = text.get(..text.floor_char_boundary(64)).unwrap_or_default().to_ascii_lowercase();
+    if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| lower.starts_with(start)) {
+        return Format::Html;
+    }
+    if !text.starts_with(['{', '[']) {
+        return Format::Text;
+    }
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    if first.starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(first).is_ok() {
+        return if lines.next().is_some_and(|second| second.starts_with('{')) {
+            Format::JsonLines
+        } else {
+            Format::Json
+        };
+    }
+    // The start of a longer JSON text breaks off at its end, or is cut within a string there; others break before.
+    match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+        Ok(_) => Format::Json,
+        Err(e) if e.is_eof() => Format::Json,
+        Err(_) => Format::Text,
+    }
+}

@@ -1,0 +1,206 @@
+//! The object's bytes before they are text: where a failed read came from, packing undone, limits kept.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, Cursor, Read};
+use std::rc::Rc;
+
+use flate2::read::MultiGzDecoder;
+
+use super::{Skip, Unreadable};
+
+/// Bytes looked at to tell what an object is.
+pub const SNIFFED: usize = 8 * 1024;
+
+/// Text packs to a third or a quarter, repetitive logs to a fiftieth; beyond this it is a bomb.
+const MOST_UNPACKED_TO_ONE: u64 = 100;
+
+/// Nothing below this is called a bomb: a short run of spaces packs further than any text.
+const BOMB_AT_LEAST: u64 = 16 << 20;
+
+/// How often an object is unpacked: packed for storage and once more on its way.
+const LAYERS: usize = 2;
+
+/// Memory that zstd's window may take, as a power of two: 8 MiB is what its levels up to 19 use, and what RFC 8878
+/// asks every reader to have.
+const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Why reading ended early, kept beside the readers: the parsers between them and us wrap an error beyond
+/// recognition.
+#[derive(Clone, Default)]
+pub struct Verdict(Rc<RefCell<Option<Unreadable>>>);
+
+impl Verdict {
+    /// Keeps `why`; the error is for whoever reads.
+    fn pronounce(&self, why: Unreadable) -> io::Error {
+        let error = io::Error::other(why.to_string());
+        *self.0.borrow_mut() = Some(why);
+        error
+    }
+
+    /// What was kept, or that the document is broken, as `error` says.
+    pub fn or_broken(&self, error: impl std::fmt::Display) -> Unreadable {
+        self.0.take().unwrap_or_else(|| Unreadable::Broken(error.to_string()))
+    }
+}
+
+/// A reader whose first bytes were looked at.
+pub type Peeked<'a> = io::Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>;
+
+/// The object unpacked, with its first bytes.
+pub struct Opened<'a> {
+    pub bytes: Peeked<'a>,
+    /// The first [`SNIFFED`] of them, or all there are.
+    pub head: Vec<u8>,
+    /// How many packings were undone.
+    pub unpacked: usize,
+}
+
+/// Undoes gzip and zstd, as the bytes themselves say: names and headers lie, and a client in between may have
+/// unpacked already.
+pub fn open<'a>(input: impl Read + 'a, max_unpacked: u64, verdict: &Verdict) -> Result<Opened<'a>, Unreadable> {
+    let packed = Rc::new(Cell::new(0));
+    let mut bytes = original(input, &packed, verdict);
+    let mut unpacked = 0;
+    loop {
+        let (head, peeked) = peek(bytes).map_err(|e| verdict.or_broken(e))?;
+        let Some(packing) = Packing::of(&head) else {
+            return Ok(Opened { bytes: peeked, head, unpacked });
+        };
+        if unpacked == LAYERS {
+            return Err(Unreadable::skipped(Skip::NotText, format!("it is packed more than {LAYERS} times over")));
+        }
+        unpacked += 1;
+        let inner = packing.reader(peeked).map_err(|e| verdict.or_broken(e))?;
+        let (packed, verdict) = (Rc::clone(&packed), verdict.clone());
+        bytes = Box::new(Unpacked { inner, count: 0, packed, max_unpacked, verdict });
+    }
+}
+
+/// The input at a cursor: never packed, and known already.
+pub fn resume<'a>(input: impl Read + 'a, verdict: &Verdict) -> Peeked<'a> {
+    Cursor::new(Vec::new()).chain(original(input, &Rc::default(), verdict))
+}
+
+fn original<'a>(inner: impl Read + 'a, count: &Rc<Cell<u64>>, verdict: &Verdict) -> Box<dyn Read + 'a> {
+    Box::new(Original { inner, count: Rc::clone(count), verdict: verdict.clone() })
+}
+
+fn peek<'a>(mut bytes: Box<dyn Read + 'a>) -> io::Result<(Vec<u8>, Peeked<'a>)> {
+    let mut head = Vec::with_capacity(SNIFFED);
+    bytes.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+    Ok((head.clone(), Cursor::new(head).chain(bytes)))
+}
+
+#[derive(Clone, Copy)]
+enum Packing {
+    Gzip,
+    Zstd,
+}
+
+impl Packing {
+    fn of(head: &[u8]) -> Option<Self> {
+        match head {
+            [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
+            [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
+            _ => None,
+        }
+    }
+
+    fn reader<'a>(self, packed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
+        Ok(match self {
+            Self::Gzip => Box::new(MultiGzDecoder::new(packed)),
+            Self::Zstd => {
+                let mut decoder = zstd::Decoder::new(packed)?;
+                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
+                Box::new(decoder)
+            }
+        })
+    }
+}
+
+/// The object as it is stored: its errors are worth a retry, its bytes are counted.
+struct Original<R> {
+    inner: R,
+    count: Rc<Cell<u64>>,
+    verdict: Verdict,
+}
+
+impl<R: Read> Read for Original<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.inner.read(into) {
+            Ok(read) => {
+                self.count.set(self.count.get() + read as u64);
+                Ok(read)
+            }
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => Err(e),
+            Err(e) => Err(self.verdict.pronounce(Unreadable::Input(e))),
+        }
+    }
+}
+
+/// What comes out of a packing, within limits.
+struct Unpacked<R> {
+    inner: R,
+    count: u64,
+    packed: Rc<Cell<u64>>,
+    max_unpacked: u64,
+    verdict: Verdict,
+}
+
+impl<R: Read> Read for Unpacked<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.count += read as u64;
+        let why = if self.count > self.max_unpacked {
+            Unreadable::skipped(
+                Skip::TooLarge,
+                format!("it unpacks to more than {} bytes, the limit", self.max_unpacked),
+            )
+        } else if self.count > BOMB_AT_LEAST && self.count / MOST_UNPACKED_TO_ONE > self.packed.get() {
+            let reason = format!("it unpacks to more than {MOST_UNPACKED_TO_ONE} times its size, as no text does");
+            Unreadable::skipped(Skip::PackedTooFar, reason)
+        } else {
+            return Ok(read);
+        };
+        Err(self.verdict.pronounce(why))
+    }
+}
+
+/// Fails once more than `limit` bytes were read since the last [`renew`](Allowance::renew): what a parser that
+/// holds its input may hold.
+pub struct Limited<R> {
+    inner: R,
+    used: Rc<Cell<u64>>,
+    limit: u64,
+    what: &'static str,
+    verdict: Verdict,
+}
+
+/// A handle to the limit of a [`Limited`] that a parser owns.
+pub struct Allowance(Rc<Cell<u64>>);
+
+impl Allowance {
+    pub fn renew(&self) {
+        self.0.set(0);
+    }
+}
+
+impl<R: Read> Limited<R> {
+    /// `what` is in the way when the limit is reached: "a record", "the document".
+    pub fn new(inner: R, limit: u64, what: &'static str, verdict: &Verdict) -> (Self, Allowance) {
+        let used = Rc::new(Cell::new(0));
+        (Self { inner, used: Rc::clone(&used), limit, what, verdict: verdict.clone() }, Allowance(used))
+    }
+}
+
+impl<R: Read> Read for Limited<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.used.set(self.used.get() + read as u64);
+        if self.used.get() > self.limit {
+            let reason = format!("{} is larger than {} bytes, the limit", self.what, self.limit);
+            return Err(self.verdict.pronounce(Unreadable::skipped(Skip::TooLarge, reason)));
+        }
+        Ok(read)
+    }
+}
