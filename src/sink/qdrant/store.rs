@@ -66,10 +66,7 @@ impl Store {
     pub async fn embed(&self, id: Uuid) -> Result<Option<Value>, Trouble> {
         let body = json!({"ids": [id], "with_payload": ["embed"], "with_vector": false});
         let mut found = self.points(&Method::POST, "?consistency=majority", body.to_string()).await?;
-        Ok(match found.get_mut(0) {
-            None => None,
-            Some(point) => Some(point["payload"]["embed"].take()),
-        })
+        Ok(found.get_mut(0).map(|point| point["payload"]["embed"].take()))
     }
 
     /// Puts `points`, JSON each; one that is there is overwritten only if it meets `filter`.
