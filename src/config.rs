@@ -4,14 +4,17 @@
 //! variable of ours that does not exist, are errors that say what would be: a silent default hides a
 //! spelling mistake until the bill shows it.
 
+mod documents;
 mod s3;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+pub use documents::{DocumentLimits, Documents, FileFormat, SinkName};
 pub use s3::{AccessKeys, Aws, S3Location};
 
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::secrets::ApiKey;
 
 /// One variable: its name, its default as a reader should see it, and what it does.
@@ -34,14 +37,36 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
+    Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
+    Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
+    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused" },
+    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3" },
+    Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },
+    Variable { name: "EMBED_OUTPUT_TEXT", default: "on", about: "on: records carry their text; off: its place in the document only" },
+    Variable { name: "EMBED_OUTPUT_VECTORS", default: "numbers", about: "vectors in JSON Lines: numbers, or base64 of little-endian float32" },
+    Variable { name: "EMBED_DOCUMENT_VECTOR", default: "off", about: "on: a last record holds the mean of the chunks' vectors, of length 1" },
+    Variable { name: "EMBED_METADATA", default: "on", about: "on: x-amz-meta- entries of the object are carried along; off: they are not" },
+    Variable { name: "EMBED_ON_DELETE", default: "keep", about: "remove: the vectors go when the object goes; keep: they stay" },
+    Variable { name: "EMBED_CHUNK_TOKENS", default: "three quarters of what the model takes", about: "tokens of a chunk at most, special tokens included" },
+    Variable { name: "EMBED_CHUNK_OVERLAP", default: "an eighth of a chunk", about: "tokens that a chunk repeats of the one before it at most" },
+    Variable { name: "EMBED_JSON_POINTER", default: "/text", about: "where a record of JSON or JSON Lines has its text, as RFC 6901 writes it; #: the record itself" },
+    Variable { name: "EMBED_CSV_COLUMN", default: "text", about: "the column that holds the text" },
+    Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
+    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
+    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as a PDF has" },
+    Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
+    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
+    Variable { name: "EMBED_SERVICE", default: "the function's name, else lambda-embed", about: "what logs and metrics call this function, their dimension service" },
+    Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
 ];
 
 /// Lambda's own variables that are read as well.
-const FROM_LAMBDA: [&str; 2] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE];
+const FROM_LAMBDA: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE, FUNCTION_NAME];
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Megabytes that buy one whole virtual CPU, says AWS's "Configure Lambda function memory".
@@ -65,6 +90,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a response's body, as Lambda counts them.
     pub response_bytes: usize,
+    /// Calls that are taken at once.
+    pub calls: usize,
 }
 
 /// The resolved configuration.
@@ -86,7 +113,10 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// Origins that may read answers from a browser; empty turns CORS off.
     pub cors_origins: Vec<String>,
+    /// What happens to documents; `None`: this function takes none.
+    pub documents: Option<Documents>,
     pub log: tracing::Level,
+    pub metrics: metrics::Names,
 }
 
 impl Config {
@@ -95,7 +125,11 @@ impl Config {
         let binary =
             std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
         let beside = binary.parent().unwrap_or(Path::new("."));
-        Self::resolve(std::env::vars(), beside)
+        let mut config = Self::resolve(std::env::vars(), beside)?;
+        if let Some(documents) = &mut config.documents {
+            documents.pdf_reader = Some(binary.clone());
+        }
+        Ok(config)
     }
 
     /// Resolves `variables`; `beside` is the folder that holds the binary.
@@ -122,11 +156,14 @@ impl Config {
                 tokens: given.number("EMBED_MAX_TOKENS", 1..=100_000_000)?.unwrap_or(300_000),
                 body_bytes: given.number("EMBED_MAX_BODY_BYTES", 1..=1 << 30)?.unwrap_or(6 * 1024 * 1024),
                 response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
+                calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
             base_path: given.base_path()?,
             api_key: given.api_key()?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
+            documents: given.documents()?,
             log: given.log_level()?,
+            metrics: given.metrics(),
         })
     }
 }
@@ -226,6 +263,16 @@ impl Given {
         ];
         let own = self.choice("EMBED_LOG", &levels[..5])?;
         Ok(own.or(self.choice("AWS_LAMBDA_LOG_LEVEL", &levels)?).unwrap_or(Level::INFO))
+    }
+
+    /// By hand nobody reads CloudWatch's format, so there it is written only when a namespace is named.
+    fn metrics(&self) -> metrics::Names {
+        let function = self.text(FUNCTION_NAME);
+        let namespace = self.text("EMBED_METRICS_NAMESPACE").or(function.map(|_| "LambdaEmbed"));
+        metrics::Names {
+            service: self.text("EMBED_SERVICE").or(function).unwrap_or("lambda-embed").to_owned(),
+            namespace: namespace.filter(|name| !name.eq_ignore_ascii_case("off")).map(str::to_owned),
+        }
     }
 
     fn misunderstood(&self, name: &str, expected: String) -> Error {

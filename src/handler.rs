@@ -5,19 +5,27 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
+use crate::admission::{Admission, Permit};
 use crate::api::Api;
-use crate::call::Call;
+use crate::call::{Call, Deadline};
 use crate::config::Config;
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
-use crate::event::{self, Invocation};
+use crate::event::{self, Change, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
+use crate::ingest::{self, Ingest, Outcome, Summary};
+use crate::metrics::Observer;
 use crate::model;
+use crate::s3::{self, Attempts};
 use crate::secrets::{self, ApiKey};
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
 pub struct Handler {
     api: Api,
+    /// `None`: this function takes no documents.
+    ingest: Option<Arc<Ingest>>,
+    admission: Admission,
+    observer: Arc<Observer>,
 }
 
 impl Handler {
@@ -32,7 +40,16 @@ impl Handler {
         };
         let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
         let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
-        let (embedder, startup) = Embedder::open(&config, &folder)?;
+        let (opened, connected) = std::thread::scope(|scope| {
+            let connecting = config.documents.as_ref().map(|_| scope.spawn(|| connect(&config)));
+            let opened = Embedder::open(&config, &folder);
+            (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+        });
+        let (embedder, startup) = opened?;
+        let ingest = match (&config.documents, connected) {
+            (Some(documents), Some(client)) => Some(Arc::new(Ingest::new(documents, &embedder, client?)?)),
+            _ => None,
+        };
         let token = match fetching {
             None => token,
             Some(fetching) => {
@@ -41,7 +58,9 @@ impl Handler {
             }
         };
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        Ok((Self { api: Api::new(embedder, config, token) }, startup))
+        let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
+        let observer = Arc::new(Observer::new(config.metrics.clone(), startup.values()));
+        Ok((Self { api: Api::new(embedder, config, token), ingest, admission, observer }, startup))
     }
 
     /// The loaded model's id.
@@ -49,17 +68,145 @@ impl Handler {
         self.api.model()
     }
 
-    /// Decodes `event` and answers it with the JSON that its source expects.
+    /// Takes a call with a body of about `bytes` bytes in.
     ///
     /// # Errors
-    /// For a direct invocation and an unknown event, what is wrong with it; an HTTP request's mistakes
-    /// are answers, not errors.
-    pub async fn handle(&self, event: &[u8], _call: &Call) -> Result<Box<RawValue>> {
-        match event::decode(event)? {
-            Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
-            Invocation::Direct(body) => raw(self.api.direct(&body).await?),
+    /// [`Kind::Overloaded`](crate::error::Kind::Overloaded) when too many are under way.
+    pub fn enter(&self, bytes: usize) -> Result<Permit> {
+        self.admission.enter(bytes)
+    }
+
+    /// Whether a request at `path` is answered without being taken in.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.api.is_probe(path)
+    }
+
+    /// The answer to a request at `path` that is turned away before it was read.
+    pub async fn turn_away(&self, path: &str, error: Error, call: &Call) -> HttpReply {
+        call.meter.note(|m| m.source = "http");
+        let reply = self.api.refusal(path, &error);
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
+        let _ = self.observer.watch(call, async { Err::<(), _>(error) }).await;
+        reply
+    }
+
+    /// What this process has counted, as Prometheus text.
+    pub fn prometheus(&self) -> String {
+        self.observer.prometheus(self.admission.calls())
+    }
+
+    /// Takes a call in, decodes `event` and answers it with the JSON that its source expects.
+    ///
+    /// # Errors
+    /// For a direct invocation and an unknown event, what is wrong with it; for S3's own events, documents that
+    /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
+    /// a job's tasks.
+    pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        let permit = self.enter(event.len()).map(Some);
+        self.observer.watch(call, self.answer(permit, event, call)).await
+    }
+
+    /// [`handle`](Self::handle) for a call that was taken in before, or that needs no room.
+    pub async fn handle_entered(&self, permit: Option<Permit>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        self.observer.watch(call, self.answer(Ok(permit), event, call)).await
+    }
+
+    async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        let invocation = event::decode(event)?;
+        call.meter.note(|m| m.source = invocation.source());
+        match (invocation, permit) {
+            (Invocation::Http(request), Err(error)) if !self.api.is_probe(&request.path) => {
+                call.meter.fail(&error);
+                request.door.encode(self.api.refusal(&request.path, &error))
+            }
+            (Invocation::Http(request), _permit) => request.door.encode(self.api.http(&request, call).await),
+            (_, Err(error)) => Err(error),
+            (Invocation::Direct(body), Ok(_permit)) => raw(self.api.direct(&body, call).await?),
+            (Invocation::S3(changes), Ok(_permit)) => self.changes(changes, call).await,
+            (Invocation::Queue(messages), Ok(_permit)) => self.queue(messages, call).await,
+            (Invocation::Batch(job), Ok(_permit)) => self.batch(job, call).await,
         }
     }
+
+    /// An event that is done as a whole or comes back as a whole.
+    async fn changes(&self, changes: Vec<Change>, call: &Call) -> Result<Box<RawValue>> {
+        let (outcomes, summary) = self.take(changes.clone(), call).await?;
+        match ingest::to_come_back(&changes, &outcomes) {
+            Some(error) => Err(error),
+            None => json(&summary),
+        }
+    }
+
+    /// Messages come back one by one.
+    async fn queue(&self, messages: Vec<Message>, call: &Call) -> Result<Box<RawValue>> {
+        let (mut changes, mut owners, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, message) in messages.iter().enumerate() {
+            match &message.changes {
+                Ok(read) => {
+                    owners.extend(read.iter().map(|_| index));
+                    changes.extend_from_slice(read);
+                }
+                Err(error) => {
+                    tracing::error!(message_id = message.id, error = %error.chain(), "a message is not understood");
+                    failed.push(index);
+                }
+            }
+        }
+        let (outcomes, _) = self.take(changes, call).await?;
+        let back = owners.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.comes_back());
+        failed.extend(back.map(|(index, _)| index));
+        failed.sort_unstable();
+        failed.dedup();
+        json(&QueueReply::failed(failed.into_iter().map(|index| messages[index].id.clone())))
+    }
+
+    /// Tasks of a job are answered one by one.
+    async fn batch(&self, job: Job, call: &Call) -> Result<Box<RawValue>> {
+        let changes: Vec<_> = job.tasks.iter().filter_map(|task| task.change.as_ref().ok().cloned()).collect();
+        let mut outcomes = self.take(changes, call).await?.0.into_iter();
+        let result = |task: &event::Task| match &task.change {
+            Err(error) => (TaskCode::PermanentFailure, error.to_string()),
+            Ok(_) => match outcomes.next() {
+                Some(outcome) => (task_code(&outcome), outcome.sentence()),
+                None => (TaskCode::TemporaryFailure, String::new()),
+            },
+        };
+        let results: Vec<_> = job.tasks.iter().map(result).collect();
+        json(&job.reply(results))
+    }
+
+    async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
+        let ingest = self.ingest.as_ref().ok_or_else(|| Error::Config {
+            variable: "EMBED_OUTPUT".to_owned(),
+            value: String::new(),
+            expected: "an event of S3 came; expected s3://bucket/prefix, below which vectors are to be written"
+                .to_owned(),
+        })?;
+        let (outcomes, summary) = ingest.take(changes, Deadline::of(call)).await;
+        call.meter.note(|m| {
+            (m.documents, m.failed) = (summary.documents, summary.failed);
+            m.skipped = summary.skipped + summary.unchanged + summary.outdated + summary.gone + summary.ignored;
+            (m.texts, m.tokens) = (summary.chunks, summary.tokens);
+            (m.read, m.write) = (summary.times.read, summary.times.write);
+        });
+        Ok((outcomes, summary))
+    }
+}
+
+/// What S3 Batch Operations is told; what is gone or skipped was dealt with.
+fn task_code(outcome: &Outcome) -> TaskCode {
+    match outcome {
+        outcome if outcome.comes_back() => TaskCode::TemporaryFailure,
+        Outcome::Failed(_) => TaskCode::PermanentFailure,
+        _ => TaskCode::Succeeded,
+    }
+}
+
+/// A client for S3; on a thread of its own, because looking for credentials may take a while by hand.
+fn connect(config: &Config) -> Result<(s3::Client, String)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
+    Ok(runtime.block_on(s3::connect(&config.aws, Attempts::Standard)))
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
@@ -76,4 +223,8 @@ fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
 fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {
     let text = String::from_utf8(json).map_err(|e| Error::internal("the reply is not UTF-8", e))?;
     RawValue::from_string(text).map_err(|e| Error::internal("the reply is not JSON", e))
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {
+    serde_json::value::to_raw_value(value).map_err(|e| Error::internal("the reply cannot be encoded", e))
 }

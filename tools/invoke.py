@@ -2,6 +2,7 @@
 
     event file -> emulator (loopback) -> bootstrap -> response, printed for reading
 
+An event of S3's finds its document on the tests' S3 server, and its vectors are shown after the response.
 The function's folder is laid out as Lambda would unpack it: bootstrap, lib/, model/. The emulator
 starts the binary on the first call, so its init time comes from the emulator's own log.
 """
@@ -9,6 +10,7 @@ starts the binary on the first call, so its init time comes from the emulator's 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import re
 import shutil
@@ -18,7 +20,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+
+from tools.buckets import KEY, Buckets, concerns
 
 FOLDER = Path("target/lambda")
 EMULATOR = Path("target/emulator/aws-lambda-rie")
@@ -54,7 +59,7 @@ def free_port() -> int:
 class Emulator:
     """A running emulator; use it in a `with` block, which ends it."""
 
-    def __init__(self, folder: Path, log: Path) -> None:
+    def __init__(self, folder: Path, log: Path, further: Mapping[str, str]) -> None:
         port, runtime_api = free_port(), free_port()
         self.url = f"http://127.0.0.1:{port}{INVOCATIONS}"
         self.log = log
@@ -67,6 +72,7 @@ class Emulator:
             "AWS_REGION": "us-east-1",
             "LAMBDA_TASK_ROOT": str(folder.resolve()),
             "PATH": "/usr/bin:/bin",
+            **further,
         }
         command = [str(EMULATOR.resolve()), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
         command += ["--runtime-api-address", f"127.0.0.1:{runtime_api}", "./bootstrap"]
@@ -141,16 +147,26 @@ def main() -> int:
         print(f"tools.invoke: {options.event} has {len(event)} bytes, the emulator takes {LONGEST_EVENT}", file=sys.stderr)
         return 1
     folder = lay_out(options.binary, options.runtime, options.model)
-    with Emulator(folder, Path("target/emulator.log")) as emulator:
+    with contextlib.ExitStack() as stack:
+        buckets = stack.enter_context(Buckets()) if concerns(json.loads(event)) else None
+        environment = buckets.environment() if buckets else {}
+        emulator = stack.enter_context(Emulator(folder, Path("target/emulator.log"), environment))
         response, _ = emulator.invoke(event)
         init = emulator.init_milliseconds()
         # The first call carries the start; the second shows what a call costs.
         _, seconds = emulator.invoke(event)
+        records = buckets.result() if buckets else []
     answer = json.loads(response)
     print(json.dumps(readable(answer), indent=2, ensure_ascii=False))
+    if records:
+        print(f"\n{len(records)} records of {KEY}, the first of them:")
+        print(json.dumps(readable(records[0]), indent=2, ensure_ascii=False))
     print(f"\ninit {'not reported' if init is None else f'{init:.0f} ms'}, call {seconds * 1e3:.1f} ms")
     if isinstance(answer, dict) and "errorType" in answer:
         print(f"the invocation failed; the log is {emulator.log}", file=sys.stderr)
+        return 1
+    if buckets and b"getting" in event and not records:
+        print(f"the event tells of {KEY}, and it has no vectors; the log is {emulator.log}", file=sys.stderr)
         return 1
     return 0
 

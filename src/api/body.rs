@@ -28,12 +28,11 @@ fn is_object(json: &str) -> bool {
 
 /// Like [`field`], for one that is an object.
 pub fn object<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
-    let parsed = field(name, value)?;
     match value {
-        Some(raw) if parsed.is_some() && !is_object(raw.get()) => {
+        Some(raw) if raw.get() != "null" && !is_object(raw.get()) => {
             Err(Error::request(Kind::Invalid, name, format!("{name}: not an object")))
         }
-        _ => Ok(parsed),
+        _ => field(name, value),
     }
 }
 

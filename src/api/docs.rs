@@ -67,7 +67,7 @@ mod tests {
     use serde::de::{Deserializer, Error as _, Visitor};
     use serde_json::Value;
 
-    use super::super::{Contract, POST, ROUTES, openai, tei};
+    use super::super::{Contract, POST, ROUTES, openai, qdrant, tei};
     use super::*;
 
     fn checked_in() -> Value {
@@ -92,7 +92,11 @@ mod tests {
             let item = &document["paths"][path];
             let method = if *allow == POST { "post" } else { "get" };
             assert_eq!(keys(item), BTreeSet::from([method.to_owned()]), "{path}");
-            let tag = if *contract == Contract::OpenAi { "OpenAI" } else { "text-embeddings-inference" };
+            let tag = match contract {
+                Contract::OpenAi => "OpenAI",
+                Contract::Tei => "text-embeddings-inference",
+                Contract::Qdrant => "Qdrant",
+            };
             let tagged = item[method]["tags"][0].as_str().unwrap();
             assert!(tagged == tag || tagged == "Documentation", "{path}: {tagged}");
         }
@@ -100,11 +104,13 @@ mod tests {
 
     #[test]
     fn a_schema_has_the_fields_that_its_parser_knows() {
-        let parsers: [(&str, &[&str]); 5] = [
+        let parsers: [(&str, &[&str]); 7] = [
             ("EmbeddingsRequest", fields_of::<openai::Fields<'_>>()),
             ("EmbedRequest", fields_of::<tei::EmbedFields<'_>>()),
             ("SimilarityRequest", fields_of::<tei::SimilarityFields<'_>>()),
             ("SimilarityParameters", fields_of::<tei::SimilarityParameters<'_>>()),
+            ("InferenceRequest", fields_of::<qdrant::InferenceFields<'_>>()),
+            ("InferenceInput", fields_of::<qdrant::InputFields<'_>>()),
             ("TokenizeRequest", fields_of::<tei::TokenizeFields<'_>>()),
         ];
         let document = checked_in();
@@ -116,7 +122,7 @@ mod tests {
 
     #[test]
     fn every_body_is_read_by_a_parser_whose_fields_are_checked() {
-        let checked = ["EmbeddingsRequest", "EmbedRequest", "SimilarityRequest", "TokenizeRequest"];
+        let checked = ["EmbeddingsRequest", "EmbedRequest", "SimilarityRequest", "TokenizeRequest", "InferenceRequest"];
         let document = checked_in();
         for (path, item) in document["paths"].as_object().unwrap() {
             let Some(post) = item.get("post") else { continue };

@@ -1,8 +1,8 @@
 //! The HTTP contracts that clients already speak, and the one service behind them.
 //!
 //! ```text
-//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei -> HttpReply
-//! bytes       -> direct                                          -> one JSON object
+//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei | qdrant -> HttpReply
+//! bytes       -> direct                                                   -> one JSON object
 //! ```
 //!
 //! Invariants: every answer names the model that made it (`x-model-id`); a text that was cut is always
@@ -13,18 +13,22 @@ mod dimensions;
 mod direct;
 mod docs;
 mod openai;
+mod qdrant;
 mod reply;
 mod tei;
 
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use crate::call::Call;
 use crate::config::Config;
 use crate::embed::{Embedder, Embeddings, Options};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpReply, HttpRequest, without_prefix};
 use crate::model::Manifest;
+use crate::panics;
 use crate::secrets::Secret;
 
 /// Whose shapes a path speaks, errors included.
@@ -32,6 +36,7 @@ use crate::secrets::Secret;
 enum Contract {
     OpenAi,
     Tei,
+    Qdrant,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,10 +47,14 @@ enum Route {
     Similarity,
     Tokenize,
     Info,
+    Inference,
     Health,
     Document,
     Docs,
 }
+
+/// What is kept free before a call's deadline: encoding the largest answer and handing it to Lambda.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
@@ -60,6 +69,7 @@ const ROUTES: &[(&str, Contract, &str, Route)] = &[
     ("/similarity", Contract::Tei, POST, Route::Similarity),
     ("/tokenize", Contract::Tei, POST, Route::Tokenize),
     ("/info", Contract::Tei, GET, Route::Info),
+    ("/qdrant/inference", Contract::Qdrant, POST, Route::Inference),
     ("/health", Contract::Tei, GET, Route::Health),
     ("/openapi.json", Contract::Tei, GET, Route::Document),
     ("/docs", Contract::Tei, GET, Route::Docs),
@@ -89,25 +99,24 @@ impl Api {
     }
 
     /// Answers a direct invocation: a request body without HTTP around it.
-    pub async fn direct(&self, body: &[u8]) -> Result<Vec<u8>> {
-        direct::answer(self, body).await
+    pub async fn direct(&self, body: &[u8], call: &Call) -> Result<Vec<u8>> {
+        direct::answer(self, body, call).await
     }
 
     /// Answers an HTTP request; an error becomes an answer in the shape of the path's contract.
-    pub async fn http(&self, request: &HttpRequest) -> HttpReply {
-        let path = without_prefix(&request.path, &self.config.base_path);
-        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-        let found = ROUTES.iter().find(|(route, ..)| *route == path);
-        let contract = match found {
-            Some((_, contract, ..)) => *contract,
-            None if path.starts_with("/v1/") => Contract::OpenAi,
-            None => Contract::Tei,
-        };
-        let answer = match found {
-            Some(&(path, _, allow, route)) => self.routed(request, path, allow, route).await,
+    pub async fn http(&self, request: &HttpRequest, call: &Call) -> HttpReply {
+        let path = self.path(&request.path);
+        let answer = match ROUTES.iter().find(|(route, ..)| *route == path) {
+            Some(&(path, _, allow, route)) => {
+                panics::caught("the request's handling panicked", self.routed(request, path, allow, route, call)).await
+            }
             None => Err(Error::request(Kind::NotFound, None, not_found(path))),
         };
-        let mut reply = answer.unwrap_or_else(|error| reply::error(&error, contract));
+        let mut reply = answer.unwrap_or_else(|error| {
+            call.meter.fail(&error);
+            self.refusal(&request.path, &error)
+        });
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
         reply::name_model(&mut reply, &self.manifest().id);
         self.add_cors(request, &mut reply.headers);
         if request.method == Method::HEAD {
@@ -116,7 +125,38 @@ impl Api {
         reply::compress(request, reply)
     }
 
-    async fn routed(&self, request: &HttpRequest, path: &str, allow: &'static str, route: Route) -> Result<HttpReply> {
+    /// `error` in the shape of the contract that a request's `path` speaks.
+    pub fn refusal(&self, path: &str, error: &Error) -> HttpReply {
+        let path = self.path(path);
+        let contract = match ROUTES.iter().find(|(route, ..)| *route == path) {
+            Some((_, contract, ..)) => *contract,
+            None if path.starts_with("/v1/") => Contract::OpenAi,
+            None => Contract::Tei,
+        };
+        let mut reply = reply::error(error, contract);
+        reply::name_model(&mut reply, &self.manifest().id);
+        reply
+    }
+
+    /// Whether a request at `path` asks only if the function is up, which is answered whatever the load.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.path(path) == "/health"
+    }
+
+    /// A request's path as [`ROUTES`] has it.
+    fn path<'a>(&self, path: &'a str) -> &'a str {
+        let path = without_prefix(path, &self.config.base_path);
+        if path.len() > 1 { path.trim_end_matches('/') } else { path }
+    }
+
+    async fn routed(
+        &self,
+        request: &HttpRequest,
+        path: &str,
+        allow: &'static str,
+        route: Route,
+        call: &Call,
+    ) -> Result<HttpReply> {
         if request.method == Method::OPTIONS {
             let mut reply = reply::empty(StatusCode::NO_CONTENT);
             reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -126,18 +166,19 @@ impl Api {
             return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });
         }
         // What says nothing of texts is open: load balancers carry no token, and neither does a browser
-        // that opens the documentation.
-        if !matches!(route, Route::Health | Route::Document | Route::Docs) {
+        // that opens the documentation. Qdrant's token may stand in the body.
+        if !matches!(route, Route::Health | Route::Document | Route::Docs | Route::Inference) {
             self.authorize(&request.headers)?;
         }
         let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
         match route {
-            Route::Embeddings => openai::embeddings(self, &body).await,
+            Route::Embeddings => openai::embeddings(self, &body, call).await,
             Route::Models => Ok(openai::models(self)),
-            Route::Embed => tei::embed(self, &body).await,
-            Route::Similarity => tei::similarity(self, &body).await,
+            Route::Embed => tei::embed(self, &body, call).await,
+            Route::Similarity => tei::similarity(self, &body, call).await,
             Route::Tokenize => tei::tokenize(self, &body),
             Route::Info => Ok(tei::info(self)),
+            Route::Inference => qdrant::inference(self, request, &body, call).await,
             Route::Health => Ok(tei::health(self)),
             Route::Document => Ok(docs::document(self)),
             Route::Docs => Ok(docs::page()),
@@ -164,8 +205,7 @@ impl Api {
         if scheme.eq_ignore_ascii_case(b"bearer ") && constant_time_eq(sent, token.expose().as_bytes()) {
             return Ok(());
         }
-        let message = "a valid token is needed; send it as \"Authorization: Bearer …\"";
-        Err(Error::request(Kind::Unauthorized, None, message))
+        Err(unauthorized("a valid token is needed; send it as \"Authorization: Bearer …\""))
     }
 
     /// CORS headers, when the configuration names the request's origin.
@@ -189,38 +229,59 @@ impl Api {
         }
     }
 
-    /// Checks `texts` against every limit, then embeds them. `param` is the contract's name for the
-    /// texts, `vector_bytes` what one vector takes in the answer.
+    /// Checks the number of texts, and the size of their answer, against the limits. `param` is the
+    /// contract's name for the texts, `vector_bytes` what one vector takes in the answer.
+    fn admit(&self, texts: usize, param: &'static str, vector_bytes: usize) -> Result<()> {
+        let limits = &self.config.limits;
+        if texts == 0 {
+            return Err(Error::request(Kind::Empty, param, format!("{param} is empty; send at least one text")));
+        }
+        let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
+        if texts > limits.texts {
+            return too_large(format!("{texts} texts in one request; the limit is {}", limits.texts));
+        }
+        let fit = limits.response_bytes / vector_bytes;
+        if texts > fit {
+            return too_large(format!(
+                "the answer to {texts} texts would pass the {} bytes that one response may have; {fit} fit, and with \
+                 \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
+                limits.response_bytes
+            ));
+        }
+        Ok(())
+    }
+
+    /// Checks `texts` against every limit ([`admit`](Self::admit)), then embeds them.
     async fn embed(
         &self,
         texts: Vec<String>,
         options: Options,
         param: &'static str,
         vector_bytes: usize,
+        call: &Call,
     ) -> Result<Embeddings> {
+        self.admit(texts.len(), param, vector_bytes)?;
         let limits = &self.config.limits;
-        if texts.is_empty() {
-            return Err(Error::request(Kind::Empty, param, format!("{param} is empty; send at least one text")));
-        }
         let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
-        if texts.len() > limits.texts {
-            return too_large(format!("{} texts in one request; the limit is {}", texts.len(), limits.texts));
-        }
-        let fit = limits.response_bytes / vector_bytes;
-        if texts.len() > fit {
-            return too_large(format!(
-                "the answer to {} texts would pass the {} bytes that one response may have; {fit} fit, and with \
-                 \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
-                texts.len(),
-                limits.response_bytes
-            ));
-        }
-        let prepared = self.embedder.prepare(texts, options).await?;
+        let left = || call.remaining().map(|left| left.saturating_sub(ANSWER_TIME));
+        let prepared = self.embedder.prepare_within(texts, options, left()).await?;
         if prepared.total_tokens() > limits.tokens {
             let tokens = prepared.total_tokens();
             return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
         }
-        self.embedder.run(prepared).await
+        call.meter.note(|m| m.tokenize += prepared.tokenize());
+        let done = self.embedder.run_within(prepared, left()).await;
+        call.meter.note(|m| {
+            m.rebuilds += self.embedder.take_rebuilds();
+            if let Ok(done) = &done {
+                m.texts += done.vectors.len();
+                m.tokens += done.tokens.iter().sum::<usize>();
+                m.truncated += done.truncated.len();
+                m.run += done.timings.inference;
+                m.embedded = Some(Instant::now());
+            }
+        });
+        done
     }
 }
 
@@ -229,6 +290,7 @@ impl Api {
 pub enum BodyKind {
     OpenAi,
     Tei,
+    Qdrant,
 }
 
 /// Reads a request body as a request to a model of 384 dimensions would and drops it: the parsers alone,
@@ -248,6 +310,7 @@ pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
     match kind {
         BodyKind::OpenAi => openai::Request::parse(body, &MODEL).map(drop),
         BodyKind::Tei => tei::Request::parse(body, &MODEL).map(drop),
+        BodyKind::Qdrant => qdrant::Request::parse(body, &MODEL).map(drop),
     }
 }
 
@@ -256,6 +319,19 @@ pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
 /// a mean over hundreds of them.
 fn json_vector_bytes(dimensions: usize) -> usize {
     13 * dimensions + 64
+}
+
+/// Vectors of two models must never meet in one index, so another model's name is not passed over.
+fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
+    if manifest.answers_to(model) {
+        return Ok(());
+    }
+    let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
+    Err(Error::request(Kind::NotFound, "model", message))
+}
+
+fn unauthorized(message: &str) -> Error {
+    Error::request(Kind::Unauthorized, None, message)
 }
 
 fn not_found(path: &str) -> String {

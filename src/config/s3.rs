@@ -46,7 +46,13 @@ impl S3Location {
         self.key(&format!("{sha256}/{name}"))
     }
 
-    fn key(&self, rest: &str) -> String {
+    /// Whether an object at `key` lies below this prefix.
+    pub fn covers(&self, key: &str) -> bool {
+        self.prefix.is_empty() || key.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('/'))
+    }
+
+    /// The key of something below this prefix.
+    pub fn key(&self, rest: &str) -> String {
         match self.prefix.as_str() {
             "" => rest.to_owned(),
             prefix => format!("{prefix}/{rest}"),

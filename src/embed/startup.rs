@@ -1,12 +1,13 @@
 //! Cold start: what does not depend on each other starts side by side.
 //!
 //! ```text
-//! this thread      library ─────────┐
-//! verify thread    model's sha256 ──┴─> session ──┐
-//! tokenizer thread tokenizer.json ────────────────┴─> first run ──> Embedder
+//! this thread      library ─────────┬─> session ────────┬─> first run ──> Embedder
+//! verify thread    model's sha256 ──┘                   │
+//! tokenizer thread          └─> tokenizer.json ─────────┘
 //! ```
 //!
-//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte.
+//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte. The
+//! tokenizer waits for the library: both bring pages in, and the library is on the longest way.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use super::tokenizer::Tokenizer;
 use super::{Embedder, Inner, pooling};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::model::{FileEntry, ModelFolder};
 
 /// What the first run embeds: as short as a run can be, for what is slow is that it is the first.
@@ -54,6 +56,19 @@ impl Startup {
             total_ms = ms(self.total),
             "ready"
         );
+    }
+
+    /// Every stage under its metric's name.
+    pub fn values(&self) -> Vec<metrics::Value> {
+        vec![
+            (&metrics::INIT, ms(self.total)),
+            (&metrics::INIT_FETCH, ms(self.fetch)),
+            (&metrics::INIT_LIBRARY, ms(self.library)),
+            (&metrics::INIT_VERIFY, ms(self.verify)),
+            (&metrics::INIT_TOKENIZER, ms(self.tokenizer)),
+            (&metrics::INIT_SESSION, ms(self.session)),
+            (&metrics::INIT_WARM_UP, ms(self.warm_up)),
+        ]
     }
 
     fn stages(&self) -> [(&'static str, Duration); 6] {
@@ -92,11 +107,11 @@ impl Embedder {
         let graph = Arc::new(map(folder, &files.model)?);
         let mut startup = Startup::default();
         let (tokenizer, engine) = std::thread::scope(|scope| {
-            let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
             let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
-            let engine = {
+            {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
+                let tokenizer = scope.spawn(|| timed(|| load_tokenizer(folder)));
                 let (checked, took) = join(verify);
                 startup.verify = took;
                 let (engine, took) = timed(|| {
@@ -105,11 +120,10 @@ impl Embedder {
                     engine.map_err(|message| folder.unusable(message))
                 });
                 startup.session = took;
-                engine
-            };
-            let (tokenizer, took) = join(tokenizer);
-            startup.tokenizer = took;
-            (tokenizer, engine)
+                let (tokenizer, took) = join(tokenizer);
+                startup.tokenizer = took;
+                (tokenizer, engine)
+            }
         });
         let (tokenizer, engine) = (tokenizer?, engine?);
         let (warmed_up, took) = timed(|| engine.run(&tokenizer.wrap(&tokenizer.encode(WARM_UP)?), Company::Alone));
@@ -117,6 +131,7 @@ impl Embedder {
         startup.warm_up = took;
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
+        let rebuilds = engine.given_up();
         let run = move |ids: &[u32], company| {
             let vector = pooling::pool(engine.run(ids, company)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
@@ -127,7 +142,7 @@ impl Embedder {
         let pool =
             Pool::start(config.threads, run).map_err(|e| Error::internal("the worker threads do not start", e))?;
         startup.total = started.elapsed();
-        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool })), startup))
+        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool, rebuilds })), startup))
     }
 }
 

@@ -5,14 +5,26 @@
 //! | `requestContext.http` | API Gateway HTTP API (payload 2.0), Lambda Function URL |
 //! | `requestContext.elb` | Application Load Balancer |
 //! | `requestContext`, `httpMethod` | API Gateway REST API (payload 1.0) |
+//! | `Records[0].eventSource` is `aws:sqs` | SQS; each message holds one of the four below |
+//! | `Records[0].EventSource` is `aws:sns` | SNS; each message holds one of the three below |
+//! | `Records[0].s3` | S3's notification |
+//! | `source` is `aws.s3` | EventBridge, from S3 |
+//! | `Event` is `s3:TestEvent` | S3, when a notification is set up |
+//! | `invocationSchemaVersion`, `tasks` | S3 Batch Operations |
 //! | `input` or `inputs` | direct invocation: the request body itself |
 
+mod batch;
 mod http;
+mod queue;
+mod s3;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+pub use self::batch::{Job, Task, TaskCode};
 pub use self::http::{Door, HttpReply, HttpRequest, without_prefix};
+pub use self::queue::{Message, QueueReply};
+pub use self::s3::{Change, ChangeKind};
 use crate::error::{Error, Kind, Result};
 
 /// One decoded event.
@@ -22,6 +34,25 @@ pub enum Invocation {
     Http(HttpRequest),
     /// A request body without HTTP around it: the event's own bytes.
     Direct(Vec<u8>),
+    /// Changes in buckets, from S3, SNS or EventBridge: the event succeeds or fails as a whole.
+    S3(Vec<Change>),
+    /// Messages of SQS, each of which succeeds or fails alone.
+    Queue(Vec<Message>),
+    /// Tasks of an S3 Batch Operations job.
+    Batch(Job),
+}
+
+impl Invocation {
+    /// What logs and metrics call this kind of event.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Direct(_) => "direct",
+            Self::S3(_) => "s3",
+            Self::Queue(_) => "queue",
+            Self::Batch(_) => "batch",
+        }
+    }
 }
 
 /// The fields that tell events apart; everything else is passed over.
@@ -31,8 +62,48 @@ struct Shape {
     request_context: Option<ContextShape>,
     #[serde(rename = "httpMethod")]
     http_method: Option<IgnoredAny>,
+    /// What an authorizer is asked about; such an event looks like the request it stands for.
+    #[serde(rename = "methodArn", alias = "routeArn")]
+    authorized: Option<IgnoredAny>,
     input: Option<IgnoredAny>,
     inputs: Option<IgnoredAny>,
+    #[serde(rename = "Records")]
+    records: Option<Vec<RecordShape>>,
+    source: Option<Word>,
+    #[serde(rename = "Event")]
+    event: Option<Word>,
+    #[serde(rename = "invocationSchemaVersion")]
+    batch_schema: Option<IgnoredAny>,
+    tasks: Option<IgnoredAny>,
+}
+
+/// One of several records; S3 and SQS write `eventSource`, SNS writes `EventSource`.
+#[derive(Deserialize)]
+struct RecordShape {
+    #[serde(rename = "eventSource", alias = "EventSource")]
+    source: Option<Word>,
+    s3: Option<IgnoredAny>,
+}
+
+/// A field that is a word where it tells an event's kind; anything else in its place tells nothing.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Word {
+    Text(String),
+    Other(IgnoredAny),
+}
+
+impl Word {
+    fn is(this: &Option<Self>, word: &str) -> bool {
+        matches!(this, Some(Self::Text(text)) if text == word)
+    }
+}
+
+/// The service whose records these are.
+fn source(records: &[RecordShape]) -> Option<&'static str> {
+    let first = records.first()?;
+    let known = ["aws:sqs", "aws:sns", "aws:s3"].into_iter().find(|source| Word::is(&first.source, source));
+    known.or_else(|| first.s3.is_some().then_some("aws:s3"))
 }
 
 #[derive(Deserialize)]
@@ -52,12 +123,26 @@ pub fn decode(event: &[u8]) -> Result<Invocation> {
         _ => Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")),
     })?;
     match shape {
+        Shape { authorized: Some(_), .. } => Err(unknown()),
         Shape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
         Shape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
         Shape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),
         Shape { input: Some(_), .. } | Shape { inputs: Some(_), .. } => Ok(Invocation::Direct(event.to_vec())),
+        Shape { batch_schema: Some(_), tasks: Some(_), .. } => Ok(Invocation::Batch(Job::read(text(event)?)?)),
+        Shape { records: Some(records), .. } => match source(&records) {
+            Some("aws:sqs") => Ok(Invocation::Queue(queue::messages(text(event)?)?)),
+            Some(_) => Ok(Invocation::S3(queue::changes(text(event)?)?)),
+            None => Err(unknown()),
+        },
+        shape if Word::is(&shape.source, "aws.s3") || Word::is(&shape.event, "s3:TestEvent") => {
+            Ok(Invocation::S3(queue::changes(text(event)?)?))
+        }
         _ => Err(unknown()),
     }
+}
+
+fn text(event: &[u8]) -> Result<&str> {
+    std::str::from_utf8(event).map_err(|e| Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")))
 }
 
 /// Takes any bytes the way of an event, without a model: decoded, its body unpacked, an answer put into
@@ -76,8 +161,9 @@ pub fn check(event: &[u8]) {
 fn unknown() -> Error {
     Error::UnknownEvent(
         "this event is of no kind that is understood; those are: API Gateway HTTP API (payload 2.0) and REST API \
-         (payload 1.0), Lambda Function URL, Application Load Balancer, and a direct invocation with the request \
-         body itself, {\"input\": …} or {\"inputs\": …}"
+         (payload 1.0), Lambda Function URL, Application Load Balancer, a direct invocation with the request body \
+         itself, {\"input\": …} or {\"inputs\": …}, and changes in S3: its notifications, directly or through SQS \
+         or SNS, EventBridge's events with source aws.s3, and S3 Batch Operations"
             .to_owned(),
     )
 }

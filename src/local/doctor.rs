@@ -2,10 +2,11 @@
 
 use std::process::ExitCode;
 
-use crate::config::{Config, Verify};
+use crate::config::{Config, S3Location, Verify};
 use crate::embed::{Embedder, ORT_VERSION, Options, Runtime};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{self, ModelFolder};
+use crate::s3::{self, Attempts, Bucket};
 
 /// Prints one line a check; fails when one failed.
 pub async fn run() -> ExitCode {
@@ -19,6 +20,11 @@ pub async fn run() -> ExitCode {
         format!("{} threads, model in {model}", config.threads)
     });
     let Some(config) = config else { return report.verdict() };
+    if let Some(documents) = &config.documents {
+        let S3Location { bucket, prefix, .. } = &documents.output;
+        let reached = reach(&config, bucket, prefix).await;
+        report.check("output", reached, |()| format!("s3://{bucket}/{prefix} may be asked for"));
+    }
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
     });
@@ -43,6 +49,18 @@ pub async fn run() -> ExitCode {
         report.check("embedding", embedded, String::clone);
     }
     report.verdict()
+}
+
+/// Asks for an object below the output, which is there or not: what matters is that the answer is no refusal.
+async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
+    let (client, region) = s3::connect(&config.aws, Attempts::Standard).await;
+    let asked = Bucket::new(&client, &region, bucket).head(&format!("{prefix}/doctor"), None).await;
+    asked.map(drop).map_err(|trouble| Error::S3 {
+        bucket: bucket.to_owned(),
+        key: prefix.to_owned(),
+        message: trouble.message,
+        source: trouble.source,
+    })
 }
 
 /// A whole start and one text.

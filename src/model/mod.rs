@@ -26,6 +26,7 @@ pub use manifest::{FileEntry, Manifest, Pooling};
 
 use crate::config::{Config, S3Location, Verify};
 use crate::error::{Error, Result};
+use crate::s3::Attempts;
 
 /// Opens the configured model: the folder in the package, or what S3 has. Blocks; a fetch runs on a thread
 /// of its own, so it may be called from within an I/O runtime as well.
@@ -48,7 +49,7 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .build()
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
-        let store = s3::S3Store::connect(&config.aws, &location.bucket, s3::Attempts::Once).await;
+        let store = s3::S3Store::connect(&config.aws, &location.bucket, Attempts::Once).await;
         fetch::fetch(store, location, &config.cache_dir, retry::Patience::IN_INIT).await
     })
 }

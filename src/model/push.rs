@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::ModelFolder;
 use super::manifest::hex;
-use super::s3::{Attempts, S3Store, Stored};
-use super::store::Trouble;
+use super::s3::{S3Store, Stored};
 use crate::config::{Aws, S3Location};
 use crate::error::{Error, Result};
+use crate::s3::{Attempts, Trouble};
 
 /// What an upload did.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::store::Trouble;
+use crate::s3::Trouble;
 
 /// The durations a [`Retry`] goes by.
 #[derive(Debug, Clone, Copy)]

@@ -1,40 +1,24 @@
-//! Amazon S3 as an [`ObjectStore`], and the three requests a model takes: GET, HEAD and PUT. The one file
-//! that names the S3 client.
+//! Amazon S3 as an [`ObjectStore`], and the three requests a model takes: GET, HEAD and PUT.
 //!
-//! What costs time at a start is left out: on Lambda credentials come from the environment, so neither
-//! profiles nor instance metadata are asked; an endpoint without TLS loads no root certificates; nothing is
-//! checksummed twice, because every byte is hashed against the manifest anyway.
+//! Nothing is checksummed twice, because every byte is hashed against the manifest anyway.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::retry::RetryConfig;
-use aws_sdk_s3::config::timeout::TimeoutConfig;
-use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Credentials, Region, ResponseChecksumValidation, StalledStreamProtectionConfig,
-};
-use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::{ByteStream, SdkBody};
 use aws_sdk_s3::types::ChecksumAlgorithm;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 
-use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Trouble, Want};
+use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Want};
 use crate::config::Aws;
+use crate::s3::{self, Attempts, Cause, Trouble};
 
 /// The object metadata (`x-amz-meta-sha256`) in which an uploader says what the whole object's hash is.
 const SHA256: &str = "sha256";
-
-/// Who asks again when a request fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Attempts {
-    /// The caller does.
-    Once,
-    /// The client does, as AWS's SDKs do by default.
-    Standard,
-}
 
 /// One bucket.
 #[derive(Clone)]
@@ -54,43 +38,8 @@ pub struct Stored {
 impl S3Store {
     /// A client for `bucket`; nothing is sent yet.
     pub async fn connect(aws: &Aws, bucket: &str, attempts: Attempts) -> Self {
-        let (builder, region) = match (&aws.keys, &aws.region) {
-            (Some(keys), Some(region)) => {
-                let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
-                let credentials = Credentials::new(&keys.id, keys.secret.expose(), token, None, "environment");
-                let builder = Builder::new().behavior_version(BehaviorVersion::latest());
-                let builder = builder.credentials_provider(credentials).region(Region::new(region.clone()));
-                (builder, region.clone())
-            }
-            // By hand, say: profiles, container roles, instance metadata.
-            _ => {
-                let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
-                let region = loaded.region().map_or("us-east-1", Region::as_ref).to_owned();
-                (Builder::from(&loaded).region(Region::new(region.clone())), region)
-            }
-        };
-        let builder = match &aws.endpoint {
-            // Servers other than AWS's rarely have a host name for every bucket.
-            Some(endpoint) => builder.endpoint_url(endpoint).force_path_style(true),
-            None => builder,
-        };
-        let builder = match &aws.endpoint {
-            Some(endpoint) if endpoint.starts_with("http://") => {
-                builder.http_client(aws_smithy_http_client::Builder::new().build_http())
-            }
-            _ => builder,
-        };
-        let retries = match attempts {
-            Attempts::Once => RetryConfig::disabled(),
-            Attempts::Standard => RetryConfig::standard(),
-        };
-        let config = builder
-            .retry_config(retries)
-            .timeout_config(TimeoutConfig::disabled())
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
-            .build();
-        Self { client: Client::from_conf(config), bucket: bucket.to_owned(), region }
+        let (client, region) = s3::connect(aws, attempts).await;
+        Self { client, bucket: bucket.to_owned(), region }
     }
 
     /// Size and hash of the object at `key`; `None` where there is none, or none that may be seen.
@@ -128,50 +77,22 @@ impl S3Store {
         request.send().await.map(drop).map_err(|error| self.trouble(error))
     }
 
-    /// What went wrong, in the words of whoever has to mend it.
     fn trouble<E>(&self, error: SdkError<E>) -> Trouble
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let SdkError::ServiceError(refused) = &error else {
-            let nobody = matches!(&error, SdkError::DispatchFailure(failure) if has_no_credentials(failure.as_connector_error()));
-            let (message, passing) = match &error {
-                SdkError::DispatchFailure(_) if nobody => (
-                    "nobody's credentials were found; set AWS_ACCESS_KEY_ID and its companions, or a profile or role",
-                    false,
-                ),
-                SdkError::DispatchFailure(failure) => ("S3 could not be asked", !failure.is_user()),
-                SdkError::ConstructionFailure(_) => ("S3 cannot be asked so", false),
-                _ => ("S3's answer was not understood", true),
-            };
-            return Trouble { message: message.to_owned(), passing, source: Some(Box::new(error)) };
-        };
-        let status = refused.raw().status().as_u16();
-        let code = refused.err().meta().code().unwrap_or_default();
-        let said = refused.err().meta().message().unwrap_or_default();
-        let elsewhere = refused.raw().headers().get("x-amz-bucket-region").filter(|region| *region != self.region);
-        let remedy = match (status, code) {
-            (301 | 400, _)
-                if elsewhere.is_some() || matches!(code, "PermanentRedirect" | "AuthorizationHeaderMalformed") =>
-            {
-                let region = elsewhere.map_or(String::new(), |region| format!(" ({region})"));
-                format!("the bucket lies in another region{region} than the one asked, {}", self.region)
+        let rights = format!(
+            "s3:GetObject (with versionId also s3:GetObjectVersion) on arn:aws:s3:::{}/*, and s3:ListBucket to tell \
+             a missing object from a forbidden one",
+            self.bucket
+        );
+        let trouble = Trouble::explain(error, &rights, &self.region);
+        match trouble.cause {
+            Cause::Absent => {
+                Trouble { message: format!("{}; `make push-model` uploads a model", trouble.message), ..trouble }
             }
-            (_, "NoSuchBucket") => "there is no such bucket".to_owned(),
-            (_, "NoSuchVersion") => "the object has no such version".to_owned(),
-            (_, "NoSuchKey") | (404, _) => "there is no such object; `make push-model` uploads a model".to_owned(),
-            (_, "AccessDenied") | (403, "") => format!(
-                "access denied; the role needs s3:GetObject (with versionId also s3:GetObjectVersion) on \
-                 arn:aws:s3:::{}/*, and s3:ListBucket to tell a missing object from a forbidden one",
-                self.bucket
-            ),
-            _ => String::new(),
-        };
-        let passing = status >= 500 || matches!(status, 408 | 429) || matches!(code, "SlowDown" | "RequestTimeout");
-        let answer = format!("S3 answered {status} {code}").trim_end().to_owned();
-        let answer = if said.is_empty() { answer } else { format!("{answer} ({said})") };
-        let message = if remedy.is_empty() { answer } else { format!("{remedy}; {answer}") };
-        Trouble { message, passing, source: None }
+            _ => trouble,
+        }
     }
 }
 
@@ -200,18 +121,6 @@ fn whole_size(content_range: &str, start: u64) -> Option<u64> {
 
 fn status<E>(error: &SdkError<E>) -> Option<u16> {
     error.raw_response().map(|response| response.status().as_u16())
-}
-
-/// Whether a request was never sent because nobody knows who asks.
-fn has_no_credentials(error: Option<&ConnectorError>) -> bool {
-    let mut cause = error.map(|error| error as &dyn std::error::Error);
-    while let Some(error) = cause {
-        if error.to_string().contains("credential") {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
 }
 
 struct Streamed(ByteStream);

@@ -14,6 +14,8 @@ use std::pin::Pin;
 
 use hyper::body::Bytes;
 
+use crate::s3::Trouble;
+
 /// A store of objects under keys; the bucket is the store's own affair.
 pub trait ObjectStore: Send + Sync + 'static {
     /// Asks for an object, or a part of it; returns once its head is there.
@@ -57,33 +59,5 @@ impl Body {
     /// The next chunk; `None` at the end, which may come early.
     pub async fn next(&mut self) -> Option<Result<Bytes, Trouble>> {
         self.0.next().await
-    }
-}
-
-/// Why a request or a transfer failed, and whether asking again may help.
-#[derive(Debug)]
-pub struct Trouble {
-    /// What happened and what to do about it.
-    pub message: String,
-    /// Throttling, a reset, a fault on the server's side: it may be gone at the next attempt.
-    pub passing: bool,
-    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl Trouble {
-    /// One that asking again may mend.
-    pub fn passing(message: impl Into<String>) -> Self {
-        Self { message: message.into(), passing: true, source: None }
-    }
-
-    /// One that stays.
-    pub fn lasting(message: impl Into<String>) -> Self {
-        Self { message: message.into(), passing: false, source: None }
-    }
-
-    /// The same, with its cause.
-    pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        self.source = Some(source.into());
-        self
     }
 }

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use hyper::body::Bytes;
 
 use super::manifest::hex;
-use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Trouble, Want};
+use super::store::{Body, Chunks, NextChunk, Object, ObjectStore, Want};
+use crate::s3::Trouble;
 
 /// Objects in memory, handed out in chunks.
 #[derive(Default)]

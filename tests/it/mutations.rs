@@ -103,7 +103,11 @@ fn mutated_events_are_decoded_or_refused() {
 
 #[test]
 fn mutated_bodies_are_read_or_refused_with_a_4xx() {
-    for (folder, kind) in [("fuzz/seeds/openai_body", BodyKind::OpenAi), ("fuzz/seeds/tei_body", BodyKind::Tei)] {
+    for (folder, kind) in [
+        ("fuzz/seeds/openai_body", BodyKind::OpenAi),
+        ("fuzz/seeds/tei_body", BodyKind::Tei),
+        ("fuzz/seeds/qdrant_body", BodyKind::Qdrant),
+    ] {
         let mut read = 0;
         each_mutation(folder, 20_000, |body| match check_body(kind, body) {
             Ok(()) => read += 1,
@@ -124,6 +128,8 @@ fn mutated_events_never_make_a_server_error() {
             assert!(status < 500, "{}: {reply}", String::from_utf8_lossy(event));
             answered += 1;
         }
+        // An event of S3, which this function has no output for.
+        Err(error) if error.to_string().contains("EMBED_OUTPUT") => (),
         Err(error) => assert!(error.kind().row().status < 500, "{}", error.chain()),
     });
     assert!(answered > 100, "{answered} of 3000 mutations were answered");

@@ -30,6 +30,7 @@ pub enum Fault {
 pub struct Seen<'a> {
     /// Counts from 0, over all connections.
     pub number: u64,
+    pub method: &'a str,
     pub path: &'a str,
     /// The bytes it asks for; empty without a range.
     pub range: std::ops::Range<u64>,
@@ -100,9 +101,10 @@ impl Shared {
         let Some(request) = head(&mut reader)? else { return Ok(false) };
         let mut body = vec![0; length(&request) as usize];
         reader.read_exact(&mut body)?;
-        let path = request.split(' ').nth(1).unwrap_or_default();
-        let fault =
-            (self.plan)(&Seen { number: self.requests.fetch_add(1, Ordering::SeqCst), path, range: range(&request) });
+        let (method, path) = request.split_once(' ').unwrap_or_default();
+        let path = path.split(' ').next().unwrap_or_default();
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        let fault = (self.plan)(&Seen { number, method, path, range: range(&request) });
         match fault {
             Fault::Refuse(status, code, region) => return refuse(client, status, code, region).map(|()| true),
             Fault::Late(pause) => std::thread::sleep(pause),

@@ -43,6 +43,10 @@ fn start() -> Option<Server> {
     Some(Server { address: line.trim().to_owned(), _process: process, _until_closed: until_closed })
 }
 
+/// The server wants to know who asks and believes it.
+const OWNER: &str =
+    "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
+
 /// A bucket of a test's own.
 pub struct Bucket {
     pub server: &'static str,
@@ -52,7 +56,12 @@ pub struct Bucket {
 impl Bucket {
     /// An empty bucket; `None`, with a message, where there is no server.
     pub fn new(test: &str) -> Option<Self> {
-        let bucket = Self { server: address()?, name: format!("{test}-{}", std::process::id()) };
+        Self::named(&format!("{test}-{}", std::process::id()))
+    }
+
+    /// One of this very name.
+    pub fn named(name: &str) -> Option<Self> {
+        let bucket = Self { server: address()?, name: name.to_owned() };
         assert_eq!(bucket.request("PUT", "", b"").0, 200);
         Some(bucket)
     }
@@ -79,10 +88,46 @@ impl Bucket {
 
     /// A request to the server itself, in the name of the objects' owner; `key` may carry a query.
     pub fn request(&self, method: &str, key: &str, body: &[u8]) -> (u16, String, Vec<u8>) {
-        // The server wants to know who asks and believes it.
-        let owner =
-            "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
-        http(self.server, method, &format!("/{}/{key}", self.name), &[("authorization", owner)], body)
+        http(self.server, method, &format!("/{}/{key}", self.name), &[("authorization", OWNER)], body)
+    }
+
+    /// Puts an object; its ETag.
+    pub fn put(&self, key: &str, headers: &[(&str, &str)], body: &[u8]) -> String {
+        let headers = [&[("authorization", OWNER)], headers].concat();
+        let (status, head, _) = http(self.server, "PUT", &self.path(key), &headers, body);
+        assert_eq!(status, 200, "{key}: {head}");
+        head.split("etag: \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    }
+
+    /// An object's bytes; `None` where there is none.
+    pub fn get(&self, key: &str) -> Option<Vec<u8>> {
+        let (status, _, body) = http(self.server, "GET", &self.path(key), &[("authorization", OWNER)], b"");
+        (status == 200).then_some(body)
+    }
+
+    pub fn delete(&self, key: &str) {
+        let (status, head, _) = http(self.server, "DELETE", &self.path(key), &[("authorization", OWNER)], b"");
+        assert_eq!(status, 204, "{key}: {head}");
+    }
+
+    /// The head of an object, in lower case; `None` where there is none.
+    pub fn head(&self, key: &str) -> Option<String> {
+        let (status, head, _) = http(self.server, "HEAD", &self.path(key), &[("authorization", OWNER)], b"");
+        (status == 200).then_some(head)
+    }
+
+    /// The key as it stands in a URL.
+    fn path(&self, key: &str) -> String {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte);
+        let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+        format!("/{}/{}", self.name, key.bytes().map(encode).collect::<String>())
+    }
+
+    /// Every key there is.
+    pub fn keys(&self) -> Vec<String> {
+        let (_, _, listing) = self.request("GET", "?list-type=2&encoding-type=url", b"");
+        let listing = String::from_utf8(listing).unwrap();
+        listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
     /// The key of the object whose name ends so.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 ACCEPT_SECONDS = 60
@@ -36,13 +36,16 @@ class RuntimeApi:
         self.connections: list[socket.socket] = []
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
 
-    def serve(self, events: Sequence[bytes]) -> Observed:
-        """Hands out `events` in order and returns after the last one's answer.
+    def serve(
+        self, events: Sequence[bytes], pause: float = 0, answered: Callable[[int], None] = lambda count: None
+    ) -> Observed:
+        """Hands out `events` in order, each after `pause` seconds, and returns after the last one's answer; tells
+        `answered` how many there are.
 
         Raises TimeoutError when the process falls silent, ConnectionError when it goes away.
         """
         observed = Observed()
-        waiting = list(events)
+        waiting = list(reversed(events))
         while len(observed.answers) < len(events) and observed.failure is None:
             connection, _ = self.listener.accept()
             connection.settimeout(ACCEPT_SECONDS)
@@ -52,19 +55,23 @@ class RuntimeApi:
             self.connections.append(connection)
             with connection.makefile("rb") as stream:
                 while (request := _read(stream)) is not None:
-                    self._answer(connection, request, waiting, observed)
+                    self._answer(connection, request, waiting, observed, pause)
+                    answered(len(observed.answers))
                     if len(observed.answers) == len(events) or observed.failure is not None:
                         break
         return observed
 
     @staticmethod
-    def _answer(connection: socket.socket, request: tuple[str, bytes], waiting: list[bytes], observed: Observed) -> None:
+    def _answer(
+        connection: socket.socket, request: tuple[str, bytes], waiting: list[bytes], observed: Observed, pause: float
+    ) -> None:
         now = time.monotonic()
         path, body = request
         if path.endswith("/next"):
             observed.ready = observed.ready or now
-            event = waiting.pop(0)
-            observed.handed_out.append(now)
+            event = waiting.pop()
+            time.sleep(pause)
+            observed.handed_out.append(time.monotonic())
             _send(connection, "200 OK", event, _headers(len(observed.handed_out)))
         else:
             if path.endswith("/response"):

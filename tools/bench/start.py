@@ -6,7 +6,7 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,9 +34,18 @@ def event(texts: Sequence[str]) -> bytes:
     return json.dumps({"inputs": texts}).encode()
 
 
-def start(model: Path | None, events: Sequence[bytes], cores: int = 2, variables: dict[str, str] | None = None) -> Start:
-    """Starts the function on `cores` cores, hands it `events` and ends it; `variables` name the model where
-    `model` is None.
+def start(
+    model: Path | None,
+    events: Sequence[bytes],
+    cores: int = 2,
+    variables: dict[str, str] | None = None,
+    pause: float = 0,
+    within: Sequence[str] = (),
+    watch: Callable[[int, int], None] = lambda pid, answers: None,
+) -> Start:
+    """Starts the function on `cores` cores, hands it `events`, each after `pause` seconds, and ends it; `variables`
+    name the model where `model` is None. `within` is a command that runs the function, `watch` is told its
+    process id and the number of answers after each of them.
 
     Raises RuntimeError with the cause when it reports a failed start.
     """
@@ -51,11 +60,11 @@ def start(model: Path | None, events: Sequence[bytes], cores: int = 2, variables
         "EMBED_LOG": "info",
         **(variables or {}),
     }
-    command = [*pinned(cores), str(BINARY.resolve())]
+    command = [*within, *pinned(cores), str(BINARY.resolve())]
     began = time.monotonic()
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     try:
-        observed = api.serve(events)
+        observed = api.serve(events, pause, lambda answers: watch(process.pid, answers))
         peak = peak_megabytes(process.pid)
     finally:
         process.send_signal(signal.SIGKILL)

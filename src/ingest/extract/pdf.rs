@@ -100,6 +100,8 @@ impl Reader {
         let child = Command::new(binary)
             .args([COMMAND, "--memory", &memory.to_string()])
             .env_clear()
+            // The allocator would reserve a gigabyte at once, which the limit counts.
+            .env("MIMALLOC_DISALLOW_ARENA_ALLOC", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -164,9 +166,16 @@ pub fn serve(memory: u64) -> io::Result<()> {
 /// Reads `document` page by page and says each, until `say` wants no more; whether it came to the end.
 fn pages(document: &[u8], say: &mut dyn FnMut(Line) -> bool) -> bool {
     let document = match catch_unwind(|| load(document)) {
-        Ok(Ok(document)) => document,
-        Ok(Err(line)) => return say(line) && false,
-        Err(_) => return say(Line::Broken { why: "its parser panicked".to_owned() }) && false,
+        Ok(Ok(document)) => Ok(document),
+        Ok(Err(line)) => Err(line),
+        Err(_) => Err(Line::Broken { why: "its parser panicked".to_owned() }),
+    };
+    let document = match document {
+        Ok(document) => document,
+        Err(line) => {
+            say(line);
+            return false;
+        }
     };
     let numbers: Vec<u32> = document.get_pages().into_keys().collect();
     numbers.into_iter().all(|number| {

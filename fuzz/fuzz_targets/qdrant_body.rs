@@ -1,0 +1,10 @@
+//! Any bytes as a request body under Qdrant's inference contract.
+
+#![no_main]
+
+use lambda_embed::api::{BodyKind, check_body};
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    // What a caller would be told is of no interest here, only that it is told.
+    let _ = check_body(BodyKind::Qdrant, data);
+});

@@ -1,0 +1,213 @@
+//! Documents in, vectors out: the variables that turn the function into one that answers S3's events.
+
+use std::path::PathBuf;
+
+use super::{Given, S3Location, split_list};
+use crate::error::Result;
+
+/// What happens to documents; there is one only where `EMBED_OUTPUT` is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    /// Below it lie results, outcome records and checkpoints.
+    pub output: S3Location,
+    /// Where documents come from; `None`: wherever the events say.
+    pub input: Option<S3Location>,
+    pub sinks: Vec<SinkName>,
+    pub format: FileFormat,
+    /// Whether records carry their text.
+    pub text: bool,
+    /// Whether vectors stand as base64 in JSON Lines.
+    pub base64: bool,
+    /// Whether a document's own vector follows those of its chunks.
+    pub document_vector: bool,
+    /// Whether records carry the object's `x-amz-meta-` entries.
+    pub metadata: bool,
+    /// Whether the vectors go when the object goes.
+    pub remove: bool,
+    /// Tokens of a chunk, special tokens included; `None`: by the model.
+    pub chunk_tokens: Option<usize>,
+    pub chunk_overlap: Option<usize>,
+    /// From a record to its text, as RFC 6901 has it; empty: the record itself.
+    pub json_pointer: Option<String>,
+    pub csv_column: Option<String>,
+    pub limits: DocumentLimits,
+    /// The running binary, which reads PDFs in a process of its own; `None`: they are read in this one.
+    pub pdf_reader: Option<PathBuf>,
+}
+
+/// Bytes beyond which a document, or a part of one, is left out; `None`: the reader's own limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentLimits {
+    /// Of an object as it is stored.
+    pub object: u64,
+    /// Of a packed object, unpacked.
+    pub unpacked: Option<u64>,
+    /// Of a format that is held whole.
+    pub whole: Option<u64>,
+    /// Of one record.
+    pub record: Option<u64>,
+    /// Of memory that reading a PDF takes.
+    pub pdf_memory: Option<u64>,
+}
+
+/// Places where vectors go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SinkName {
+    S3,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileFormat {
+    JsonLines,
+    Parquet,
+}
+
+const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+const SINKS: &[(&str, SinkName)] = &[("s3", SinkName::S3)];
+
+impl Given {
+    pub(super) fn documents(&self) -> Result<Option<Documents>> {
+        let Some(output) = self.place("EMBED_OUTPUT")? else { return Ok(None) };
+        let input = self.place("EMBED_INPUT")?;
+        if let Some(input) = input.as_ref().filter(|input| within(&output, input) || within(input, &output)) {
+            let expected = format!(
+                "a place outside of EMBED_INPUT (s3://{}/{}), and not above it: results would be taken for documents",
+                input.bucket, input.prefix
+            );
+            return Err(self.misunderstood("EMBED_OUTPUT", expected));
+        }
+        let on = |name, default| Ok(self.choice(name, ON_OFF)?.unwrap_or(default));
+        let bytes = |name| Ok(self.number(name, 1..=1 << 46)?.map(|bytes| bytes as u64));
+        Ok(Some(Documents {
+            output,
+            input,
+            sinks: self.sinks()?,
+            format: self
+                .choice("EMBED_OUTPUT_FORMAT", &[("jsonl", FileFormat::JsonLines), ("parquet", FileFormat::Parquet)])?
+                .unwrap_or(FileFormat::JsonLines),
+            text: on("EMBED_OUTPUT_TEXT", true)?,
+            base64: self.choice("EMBED_OUTPUT_VECTORS", &[("numbers", false), ("base64", true)])?.unwrap_or(false),
+            document_vector: on("EMBED_DOCUMENT_VECTOR", false)?,
+            metadata: on("EMBED_METADATA", true)?,
+            remove: self.choice("EMBED_ON_DELETE", &[("keep", false), ("remove", true)])?.unwrap_or(false),
+            chunk_tokens: self.number("EMBED_CHUNK_TOKENS", 8..=8192)?,
+            chunk_overlap: self.number("EMBED_CHUNK_OVERLAP", 0..=4096)?,
+            json_pointer: self.json_pointer()?,
+            csv_column: self.text("EMBED_CSV_COLUMN").map(str::to_owned),
+            limits: DocumentLimits {
+                object: bytes("EMBED_MAX_OBJECT_BYTES")?.unwrap_or(10 << 30),
+                unpacked: bytes("EMBED_MAX_UNPACKED_BYTES")?,
+                whole: bytes("EMBED_MAX_WHOLE_BYTES")?,
+                record: bytes("EMBED_MAX_RECORD_BYTES")?,
+                pdf_memory: bytes("EMBED_MAX_PDF_MEMORY_BYTES")?,
+            },
+            pdf_reader: None,
+        }))
+    }
+
+    fn place(&self, name: &str) -> Result<Option<S3Location>> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        let wrong = |expected| self.misunderstood(name, expected);
+        match S3Location::parse(value) {
+            Ok(location) if location.version.is_none() => Ok(Some(location)),
+            Ok(_) => Err(wrong("s3://bucket/prefix without a version".to_owned())),
+            Err(expected) => Err(wrong(expected)),
+        }
+    }
+
+    fn sinks(&self) -> Result<Vec<SinkName>> {
+        let Some(value) = self.text("EMBED_SINK") else { return Ok(vec![SinkName::S3]) };
+        let mut sinks = Vec::new();
+        for word in split_list(value) {
+            match SINKS.iter().find(|(name, _)| *name == word) {
+                Some((_, sink)) if !sinks.contains(sink) => sinks.push(*sink),
+                _ => {
+                    let names = super::list(SINKS.iter().map(|(name, _)| *name));
+                    return Err(self.misunderstood("EMBED_SINK", format!("some of {names}, each once, between commas")));
+                }
+            }
+        }
+        Ok(sinks)
+    }
+
+    /// An empty value counts as not set, so the whole record has the name that RFC 6901 gives it in URLs.
+    fn json_pointer(&self) -> Result<Option<String>> {
+        match self.text("EMBED_JSON_POINTER") {
+            None => Ok(None),
+            Some("#") => Ok(Some(String::new())),
+            Some(pointer) if pointer.starts_with('/') => Ok(Some(pointer.to_owned())),
+            Some(_) => {
+                Err(self
+                    .misunderstood("EMBED_JSON_POINTER", "a path like /body/text, or # for the record itself".into()))
+            }
+        }
+    }
+}
+
+/// Whether `inner` lies in `outer`, or is it.
+fn within(inner: &S3Location, outer: &S3Location) -> bool {
+    inner.bucket == outer.bucket && outer.covers(&format!("{}/", inner.prefix))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    fn documents(variables: &[(&str, &str)]) -> Result<Option<Documents>> {
+        let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Ok(Config::resolve(owned, Path::new("/var/task"))?.documents)
+    }
+
+    fn refused(variables: &[(&str, &str)]) -> String {
+        documents(variables).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn without_an_output_there_are_no_documents() {
+        assert_eq!(documents(&[]).unwrap(), None);
+        let defaults = documents(&[("EMBED_OUTPUT", "s3://vectors/all/")]).unwrap().unwrap();
+        assert_eq!((defaults.output.prefix.as_str(), defaults.sinks.as_slice()), ("all", &[SinkName::S3][..]));
+        assert!(defaults.text && defaults.metadata && !defaults.base64 && !defaults.remove);
+        assert_eq!((defaults.format, defaults.json_pointer), (FileFormat::JsonLines, None));
+    }
+
+    #[test]
+    fn a_loop_is_refused() {
+        for (output, input) in [
+            ("s3://bbb/docs/vectors", "s3://bbb/docs"),
+            ("s3://bbb/docs", "s3://bbb/docs/"),
+            ("s3://bbb/vectors", "s3://bbb"),
+            ("s3://bbb", "s3://bbb/docs"),
+        ] {
+            let message = refused(&[("EMBED_OUTPUT", output), ("EMBED_INPUT", input)]);
+            assert!(message.contains("EMBED_OUTPUT") && message.contains("taken for documents"), "{message}");
+        }
+        for (output, input) in [
+            ("s3://bbb/vectors", "s3://bbb/docs"),
+            ("s3://bbb/docs-vectors", "s3://bbb/docs"),
+            ("s3://ccc", "s3://bbb"),
+        ] {
+            assert!(documents(&[("EMBED_OUTPUT", output), ("EMBED_INPUT", input)]).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn sinks_are_listed_once_each() {
+        let output = ("EMBED_OUTPUT", "s3://vectors");
+        for value in ["s3,s3", "qdrantt", "s3 qdrant"] {
+            assert!(refused(&[output, ("EMBED_SINK", value)]).contains("some of s3"));
+        }
+    }
+
+    #[test]
+    fn a_pointer_is_a_path_or_the_record_itself() {
+        let output = ("EMBED_OUTPUT", "s3://vectors");
+        let pointer = |value| documents(&[output, ("EMBED_JSON_POINTER", value)]).unwrap().unwrap().json_pointer;
+        assert_eq!(pointer("/a/b").as_deref(), Some("/a/b"));
+        assert_eq!(pointer("#").as_deref(), Some(""));
+        assert!(refused(&[output, ("EMBED_JSON_POINTER", "text")]).contains("/body/text"));
+    }
+}

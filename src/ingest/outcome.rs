@@ -1,0 +1,142 @@
+//! How documents went: one outcome each, and what is told of all of one call's.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its vectors are in every sink.
+    Embedded { chunks: usize, tokens: usize },
+    /// They were there already, of this very version.
+    Unchanged,
+    /// A newer version's were there already.
+    Outdated,
+    /// There is no text in it; said beside the output.
+    Skipped { reason: String },
+    /// Its vectors were taken away, as it was.
+    Removed,
+    /// It is no longer there, so there is nothing to read.
+    Gone,
+    /// Nothing to do with it: a folder's marker, our own output, another kind of event.
+    Ignored { why: &'static str },
+    /// It did not work out.
+    Failed(Failure),
+    /// Time is up; a later call goes on.
+    Unfinished,
+}
+
+/// Why a document has no vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// What happened and what to do about it.
+    pub reason: String,
+    /// Whether the same event may succeed later: it comes back then.
+    pub retryable: bool,
+}
+
+impl Outcome {
+    /// The word for it in logs, metrics and outcome records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Embedded { .. } => "embedded",
+            Self::Unchanged => "unchanged",
+            Self::Outdated => "outdated",
+            Self::Skipped { .. } => "skipped",
+            Self::Removed => "removed",
+            Self::Gone => "gone",
+            Self::Ignored { .. } => "ignored",
+            Self::Failed(_) => "failed",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// Whether the event is to be delivered again.
+    pub fn comes_back(&self) -> bool {
+        matches!(self, Self::Unfinished | Self::Failed(Failure { retryable: true, .. }))
+    }
+
+    /// For people: the word, and what there is to say.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Embedded { chunks, tokens } => format!("embedded: {chunks} chunks, {tokens} tokens"),
+            Self::Skipped { reason } => format!("skipped: {reason}"),
+            Self::Failed(failure) => format!("failed: {}", failure.reason),
+            Self::Unfinished => "unfinished: time was up, the next attempt goes on".to_owned(),
+            Self::Ignored { why } => format!("ignored: {why}"),
+            Self::Unchanged | Self::Outdated | Self::Removed | Self::Gone => self.word().to_owned(),
+        }
+    }
+}
+
+/// What a call did, for its log line, its metrics and its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Changes that were looked at; the sum of the counts below.
+    pub documents: usize,
+    pub embedded: usize,
+    pub unchanged: usize,
+    pub outdated: usize,
+    pub skipped: usize,
+    pub removed: usize,
+    pub gone: usize,
+    pub ignored: usize,
+    pub failed: usize,
+    pub unfinished: usize,
+    /// Of the embedded documents.
+    pub chunks: usize,
+    /// Of the embedded documents; special tokens included.
+    pub tokens: usize,
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+/// Where documents' time went; documents overlap, so it may add up to more than the call's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// Waiting for S3 to hand out documents.
+    #[serde(rename = "readMs", serialize_with = "milliseconds")]
+    pub read: Duration,
+    /// Waiting for vectors.
+    #[serde(rename = "embedMs", serialize_with = "milliseconds")]
+    pub embed: Duration,
+    /// Waiting for sinks, looks and checkpoints included.
+    #[serde(rename = "writeMs", serialize_with = "milliseconds")]
+    pub write: Duration,
+}
+
+fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_millis() as u64)
+}
+
+impl Times {
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.embed += other.embed;
+        self.write += other.write;
+    }
+}
+
+impl Summary {
+    pub fn count(&mut self, outcome: &Outcome, times: Times) {
+        self.documents += 1;
+        self.times.add(times);
+        let count = match outcome {
+            Outcome::Embedded { chunks, tokens } => {
+                self.chunks += chunks;
+                self.tokens += tokens;
+                &mut self.embedded
+            }
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Outdated => &mut self.outdated,
+            Outcome::Skipped { .. } => &mut self.skipped,
+            Outcome::Removed => &mut self.removed,
+            Outcome::Gone => &mut self.gone,
+            Outcome::Ignored { .. } => &mut self.ignored,
+            Outcome::Failed(_) => &mut self.failed,
+            Outcome::Unfinished => &mut self.unfinished,
+        };
+        *count += 1;
+    }
+}

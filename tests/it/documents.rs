@@ -1,0 +1,131 @@
+//! What tests of documents share: a bucket of documents, one of vectors, a function between them.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use lambda_embed::call::Call;
+use lambda_embed::handler::Handler;
+use serde_json::{Value, json};
+
+use crate::harness::{fixture, handler};
+use crate::s3_server::Bucket;
+
+/// Documents and vectors in two buckets of the test's own, and a function in this process.
+pub struct World {
+    pub documents: Bucket,
+    pub vectors: Bucket,
+    handler: Handler,
+    /// One for the world's whole life: the client's connections belong to it.
+    runtime: tokio::runtime::Runtime,
+}
+
+impl World {
+    /// `None`, with a message, where there is no server.
+    pub fn new(test: &str, variables: &[(&str, &str)]) -> Option<Self> {
+        let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
+        Some(Self::between(documents, vectors, None, &fixture(), variables))
+    }
+
+    /// A function between these buckets, with S3 at `endpoint`, else at the server itself.
+    pub fn between(
+        documents: Bucket,
+        vectors: Bucket,
+        endpoint: Option<&str>,
+        model: &Path,
+        variables: &[(&str, &str)],
+    ) -> Self {
+        let endpoint = format!("http://{}", endpoint.unwrap_or(documents.server));
+        let output = output(&vectors);
+        let mut all = vec![("EMBED_OUTPUT", output.as_str()), ("AWS_ENDPOINT_URL_S3", &endpoint)];
+        all.extend(CREDENTIALS);
+        all.extend_from_slice(variables);
+        let handler = handler(model, &all);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        Self { documents, vectors, handler, runtime }
+    }
+
+    /// Puts a document; its ETag.
+    pub fn put(&self, key: &str, body: impl AsRef<[u8]>) -> String {
+        self.documents.put(key, &[], body.as_ref())
+    }
+
+    pub fn invoke(&self, event: &Value) -> Result<Value, lambda_embed::Error> {
+        self.invoke_within(event, None)
+    }
+
+    /// The answer to an event, with so much time left as Lambda would tell.
+    pub fn invoke_within(&self, event: &Value, left: Option<Duration>) -> Result<Value, lambda_embed::Error> {
+        let call = Call { deadline: left.map(|left| SystemTime::now() + left), ..Call::default() };
+        let reply = self.runtime.block_on(self.handler.handle(event.to_string().as_bytes(), &call))?;
+        Ok(serde_json::from_str(reply.get()).unwrap())
+    }
+
+    /// Lets the function know of a new document; what it did.
+    pub fn created(&self, key: &str) -> Value {
+        self.invoke(&notification(&[created(&self.documents.name, key)])).unwrap()
+    }
+
+    /// The records of a document, in their order.
+    pub fn records(&self, key: &str) -> Vec<Value> {
+        let bytes = self.result(key).unwrap_or_else(|| panic!("{key} has no vectors"));
+        bytes
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap())
+            .collect()
+    }
+
+    /// The bytes of a document's vectors.
+    pub fn result(&self, key: &str) -> Option<Vec<u8>> {
+        self.vectors.get(&result_key(&self.documents.name, key))
+    }
+
+    /// What was written down about a document without vectors.
+    pub fn outcome(&self, key: &str) -> Option<Value> {
+        let bytes = self.vectors.get(&format!("out/{}/{key}.outcome.json", self.documents.name))?;
+        Some(serde_json::from_slice(&bytes).unwrap())
+    }
+}
+
+/// Who the tests' functions are; the server believes it.
+pub const CREDENTIALS: [(&str, &str); 3] =
+    [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
+
+pub fn output(vectors: &Bucket) -> String {
+    format!("s3://{}/out", vectors.name)
+}
+
+pub fn result_key(bucket: &str, key: &str) -> String {
+    format!("out/{bucket}/{key}.jsonl")
+}
+
+/// A record of S3's notification of a new object; further fields of the object may be set.
+pub fn created(bucket: &str, key: &str) -> Value {
+    let encoded: String = key
+        .bytes()
+        .map(|byte| match byte {
+            b' ' => "+".to_owned(),
+            byte if byte.is_ascii_alphanumeric() || b"-_./".contains(&byte) => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    json!({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+        "s3": {"bucket": {"name": bucket}, "object": {"key": encoded}}})
+}
+
+pub fn notification(records: &[Value]) -> Value {
+    json!({"Records": records})
+}
+
+/// A queue's event with one message for each body; their ids are their numbers.
+pub fn queue(bodies: &[Value]) -> Value {
+    let record = |(id, body): (usize, &Value)| json!({"messageId": id.to_string(), "body": body.to_string(), "eventSource": "aws:sqs"});
+    notification(&bodies.iter().enumerate().map(record).collect::<Vec<_>>())
+}
+
+/// `count` paragraphs that differ, of about 20 tokens of the fixture each.
+pub fn paragraphs(count: usize) -> String {
+    (0..count)
+        .map(|n| format!("Paragraph {n} tells of the river, the old bridge and house number {}.\n\n", n * 7))
+        .collect()
+}

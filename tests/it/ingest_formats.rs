@@ -1,0 +1,181 @@
+//! Documents of every kind from their upload to their vectors, read back with the clients that users have.
+//!
+//! upload -> notification -> queue -> the real binary, once for each format of output -> pandas and DuckDB
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lambda_embed::ingest::extract::{ExtractOptions, Hints, Section, extract};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::documents::World;
+use crate::harness::{Copy, cosine, embed, fixture, handler, model, output, root};
+use crate::ingest_queue::Function;
+use crate::queue::Queue;
+
+/// A row of the index that `make documents` writes.
+#[derive(Deserialize)]
+struct Expected {
+    file: String,
+    key: String,
+    outcome: String,
+    content_type: Option<String>,
+    content_encoding: Option<String>,
+}
+
+impl Expected {
+    fn path(&self) -> PathBuf {
+        root().join("target/documents/set").join(&self.file)
+    }
+
+    fn headers(&self) -> Vec<(&str, &str)> {
+        let content_type = self.content_type.as_deref().map(|value| ("content-type", value));
+        let encoding = self.content_encoding.as_deref().map(|value| ("content-encoding", value));
+        content_type.into_iter().chain(encoding).collect()
+    }
+
+    /// The document's extracted text, section by section, as the library gives it.
+    fn sections(&self) -> Vec<Section> {
+        let hints = Hints {
+            key: &self.key,
+            content_type: self.content_type.as_deref(),
+            content_encoding: self.content_encoding.as_deref(),
+        };
+        let mut sections = Vec::new();
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"));
+        let options = ExtractOptions { pdf_reader: Some(binary), ..ExtractOptions::default() };
+        extract(File::open(self.path()).unwrap(), &hints, &options, None, &mut |section| {
+            sections.push(section);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        sections
+    }
+}
+
+/// A record as a client read it.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+struct Record {
+    file: String,
+    client: String,
+    id: String,
+    key: String,
+    chunk: usize,
+    chunks: usize,
+    start: usize,
+    end: usize,
+    tokens: usize,
+    text: String,
+    record: Option<u64>,
+    vector: Vec<f32>,
+}
+
+impl Record {
+    /// Whether its text is the slice of the extracted text that its offsets name.
+    fn is_slice_of(&self, sections: &[Section]) -> bool {
+        sections.iter().any(|section| {
+            let within = section.place.record == self.record && section.start <= self.start;
+            let from = self.start.wrapping_sub(section.start);
+            within && section.text.chars().skip(from).take(self.end - self.start).eq(self.text.chars())
+        })
+    }
+}
+
+/// The index and the Python that reads results, or `None` with a message.
+fn prepared() -> Option<(Vec<Expected>, PathBuf)> {
+    let folder = root().join("target/documents");
+    let (python, index) = (folder.join("venv/bin/python"), folder.join("set/index.json"));
+    if !index.is_file() || !python.is_file() {
+        eprintln!("skipped: there are no test documents; `make documents` makes them");
+        return None;
+    }
+    Some((serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap(), python))
+}
+
+/// What the clients make of every file in `folder`, in their order.
+fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
+    let mut command = Command::new(python);
+    command.args(["-m", "tests.documents.read_back"]).arg(folder).current_dir(root());
+    let (succeeded, printed, error) = output(&mut command);
+    assert!(succeeded, "{error}");
+    printed.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:.300}"))).collect()
+}
+
+#[test]
+fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
+    let Some((index, python)) = prepared() else { return };
+    let (Some(world), Some(queue)) = (World::new("kinds", &[]), Queue::new("kinds")) else { return };
+    // The real weights where they are, so that the vectors mean something.
+    let model = model("all-MiniLM-L6-v2").unwrap_or_else(fixture);
+    let folder = model.display().to_string();
+    queue.hear_of(&world.documents);
+    for expected in &index {
+        world.documents.put(&expected.key, &expected.headers(), &std::fs::read(expected.path()).unwrap());
+    }
+    let function =
+        |format| Function::start(&world.vectors, &[("EMBED_MODEL_DIR", &folder), ("EMBED_OUTPUT_FORMAT", format)]);
+    let functions = [function("jsonl"), function("parquet")];
+    while let Some(event) = queue.receive() {
+        for function in &functions {
+            let reply = function.answer(&event);
+            assert_eq!(reply, serde_json::json!({"batchItemFailures": []}));
+            queue.settle(&event, &reply);
+        }
+    }
+    assert_eq!(queue.waiting(), 0);
+
+    let results = Copy::of_fixture("read-back");
+    let mut names = HashMap::new();
+    for (number, expected) in index.iter().enumerate() {
+        let stem = format!("out/{}/{}", world.documents.name, expected.key);
+        let outcome = world.outcome(&expected.key).map(|outcome| outcome["outcome"].clone());
+        if expected.outcome != "read" {
+            let word = if expected.outcome == "broken" { "failed" } else { "skipped" };
+            assert_eq!(outcome, Some(Value::from(word)), "{}", expected.file);
+            assert!(world.vectors.get(&format!("{stem}.jsonl")).is_none(), "{}", expected.file);
+            continue;
+        }
+        assert_eq!(outcome, None, "{}", expected.file);
+        for format in ["jsonl", "parquet"] {
+            let name = format!("{number:03}.{format}");
+            let bytes = world.vectors.get(&format!("{stem}.{format}")).unwrap_or_else(|| panic!("{stem}.{format}"));
+            std::fs::write(results.0.join(&name), bytes).unwrap();
+            names.insert(name, expected);
+        }
+    }
+
+    let mut by_file: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
+    for record in read_back(&python, &results.0) {
+        by_file.entry((record.file.clone(), record.client.clone())).or_default().push(record);
+    }
+    assert_eq!(by_file.len(), names.len() / 2 * 3, "pandas reads both formats, DuckDB Parquet");
+    let direct = handler(&model, &[]);
+    for ((file, client), records) in &by_file {
+        let expected = names[file];
+        let numbers: Vec<_> = records.iter().map(|record| record.chunk).collect();
+        assert_eq!(numbers, (0..records.len()).collect::<Vec<_>>(), "{client}: {}", expected.file);
+        assert!(records.iter().all(|record| record.chunks == records.len() && record.key == expected.key));
+        // The first format's first client stands for all: the others have to say the same.
+        if !file.ends_with(".jsonl") {
+            let lines = &by_file[&(file.replace(".parquet", ".jsonl"), "pandas".to_owned())];
+            for (record, line) in records.iter().zip(lines) {
+                let same = Record { file: line.file.clone(), client: line.client.clone(), ..record.clone() };
+                assert_eq!(&same, line, "{client}: {}", expected.file);
+            }
+            continue;
+        }
+        let sections = expected.sections();
+        for record in records {
+            assert!(record.is_slice_of(&sections), "{}: {record:?}", expected.file);
+        }
+        let texts: Vec<_> = records.iter().map(|record| record.text.as_str()).collect();
+        for (record, vector) in records.iter().zip(embed(&direct, &texts)) {
+            let cosine = cosine(&record.vector, &vector);
+            assert!(cosine > 0.999_999, "{}: chunk {} has cosine {cosine}", expected.file, record.chunk);
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Documents longer than one call, longer than one request to S3, longer than memory.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::documents::{World, created, notification, paragraphs, queue, result_key};
+use crate::harness::fixture;
+use crate::ingest_queue::Function;
+use crate::s3_proxy::{Fault, Proxy};
+use crate::s3_server::Bucket;
+
+/// Long enough for several checkpoints and, in JSON Lines, for more than one part of 8 MB.
+const PARAGRAPHS: usize = 60_000;
+
+#[test]
+fn a_document_longer_than_a_call_is_continued_without_a_trace() {
+    let Some(world) = World::new("continued", &[]) else { return };
+    world.put("long.txt", paragraphs(PARAGRAPHS));
+    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
+    let (mut calls, mut left) = (0, Duration::from_millis(400));
+    let mut checkpoints = 0;
+    loop {
+        let reply = world.invoke_within(&event, Some(left)).unwrap();
+        calls += 1;
+        if reply["batchItemFailures"] == json!([]) {
+            break;
+        }
+        assert!(world.result("long.txt").is_none(), "half a document is to be seen");
+        checkpoints += usize::from(world.vectors.keys().iter().any(|key| key.ends_with(".progress.json")));
+        assert!(calls < 200, "no end in sight");
+        // A slow machine gets further with more time.
+        left += Duration::from_millis(100);
+    }
+    assert!(calls > 3 && checkpoints > 2, "{calls} calls, {checkpoints} checkpoints");
+    let key = result_key(&world.documents.name, "long.txt");
+    assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
+    let interrupted = world.result("long.txt").unwrap();
+    assert!(interrupted.len() > 9 << 20, "{} bytes", interrupted.len());
+    let records = world.records("long.txt");
+    assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
+    assert_eq!(records[0]["chunks"], records.len());
+
+    world.vectors.delete(&key);
+    assert_eq!(world.created("long.txt")["embedded"], 1);
+    assert!(world.result("long.txt").unwrap() == interrupted, "an uninterrupted run writes other bytes");
+}
+
+#[test]
+fn a_checkpoint_of_another_version_is_no_beginning() {
+    let Some(world) = World::new("stale", &[]) else { return };
+    world.put("long.txt", paragraphs(PARAGRAPHS / 4));
+    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
+    let mut left = Duration::from_millis(400);
+    while !world.vectors.keys().iter().any(|key| key.ends_with(".progress.json")) {
+        world.invoke_within(&event, Some(left)).unwrap();
+        assert!(world.result("long.txt").is_none(), "it was done before there was a checkpoint");
+        left += Duration::from_millis(50);
+    }
+    let new = paragraphs(PARAGRAPHS / 4).replace("river", "lake");
+    let etag = world.put("long.txt", &new);
+    assert_eq!(world.created("long.txt")["embedded"], 1);
+    let records = world.records("long.txt");
+    assert!(records.iter().all(|record| record["etag"] == etag.as_str()));
+    assert!(records.iter().all(|record| !record["text"].as_str().unwrap().contains("river")));
+    assert_eq!(world.vectors.keys().len(), 1);
+}
+
+#[test]
+fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("broken-docs"), Bucket::new("broken-vecs")) else { return };
+    // Every third GET of the document is reset somewhere in the middle.
+    let proxy = Proxy::before(documents.server, |request| match request.method {
+        "GET" if request.path.contains("long.txt") && !request.path.contains("progress") && request.number % 3 != 0 => {
+            Fault::Reset(100_000 + request.number * 1_000)
+        }
+        _ => Fault::None,
+    });
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    world.put("long.txt", paragraphs(PARAGRAPHS / 10));
+    let summary = world.created("long.txt");
+    assert_eq!(summary["embedded"], 1, "{summary}");
+    let through_trouble = world.result("long.txt").unwrap();
+    world.vectors.delete(&result_key(&world.documents.name, "long.txt"));
+    let name = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+    let plain = World::between(name(&world.documents), name(&world.vectors), None, &fixture(), &[]);
+    plain.created("long.txt");
+    assert!(plain.result("long.txt").unwrap() == through_trouble);
+}
+
+#[test]
+fn memory_does_not_grow_with_the_document() {
+    /// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
+    const CEILING: u64 = 128;
+    const MEGABYTES: usize = 150;
+    let Some(world) = World::new("memory", &[]) else { return };
+    let function = Function::start(&world.vectors, &[]);
+    let peak = |function: &Function| -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", function.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+    };
+    // Words far apart: as many bytes to read as in any document, and few chunks to embed.
+    let block = format!("A paragraph of the long document.\n\n{}\n\n", " ".repeat(64 * 1024));
+    world.put("large.txt", block.repeat(MEGABYTES * 1024 / 64));
+    let summary = function.answer(&notification(&[created(&world.documents.name, "large.txt")]));
+    assert_eq!(summary["embedded"], 1, "{summary}");
+    assert!(world.records("large.txt").len() >= 64);
+    let peak = peak(&function);
+    eprintln!("peak memory for a document of {MEGABYTES} MB: {peak} MB");
+    assert!(peak < CEILING, "{peak} MB");
+}

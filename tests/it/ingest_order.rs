@@ -1,0 +1,255 @@
+//! Events come late, twice and at once; what lies in the output is the newest version's.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+
+use crate::documents::{World, created, notification};
+use crate::harness::fixture;
+use crate::s3_proxy::{Fault, Proxy};
+use crate::s3_server::Bucket;
+
+/// An event of `key` with what S3 says of the object beside its name.
+fn event(bucket: &Bucket, key: &str, object: Value) -> Value {
+    let mut record = created(&bucket.name, key);
+    record["s3"]["object"].as_object_mut().unwrap().extend(object.as_object().unwrap().clone());
+    record
+}
+
+fn removed(bucket: &Bucket, key: &str, object: Value) -> Value {
+    let mut record = event(bucket, key, object);
+    record["eventName"] = "ObjectRemoved:Delete".into();
+    record
+}
+
+/// What one event did.
+fn deliver(world: &World, record: &Value) -> Value {
+    world.invoke(&notification(std::slice::from_ref(record))).unwrap()
+}
+
+/// Every object of the output with its bytes.
+fn everything(world: &World) -> Vec<(String, Vec<u8>)> {
+    world.vectors.keys().into_iter().map(|key| (key.clone(), world.vectors.request("GET", &key, b"").2)).collect()
+}
+
+#[test]
+fn three_deliveries_out_of_order_leave_the_same_bytes() {
+    let Some(world) = World::new("thrice", &[]) else { return };
+    let mut events = Vec::new();
+    for number in 0..6 {
+        let key = format!("note-{number}.txt");
+        for version in 0..3 {
+            let etag = world.put(&key, format!("Note {number} in its version {version}."));
+            let sequencer = format!("0055AED6DCD9028{version}{number}");
+            events.push(event(&world.documents, &key, json!({"eTag": etag, "sequencer": sequencer})));
+        }
+    }
+    world.invoke(&notification(&events)).unwrap();
+    let first = everything(&world);
+    assert_eq!(first.len(), 6);
+    for number in 0..6 {
+        let text = &world.records(&format!("note-{number}.txt"))[0]["text"];
+        assert_eq!(text.as_str().unwrap().trim(), format!("Note {number} in its version 2."));
+    }
+    let mut delivered = [events.clone(), events.clone(), events].concat();
+    fastrand::Rng::with_seed(6).shuffle(&mut delivered);
+    for records in delivered.chunks(5) {
+        let summary = world.invoke(&notification(records)).unwrap();
+        assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(0), &json!(0)), "{summary}");
+    }
+    assert_eq!(everything(&world), first);
+}
+
+#[test]
+fn out_of_order_from_the_start_leaves_the_newest() {
+    let Some(world) = World::new("shuffled", &[]) else { return };
+    let old = world.put("a.txt", "The old text.");
+    let new = world.put("a.txt", "The new text.");
+    let old = event(&world.documents, "a.txt", json!({"eTag": old, "sequencer": "01"}));
+    let new = event(&world.documents, "a.txt", json!({"eTag": new, "sequencer": "02"}));
+    for record in [&new, &old, &old, &new, &old] {
+        deliver(&world, record);
+        assert_eq!(world.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The new text.");
+    }
+}
+
+#[test]
+fn a_repeated_delivery_asks_for_the_result_alone() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("again-docs"), Bucket::new("again-vecs")) else { return };
+    let proxy = Proxy::before(documents.server, |_| Fault::None);
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    let etag = world.put("a.txt", "One text.");
+    let record = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "0A"}));
+    assert_eq!(deliver(&world, &record)["embedded"], 1);
+    let before = proxy.requests();
+    assert_eq!(deliver(&world, &record)["unchanged"], 1);
+    assert_eq!(proxy.requests() - before, 1);
+    // A newer event of the same content, and one without a sequencer, cost the object's head besides.
+    let newer = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "0B"}));
+    assert_eq!(deliver(&world, &newer)["unchanged"], 1);
+    assert_eq!(deliver(&world, &created(&world.documents.name, "a.txt"))["unchanged"], 1);
+}
+
+/// Two versions of one object in a bucket that keeps them; their ids, older first.
+fn versions(world: &World, key: &str) -> [String; 2] {
+    let on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+    assert_eq!(world.documents.request("PUT", "?versioning", on).0, 200);
+    ["The first version.", "The second version."].map(|text| {
+        world.put(key, text);
+        let head = world.documents.head(key).unwrap();
+        let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
+        id.trim().to_owned()
+    })
+}
+
+#[test]
+fn a_version_that_an_event_names_is_the_one_embedded() {
+    let Some(world) = World::new("versions", &[]) else { return };
+    let [first, second] = versions(&world, "a.txt");
+    let record = |version: &str, sequencer: &str| {
+        event(&world.documents, "a.txt", json!({"versionId": version, "sequencer": sequencer}))
+    };
+    assert_eq!(deliver(&world, &record(&first, "01"))["embedded"], 1);
+    assert_eq!(world.records("a.txt")[0]["version"], first.as_str());
+    assert_eq!(deliver(&world, &record(&second, "02"))["embedded"], 1);
+    let text = world.records("a.txt")[0]["text"].as_str().unwrap().trim().to_owned();
+    assert_eq!(text, "The second version.");
+    assert_eq!(deliver(&world, &record(&first, "01"))["outdated"], 1);
+    assert_eq!(world.records("a.txt")[0]["version"], second.as_str());
+}
+
+#[test]
+fn versions_of_one_second_without_sequencers_are_told_apart_by_the_source() {
+    let Some(world) = World::new("ties", &[]) else { return };
+    let [first, second] = versions(&world, "a.txt");
+    let record = |version: &str| event(&world.documents, "a.txt", json!({"versionId": version}));
+    for version in [&first, &second, &first, &second, &first] {
+        deliver(&world, &record(version));
+    }
+    assert_eq!(world.records("a.txt")[0]["version"], second.as_str());
+}
+
+#[test]
+fn the_vectors_go_with_the_object_and_do_not_come_back() {
+    let Some(world) = World::new("removal", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    let etag = world.put("a.txt", "One text.");
+    let created = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "01"}));
+    let removal = removed(&world.documents, "a.txt", json!({"sequencer": "02"}));
+    deliver(&world, &created);
+    // The removal's event comes although the object is there: it was written again.
+    assert_eq!(deliver(&world, &removed(&world.documents, "a.txt", json!({"sequencer": "00"})))["outdated"], 1);
+    assert_eq!(deliver(&world, &removal)["outdated"], 1);
+    assert!(world.result("a.txt").is_some());
+    world.documents.delete("a.txt");
+    assert_eq!(deliver(&world, &removal)["removed"], 1);
+    assert_eq!(deliver(&world, &created)["gone"], 1);
+    assert_eq!(deliver(&world, &removal)["removed"], 1);
+    assert!(world.vectors.keys().is_empty());
+}
+
+#[test]
+fn a_version_behind_a_delete_marker_stays_without_vectors() {
+    let Some(world) = World::new("marker", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    let [_, second] = versions(&world, "a.txt");
+    let created = event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
+    deliver(&world, &created);
+    world.documents.delete("a.txt");
+    assert_eq!(deliver(&world, &removed(&world.documents, "a.txt", json!({"sequencer": "03"})))["removed"], 1);
+    assert_eq!(deliver(&world, &created)["outdated"], 1);
+    assert!(world.vectors.keys().is_empty());
+}
+
+#[test]
+fn an_older_version_that_shows_again_is_embedded_again() {
+    let Some(world) = World::new("rollback", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    let [first, second] = versions(&world, "a.txt");
+    deliver(&world, &event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"})));
+    assert_eq!(world.documents.request("DELETE", &format!("a.txt?versionId={second}"), b"").0, 204);
+    let removal = removed(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "03"}));
+    assert_eq!(deliver(&world, &removal)["embedded"], 1);
+    assert_eq!(world.records("a.txt")[0]["version"], first.as_str());
+}
+
+#[test]
+fn text_that_becomes_something_else_loses_its_vectors_and_gets_them_back() {
+    let Some(world) = World::new("turns", &[]) else { return };
+    let name = &world.documents.name;
+    world.put("a.txt", "One text.");
+    deliver(&world, &created(name, "a.txt"));
+    world.put("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
+    assert_eq!(deliver(&world, &created(name, "a.txt"))["skipped"], 1);
+    assert!(world.result("a.txt").is_none());
+    let outcome = world.outcome("a.txt").unwrap();
+    assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("skipped"), &json!(false)), "{outcome}");
+    world.put("a.txt", "Another text.");
+    deliver(&world, &created(name, "a.txt"));
+    assert!(world.result("a.txt").is_some() && world.outcome("a.txt").is_none());
+}
+
+#[test]
+fn another_configuration_embeds_anew() {
+    let Some(world) = World::new("anew", &[]) else { return };
+    world.put("a.txt", "One text.");
+    let record = created(&world.documents.name, "a.txt");
+    deliver(&world, &record);
+    let again = |variables: &[(&str, &str)]| {
+        let bucket = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+        World::between(bucket(&world.documents), bucket(&world.vectors), None, &fixture(), variables)
+    };
+    assert_eq!(deliver(&again(&[]), &record)["unchanged"], 1);
+    assert_eq!(deliver(&again(&[("EMBED_CHUNK_TOKENS", "20")]), &record)["embedded"], 1);
+}
+
+#[test]
+fn a_race_is_won_by_the_newest() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("race-docs"), Bucket::new("race-vecs")) else { return };
+    let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+    let other = World::between(copy(&documents), copy(&vectors), None, &fixture(), &[]);
+    let other = Arc::new(Mutex::new(other));
+    let puts = Arc::new(AtomicUsize::new(0));
+    let (rival, seen) = (Arc::clone(&other), Arc::clone(&puts));
+    // Before the first result is written someone else writes a newer document and its vectors.
+    let proxy = Proxy::before(documents.server, move |request| {
+        if request.method == "PUT" && seen.fetch_add(1, Ordering::SeqCst) == 0 {
+            let rival = rival.lock().unwrap();
+            rival.put("a.txt", "The newer text.");
+            assert_eq!(rival.created("a.txt")["embedded"], 1);
+        }
+        Fault::None
+    });
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    world.put("a.txt", "The older text.");
+    let summary = world.created("a.txt");
+    assert_eq!(summary["unchanged"], 1, "{summary}");
+    assert_eq!(puts.load(Ordering::SeqCst), 1);
+    assert_eq!(world.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The newer text.");
+}
+
+#[test]
+fn functions_side_by_side_agree() {
+    let Some(world) = World::new("beside", &[]) else { return };
+    let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+    let records: Vec<_> = (0..20)
+        .map(|number| {
+            let key = format!("{number}.txt");
+            world.put(&key, format!("Text number {number}."));
+            created(&world.documents.name, &key)
+        })
+        .collect();
+    let others: Vec<_> = (0..3)
+        .map(|_| {
+            let (documents, vectors, records) = (copy(&world.documents), copy(&world.vectors), records.clone());
+            std::thread::spawn(move || {
+                let world = World::between(documents, vectors, None, &fixture(), &[]);
+                world.invoke(&notification(&records)).unwrap()
+            })
+        })
+        .collect();
+    let summaries: Vec<_> = others.into_iter().map(|other| other.join().unwrap()).collect();
+    for summary in &summaries {
+        assert_eq!(summary["documents"], 20, "{summary}");
+        assert_eq!((&summary["failed"], &summary["unfinished"]), (&json!(0), &json!(0)), "{summary}");
+    }
+    assert_eq!(world.vectors.keys().len(), 20);
+}

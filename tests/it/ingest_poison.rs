@@ -1,0 +1,145 @@
+//! Documents that nobody should send, and buckets that say no: each its right outcome, the rest of the batch done.
+
+use serde_json::{Value, json};
+
+use crate::documents::{World, created, notification, queue};
+use crate::harness::fixture;
+use crate::s3_proxy::{Fault, Proxy};
+use crate::s3_server::Bucket;
+
+/// Every kind of character that a key may have and that something on the way may trip over.
+const AWKWARD: &str = "a b+c%20d%/'\"&<>?#;=@:!$(),*~^`{}[]|\\é日本\u{1F980}/../x\t\u{7f}.txt";
+
+/// A world whose S3 denies `denied.txt` and sends whoever wants `elsewhere.txt` to another region.
+fn world(test: &str) -> Option<(World, Proxy)> {
+    let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
+    let name = documents.name.clone();
+    let proxy = Proxy::before(documents.server, move |request| match request.path {
+        path if path.starts_with(&format!("/{name}/denied.txt")) => Fault::Refuse(403, "AccessDenied", None),
+        path if path.starts_with(&format!("/{name}/elsewhere.txt")) => {
+            Fault::Refuse(301, "PermanentRedirect", Some("eu-west-1"))
+        }
+        _ => Fault::None,
+    });
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    Some((world, proxy))
+}
+
+#[test]
+fn buckets_that_say_no_have_clear_outcomes() {
+    let Some((world, _proxy)) = world("refusals") else { return };
+    world.put("good.txt", "A good text.");
+    world.put(AWKWARD, "A text with a name.");
+    let name = &world.documents.name;
+    let bodies: Vec<_> = ["good.txt", "denied.txt", "elsewhere.txt", "gone.txt", AWKWARD]
+        .iter()
+        .map(|key| notification(&[created(name, key)]))
+        .collect();
+    let reply = world.invoke(&queue(&bodies)).unwrap();
+    // A right may be granted before the message comes back; a bucket does not move.
+    assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
+    assert_eq!(world.records("good.txt").len(), 1);
+    assert_eq!(world.records(AWKWARD)[0]["key"], AWKWARD);
+    let said = |key: &str| -> (Value, Value, String) {
+        let outcome = world.outcome(key).unwrap();
+        (outcome["outcome"].clone(), outcome["retryable"].clone(), outcome["reason"].as_str().unwrap().to_owned())
+    };
+    let (outcome, retryable, reason) = said("denied.txt");
+    assert_eq!((outcome, retryable), (json!("failed"), json!(true)));
+    assert!(reason.contains("access denied") && reason.contains("s3:GetObject"), "{reason}");
+    let (outcome, retryable, reason) = said("elsewhere.txt");
+    assert_eq!((outcome, retryable), (json!("failed"), json!(false)));
+    assert!(reason.contains("another region (eu-west-1)"), "{reason}");
+    assert!(world.outcome("gone.txt").is_none());
+}
+
+#[test]
+fn an_output_that_says_no_loses_nothing() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs")) else { return };
+    let output = format!("/{}/", vectors.name);
+    let proxy = Proxy::before(documents.server, move |request| match request.method {
+        "PUT" if request.path.starts_with(&output) => Fault::Refuse(403, "AccessDenied", None),
+        _ => Fault::None,
+    });
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    world.put("good.txt", "A good text.");
+    world.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
+    let name = &world.documents.name;
+    let bodies = ["good.txt", "picture.png"].map(|key| notification(&[created(name, key)]));
+    let reply = world.invoke(&queue(&bodies)).unwrap();
+    let back = |id: &str| json!({"itemIdentifier": id});
+    assert_eq!(reply, json!({"batchItemFailures": [back("0"), back("1")]}));
+    let error = world.invoke(&bodies[0]).unwrap_err().to_string();
+    assert!(error.contains("good.txt") && error.contains("s3:PutObject"), "{error}");
+}
+
+#[test]
+fn a_bad_quarter_of_an_hour_of_s3_passes() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs")) else { return };
+    let proxy = Proxy::before(documents.server, |request| match request.number % 3 {
+        1 => Fault::Refuse(503, "SlowDown", None),
+        _ => Fault::None,
+    });
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    world.put("good.txt", "A good text.");
+    let summary = world.created("good.txt");
+    assert_eq!(summary["embedded"], 1, "{summary}");
+}
+
+/// gzip of so many megabytes of the same sentence.
+fn bomb(megabytes: usize) -> Vec<u8> {
+    use std::io::Write;
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let megabyte = "all work and no play ".repeat(1 << 20).into_bytes();
+    for _ in 0..megabytes {
+        packer.write_all(&megabyte[..1 << 20]).unwrap();
+    }
+    packer.finish().unwrap()
+}
+
+#[test]
+fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
+    let Some(world) = World::new("poison", &[]) else { return };
+    let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let line = 200 << 20;
+    let long_line = ["{\"text\": \"", &"x".repeat(line), "\"}\n{\"text\": \"A good line.\"}\n"].concat();
+    let poison: [(&str, Vec<u8>, &str); 7] = [
+        ("empty.txt", Vec::new(), "no bytes"),
+        ("blank.txt", b" \n\t\r\n ".repeat(100), "no text"),
+        ("picture.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01".to_vec(), "not text"),
+        ("program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".to_vec(), "not text"),
+        ("bomb.txt.gz", bomb(300), "unpack"),
+        ("deep.json", deep.into_bytes(), "deep"),
+        ("no-text.jsonl", b"{\"title\": 1}\n{\"title\": 2}\n".to_vec(), "text"),
+    ];
+    let name = &world.documents.name;
+    let mut bodies = Vec::new();
+    for (key, body, _) in &poison {
+        world.put(key, body);
+        bodies.push(notification(&[created(name, key)]));
+    }
+    for (key, body) in [("good.md", "# Good\n\nA good text.\n"), ("long-line.jsonl", long_line.as_str())] {
+        world.put(key, body);
+        bodies.push(notification(&[created(name, key)]));
+    }
+    let reply = world.invoke(&queue(&bodies)).unwrap();
+    assert_eq!(reply, json!({"batchItemFailures": []}));
+    for (key, _, words) in &poison {
+        assert!(world.result(key).is_none(), "{key}");
+        let outcome = world.outcome(key).unwrap_or_else(|| panic!("{key} has no outcome"));
+        assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("skipped"), &json!(false)), "{outcome}");
+        assert!(outcome["reason"].as_str().unwrap().contains(words), "{key}: {outcome}");
+    }
+    assert_eq!(world.records("good.md").len(), 1);
+    let records = world.records("long-line.jsonl");
+    assert_eq!((records.len(), &records[0]["text"]), (1, &json!("A good line.")));
+}
+
+#[test]
+fn an_object_beyond_the_limit_is_not_read() {
+    let Some(world) = World::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]) else { return };
+    world.put("large.txt", "word ".repeat(300));
+    assert_eq!(world.created("large.txt")["skipped"], 1);
+    let reason = world.outcome("large.txt").unwrap()["reason"].to_string();
+    assert!(reason.contains("1500 bytes") && reason.contains("EMBED_MAX_OBJECT_BYTES"), "{reason}");
+}
