@@ -5,7 +5,9 @@ EVENT ?= events/http-embed.json
 PORT ?= 3000
 BUCKET ?=
 PREFIX ?= $(MODEL)
-ARCH ?= $(shell uname -m | sed 's/arm64/aarch64/')
+ARCH ?= $(shell uname -m)
+# AWS and macOS say arm64, compilers aarch64.
+override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
 
 # The model that stands in where the default's hub cannot be reached.
@@ -19,9 +21,16 @@ DOCUMENTS := target/documents
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
+# cargo-zigbuild, zig and what writes zips and SBOMs.
+PACKAGING := target/packaging
+# The SAM CLI and checkov, apart because they pin the same packages differently.
+SAM_ENV := target/sam
+SAM := $(SAM_ENV)/bin/sam
+CHECKOV := target/checkov
+export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator model local-model goldens verify-model invoke serve doctor push-model s3-server documents peers bench bench-cold bench-resident bench-http test test-rust test-tools test-clients fuzz lint clean build-EmbedFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server documents peers bench bench-cold bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +43,9 @@ runtime: ## Take ONNX Runtime's library out of its pinned wheel (ARCH=x86_64|aar
 
 emulator: ## Take AWS's Runtime Interface Emulator out of its pinned wheel
 	@$(PYTHON) -m tools.emulator --out target/emulator
+
+samples: ## Take AWS's sample events out of the same wheel
+	@$(PYTHON) -m tools.samples
 
 $(READY): tools/requirements.txt
 	@echo "preparing $(VENV) from tools/requirements.txt"
@@ -97,9 +109,9 @@ $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py te
 	  then $(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set && touch $@; \
 	  else touch $(DOCUMENTS)/unavailable; fi
 
-test: test-rust test-tools test-clients ## Run every quick test
+test: test-rust test-tools test-clients test-package ## Run every quick test
 
-test-rust: build runtime emulator s3-server documents
+test-rust: build runtime emulator samples s3-server documents
 	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
 	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
 	cargo test --release --locked
@@ -118,6 +130,10 @@ $(CLIENTS_READY): tests/clients/requirements.txt
 test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
+bench-memory: build ## Latency and cost by memory size, in containers of that size
+	@$(MAKE) --no-print-directory runtime model MODEL=bge-small-shape
+	@$(PYTHON) -m tools.bench.memory
+
 bench-http: build runtime ## Measure the handler's overhead, and the memory of 2,048 texts in one request
 	cargo bench --locked --bench handler
 	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
@@ -131,6 +147,23 @@ fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by s
 	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; run qdrant_body fuzz/seeds/qdrant_body & qdrant=$$!; \
 	failed=0; for child in $$event $$openai $$tei $$qdrant; do wait $$child || failed=1; done; \
 	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
+
+# Tests that take minutes, by the names of their modules; each prints what it measured.
+LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1
+
+soak: build runtime ## 100,000 mixed calls and 20,000 lengths: none lost, equal to the bit, memory flat
+	$(LONG_TEST) soak::
+
+chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
+	$(LONG_TEST) chaos::
+
+load: build runtime local-model ## Load on `bootstrap serve` at 1, 2 and 10 times what it takes (needs hey)
+	@$(PYTHON) -m tools.load --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH)
+
+# Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embed/queue.rs.
+mutants: runtime ## Change the code and see that a test notices (needs cargo-mutants)
+	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
+	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
 lint: ## Formatting, clippy, licences and sources
 	cargo fmt --check
@@ -155,12 +188,88 @@ bench-resident: build ## Memory of small queries, within 128 MB, and over 20,000
 	@$(MAKE) --no-print-directory model runtime MODEL=bge-small-shape
 	@$(PY) -m tools.bench.resident
 
-# What `sam build` calls: the function's folder, for the machine it runs on.
-build-EmbedFunction: build runtime model
-	cp target/release/bootstrap $(ARTIFACTS_DIR)/
-	mkdir -p $(ARTIFACTS_DIR)/lib $(ARTIFACTS_DIR)/model
-	cp target/runtime/$(ARCH)/* $(ARTIFACTS_DIR)/lib/
-	cp models/$(MODEL)/* $(ARTIFACTS_DIR)/model/
+# ---- Deployment
+
+$(PACKAGING)/.ready: tools/package/requirements.txt
+$(SAM_ENV)/.ready: tests/sam/requirements.txt
+$(CHECKOV)/.ready: tests/sam/checkov.txt
+# --no-deps: the files name every package there is, and SAM's own requirements carry extras that pip cannot match.
+$(PACKAGING)/.ready $(SAM_ENV)/.ready $(CHECKOV)/.ready:
+	@echo "preparing $(@D) from $<"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# MODEL=none packs no model: the function fetches one from S3. A model that is not the default has to be named.
+PACKED := $(if $(filter none,$(MODEL)),,--model models/$(MODEL))
+PACK := $(PACKAGING)/bin/python -m tools.package --arch $(ARCH) --runtime target/runtime/$(ARCH) $(PACKED)
+.PHONY: packable
+packable: runtime $(PACKAGING)/.ready $(if $(PACKED),model)
+
+package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none])
+	@$(PACK)
+
+# What `sam build` calls, with the folder it zips; the template cannot tell it the architecture, so ARCH does.
+build-EmbedFunction build-DocumentFunction: packable
+	@$(PACK) --folder "$(ARTIFACTS_DIR)"
+
+SAM_ARCH := $(subst aarch64,arm64,$(ARCH))
+.PHONY: sam-build
+sam-build: $(SAM_ENV)/.ready
+	@ARCH=$(ARCH) MODEL=$(MODEL) $(SAM) build --parameter-overrides Architecture=$(SAM_ARCH)
+
+# The first time its questions are asked one by one and the answers kept in deploy.toml, the architecture among
+# them; `rm deploy.toml` asks again.
+deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time (ARCH=x86_64|arm64 [MODEL=<id>|none])
+	@arch=$$(sed -n 's/.*Architecture=[^a-z]*\([a-z0-9_]*\).*/\1/p' deploy.toml 2>/dev/null); \
+	$(MAKE) --no-print-directory sam-build ARCH=$${arch:-$(ARCH)}
+	@$(SAM) deploy --config-file $(CURDIR)/deploy.toml --capabilities CAPABILITY_IAM --resolve-s3 \
+	  $(if $(wildcard deploy.toml),,--guided --stack-name lambda-embed --parameter-overrides Architecture=$(SAM_ARCH))
+
+# What a container-image function is made of: the package's folder and the Dockerfile.
+image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none])
+	@rm -rf target/image/$(ARCH) && mkdir -p target/image/$(ARCH)
+	@$(PACK) --folder target/image/$(ARCH)
+	docker build --tag lambda-embed:$(SAM_ARCH) --build-arg ARCH=$(SAM_ARCH) --file Dockerfile target/image/$(ARCH)
+
+base-image: ## Make a stand-in of AWS's base image, where it cannot be pulled
+	@$(PYTHON) -m tools.base_image
+
+local: local-model ## Every sample event through `sam local invoke`, then the API on http://127.0.0.1:3000 (PORT=…)
+	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory local-docker; \
+	  else echo "No Docker engine answers: the emulator and \`bootstrap serve\` take its place."; \
+	  $(MAKE) --no-print-directory local-plain; fi
+
+.PHONY: local-docker local-plain
+local-docker:
+	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
+	@$(PYTHON) -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json
+
+local-plain:
+	@for event in events/*.json; do $(MAKE) --no-print-directory invoke EVENT=$$event || exit 1; done
+	@$(MAKE) --no-print-directory serve
+
+test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
+	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
+	$(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
+
+# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings.
+test-docs: build $(SAM_ENV)/.ready ## Check every command in README and docs
+	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
+
+test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
+	$(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
+
+test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, and what it promises
+	$(SAM) validate --lint
+	$(SAM_ENV)/bin/cfn-lint template.yaml
+	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
+	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template
+
+test-sam: test-template build runtime emulator s3-server local-model ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
+	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
+	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
-	rm -rf target $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape
+	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

@@ -3,6 +3,8 @@
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
+use crate::metrics::Meter;
+
 /// One call; the default is one without Lambda around it, which may take its time.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
@@ -12,9 +14,32 @@ pub struct Call {
     pub trace: Option<String>,
     /// When Lambda ends the sandbox; `None`: never.
     pub deadline: Option<SystemTime>,
+    /// Takes the call's figures; clones of a call share it.
+    pub meter: Meter,
+}
+
+tokio::task_local! {
+    /// The trace header of the call that a task works for.
+    static TRACE: Option<String>;
+}
+
+/// The trace header of the call that this task works for, for requests made on its behalf.
+pub fn trace() -> Option<String> {
+    TRACE.try_with(Clone::clone).ok().flatten()
+}
+
+/// `work` with the trace header of the call that this task works for, for a task of its own to do.
+pub fn traced<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    TRACE.scope(trace(), work)
 }
 
 impl Call {
+    /// Has `work` done as this call's, so that [`trace`] finds its header. A task or thread that it spawns does
+    /// not inherit it, unless it is [`traced`].
+    pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
+        TRACE.scope(self.trace.clone(), work).await
+    }
+
     /// What is left until the deadline; zero after it, `None` without one.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default())
@@ -27,6 +52,7 @@ impl From<&lambda_runtime::Context> for Call {
             request_id: context.request_id.clone(),
             trace: context.xray_trace_id.clone(),
             deadline: Some(context.deadline()),
+            meter: Meter::default(),
         }
     }
 }

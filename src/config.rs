@@ -14,6 +14,7 @@ pub use documents::{DocumentLimits, Documents, FileFormat, SinkName};
 pub use s3::{AccessKeys, Aws, S3Location};
 
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::secrets::ApiKey;
 
 /// One variable: its name, its default as a reader should see it, and what it does.
@@ -36,6 +37,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
+    Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
@@ -58,10 +60,13 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
     Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
     Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
+    Variable { name: "EMBED_SERVICE", default: "the function's name, else lambda-embed", about: "what logs and metrics call this function, their dimension service" },
+    Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
 ];
 
 /// Lambda's own variables that are read as well.
-const FROM_LAMBDA: [&str; 2] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE];
+const FROM_LAMBDA: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE, FUNCTION_NAME];
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// Megabytes that buy one whole virtual CPU, says AWS's "Configure Lambda function memory".
@@ -85,6 +90,8 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a response's body, as Lambda counts them.
     pub response_bytes: usize,
+    /// Calls that are taken at once.
+    pub calls: usize,
 }
 
 /// The resolved configuration.
@@ -109,6 +116,7 @@ pub struct Config {
     /// What happens to documents; `None`: this function takes none.
     pub documents: Option<Documents>,
     pub log: tracing::Level,
+    pub metrics: metrics::Names,
 }
 
 impl Config {
@@ -148,12 +156,14 @@ impl Config {
                 tokens: given.number("EMBED_MAX_TOKENS", 1..=100_000_000)?.unwrap_or(300_000),
                 body_bytes: given.number("EMBED_MAX_BODY_BYTES", 1..=1 << 30)?.unwrap_or(6 * 1024 * 1024),
                 response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
+                calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
             base_path: given.base_path()?,
             api_key: given.api_key()?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
             documents: given.documents()?,
             log: given.log_level()?,
+            metrics: given.metrics(),
         })
     }
 }
@@ -253,6 +263,16 @@ impl Given {
         ];
         let own = self.choice("EMBED_LOG", &levels[..5])?;
         Ok(own.or(self.choice("AWS_LAMBDA_LOG_LEVEL", &levels)?).unwrap_or(Level::INFO))
+    }
+
+    /// By hand nobody reads CloudWatch's format, so there it is written only when a namespace is named.
+    fn metrics(&self) -> metrics::Names {
+        let function = self.text(FUNCTION_NAME);
+        let namespace = self.text("EMBED_METRICS_NAMESPACE").or(function.map(|_| "LambdaEmbed"));
+        metrics::Names {
+            service: self.text("EMBED_SERVICE").or(function).unwrap_or("lambda-embed").to_owned(),
+            namespace: namespace.filter(|name| !name.eq_ignore_ascii_case("off")).map(str::to_owned),
+        }
     }
 
     fn misunderstood(&self, name: &str, expected: String) -> Error {

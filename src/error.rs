@@ -62,6 +62,9 @@ pub enum Error {
     /// Documents whose event has to come back, where an event cannot come back in part.
     #[error("{message}")]
     Documents { message: String },
+    /// Nothing is wrong with the request: the same one may succeed later.
+    #[error("{message}")]
+    Later { kind: Kind, message: String },
     /// A fault inside: the engine, the tokenizer, a thread that died.
     #[error("{context}")]
     Internal {
@@ -90,6 +93,12 @@ pub enum Kind {
     UnknownEvent,
     /// Documents wait for another attempt.
     Documents,
+    /// More calls than are taken at once.
+    Overloaded,
+    /// The time that is left does not suffice.
+    Deadline,
+    /// The process is told to end.
+    Stopping,
     /// The installation is wrong: configuration, library or model.
     Setup,
     Internal,
@@ -153,10 +162,18 @@ impl Kind {
             Kind::UnsupportedMedia => row(415, 415, BAD,                    Some("unsupported_media_type"), "Validation", "Request.UnsupportedMedia", false),
             Kind::UnknownEvent     => row(400, 400, BAD,                    Some("unknown_event"),          "Validation", "Event.Unknown",            false),
             Kind::Documents        => row(503, 503, "server_error",         None,                           "Overloaded", "Documents.Retry",          true),
+            Kind::Overloaded       => row(429, 429, "rate_limit_error",     Some("rate_limit_exceeded"),    "Overloaded", "Call.Overloaded",          true),
+            Kind::Deadline         => row(503, 503, "server_error",         Some("deadline"),               "Overloaded", "Call.Deadline",            true),
+            Kind::Stopping         => row(503, 503, "server_error",         Some("stopping"),               "Unhealthy",  "Call.Stopping",            true),
             Kind::Setup            => row(500, 500, "server_error",         None,                           "Unhealthy",  "Init.Setup",               false),
             Kind::Internal         => row(500, 500, "server_error",         None,                           "Backend",    "Runtime.Internal",         true),
         };
         row
+    }
+
+    /// Whether the fault is ours, so that its causes are logged and not sent.
+    pub fn is_fault(self) -> bool {
+        matches!(self, Self::Setup | Self::Internal)
     }
 }
 
@@ -174,7 +191,7 @@ impl Error {
     /// The error's row key.
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Request { kind, .. } => *kind,
+            Self::Request { kind, .. } | Self::Later { kind, .. } => *kind,
             Self::MethodNotAllowed { .. } => Kind::MethodNotAllowed,
             Self::UnknownEvent(_) => Kind::UnknownEvent,
             Self::Config { .. } | Self::Library { .. } | Self::Model { .. } | Self::S3 { .. } | Self::Secret { .. } => {
@@ -195,11 +212,9 @@ impl Error {
 
     /// What may be told to a caller: a request's mistake in full, of a fault of ours only that it is one.
     pub fn public_message(&self) -> String {
-        match self.kind() {
-            Kind::Setup | Kind::Internal => {
-                "The server failed to answer this request; its log has the cause.".to_owned()
-            }
-            _ => self.to_string(),
+        match self.kind().is_fault() {
+            true => "The server failed to answer this request; its log has the cause.".to_owned(),
+            false => self.to_string(),
         }
     }
 

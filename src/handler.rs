@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
+use crate::admission::{Admission, Permit};
 use crate::api::Api;
 use crate::call::{Call, Deadline};
 use crate::config::Config;
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
-use crate::event::{self, Change, Invocation, Job, Message, QueueReply, TaskCode};
+use crate::event::{self, Change, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
 use crate::ingest::{self, Ingest, Outcome, Summary};
+use crate::metrics::Observer;
 use crate::model;
 use crate::s3::{self, Attempts};
 use crate::secrets::{self, ApiKey};
@@ -22,6 +24,8 @@ pub struct Handler {
     api: Api,
     /// `None`: this function takes no documents.
     ingest: Option<Arc<Ingest>>,
+    admission: Admission,
+    observer: Arc<Observer>,
 }
 
 impl Handler {
@@ -54,7 +58,9 @@ impl Handler {
             }
         };
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        Ok((Self { api: Api::new(embedder, config, token), ingest }, startup))
+        let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
+        let observer = Arc::new(Observer::new(config.metrics.clone(), startup.values()));
+        Ok((Self { api: Api::new(embedder, config, token), ingest, admission, observer }, startup))
     }
 
     /// The loaded model's id.
@@ -62,19 +68,63 @@ impl Handler {
         self.api.model()
     }
 
-    /// Decodes `event` and answers it with the JSON that its source expects.
+    /// Takes a call with a body of about `bytes` bytes in.
+    ///
+    /// # Errors
+    /// [`Kind::Overloaded`](crate::error::Kind::Overloaded) when too many are under way.
+    pub fn enter(&self, bytes: usize) -> Result<Permit> {
+        self.admission.enter(bytes)
+    }
+
+    /// Whether a request at `path` is answered without being taken in.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.api.is_probe(path)
+    }
+
+    /// The answer to a request at `path` that is turned away before it was read.
+    pub async fn turn_away(&self, path: &str, error: Error, call: &Call) -> HttpReply {
+        call.meter.note(|m| m.source = "http");
+        let reply = self.api.refusal(path, &error);
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
+        let _ = self.observer.watch(call, async { Err::<(), _>(error) }).await;
+        reply
+    }
+
+    /// What this process has counted, as Prometheus text.
+    pub fn prometheus(&self) -> String {
+        self.observer.prometheus(self.admission.calls())
+    }
+
+    /// Takes a call in, decodes `event` and answers it with the JSON that its source expects.
     ///
     /// # Errors
     /// For a direct invocation and an unknown event, what is wrong with it; for S3's own events, documents that
     /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
     /// a job's tasks.
     pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-        match event::decode(event)? {
-            Invocation::Http(request) => request.door.encode(self.api.http(&request).await),
-            Invocation::Direct(body) => raw(self.api.direct(&body).await?),
-            Invocation::S3(changes) => self.changes(changes, call).await,
-            Invocation::Queue(messages) => self.queue(messages, call).await,
-            Invocation::Batch(job) => self.batch(job, call).await,
+        let permit = self.enter(event.len()).map(Some);
+        self.observer.watch(call, self.answer(permit, event, call)).await
+    }
+
+    /// [`handle`](Self::handle) for a call that was taken in before, or that needs no room.
+    pub async fn handle_entered(&self, permit: Option<Permit>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        self.observer.watch(call, self.answer(Ok(permit), event, call)).await
+    }
+
+    async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+        let invocation = event::decode(event)?;
+        call.meter.note(|m| m.source = invocation.source());
+        match (invocation, permit) {
+            (Invocation::Http(request), Err(error)) if !self.api.is_probe(&request.path) => {
+                call.meter.fail(&error);
+                request.door.encode(self.api.refusal(&request.path, &error))
+            }
+            (Invocation::Http(request), _permit) => request.door.encode(self.api.http(&request, call).await),
+            (_, Err(error)) => Err(error),
+            (Invocation::Direct(body), Ok(_permit)) => raw(self.api.direct(&body, call).await?),
+            (Invocation::S3(changes), Ok(_permit)) => self.changes(changes, call).await,
+            (Invocation::Queue(messages), Ok(_permit)) => self.queue(messages, call).await,
+            (Invocation::Batch(job), Ok(_permit)) => self.batch(job, call).await,
         }
     }
 
@@ -133,16 +183,12 @@ impl Handler {
                 .to_owned(),
         })?;
         let (outcomes, summary) = ingest.take(changes, Deadline::of(call)).await;
-        tracing::info!(
-            documents = summary.documents,
-            embedded = summary.embedded,
-            skipped = summary.skipped,
-            failed = summary.failed,
-            unfinished = summary.unfinished,
-            chunks = summary.chunks,
-            tokens = summary.tokens,
-            "documents"
-        );
+        call.meter.note(|m| {
+            (m.documents, m.failed) = (summary.documents, summary.failed);
+            m.skipped = summary.skipped + summary.unchanged + summary.outdated + summary.gone + summary.ignored;
+            (m.texts, m.tokens) = (summary.chunks, summary.tokens);
+            (m.read, m.write) = (summary.times.read, summary.times.write);
+        });
         Ok((outcomes, summary))
     }
 }

@@ -17,8 +17,11 @@
 //! | module | holds |
 //! |---|---|
 //! | [`config`] | the environment, read once into a [`config::Config`] |
+//! | [`admission`] | how many calls are taken at once |
 //! | [`call`] | what the Runtime API tells of one call: its id, its deadline |
 //! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
+//! | [`metrics`] | what is measured of each call, and where it is told |
+//! | [`panics`] | a panic ends one call, and quotes no text |
 //! | [`secrets`] | the bearer token, as it is or by reference to Secrets Manager or SSM |
 //! | [`model`] | the manifest of a model folder, and where its files come from |
 //! | [`embed`] | tokenizer, session, pooling, and the pool that runs texts side by side |
@@ -34,11 +37,12 @@
 //! # The layering rule
 //!
 //! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`, `ingest`} -> {`embed`, `sink`}
-//! -> `model` -> `s3` -> `config` -> `secrets` -> {`call`, `error`}. `ingest`'s record and its encodings are what
+//! -> `model` -> `s3` -> `config` -> `secrets` -> {`admission`, `call`, `metrics`} -> `panics` -> `error`. `ingest`'s record and its encodings are what
 //! `sink` speaks of, so those two lie below it. `ort` is named in `embed::session` alone, `tokenizers` in
 //! `embed::tokenizer` alone, `std::env` in `config` and `main` alone, the S3 client in `s3` and `model::s3` alone, the
 //! clients that read secrets in `secrets` alone.
 
+pub mod admission;
 pub mod api;
 pub mod call;
 pub mod config;
@@ -49,7 +53,9 @@ pub mod handler;
 pub mod ingest;
 pub mod loading;
 pub mod local;
+pub mod metrics;
 pub mod model;
+pub mod panics;
 pub mod s3;
 pub mod secrets;
 pub mod sink;

@@ -19,13 +19,16 @@ use tokio::sync::watch;
 
 use crate::call::Call;
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
 use crate::handler::Handler;
 
 /// How long the init waits for the model: Lambda ends an init after 10 s and starts anew, on the call's
 /// time. What remains is for the process's own start, and for a machine that is slow that day.
 pub const INIT_BUDGET: Duration = Duration::from_millis(8_500);
+
+/// What is kept free before a call's deadline for a short answer.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 type Outcome = std::result::Result<Handler, Arc<Error>>;
 
@@ -80,10 +83,22 @@ impl Loading {
             Some(outcome) => outcome,
             None => match self.health(event) {
                 Some(reply) => return reply.map_err(Failure::Call),
-                None => self.clone().loaded().await,
+                None => match self.loaded_within(call.remaining()).await {
+                    Some(outcome) => outcome,
+                    None => return not_yet(event, call).map_err(Failure::Call),
+                },
             },
         };
         handler.map_err(Failure::Start)?.handle(event, call).await.map_err(Failure::Call)
+    }
+
+    /// The outcome, if it is there early enough before the call's end for an answer that says it is not.
+    async fn loaded_within(&self, left: Option<Duration>) -> Option<Outcome> {
+        let mut waiting = self.clone();
+        match left {
+            None => Some(waiting.loaded().await),
+            Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_TIME), waiting.loaded()).await.ok(),
+        }
     }
 
     async fn loaded(&mut self) -> Outcome {
@@ -99,6 +114,19 @@ impl Loading {
         let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
         let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
         asks.then(|| request.door.encode(loading_reply(&request)))
+    }
+}
+
+/// The answer to a call whose time ends before the model is there: the next one finds it further on.
+fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+    let kind = Kind::Deadline;
+    tracing::warn!(requestId = call.request_id, outcome = kind.row().lambda_type, "the model is still on its way");
+    match event::decode(event)? {
+        Invocation::Http(request) => request.door.encode(loading_reply(&request)),
+        _ => {
+            let message = "the model is still being loaded and this call's time ends; try again".to_owned();
+            Err(Error::Later { kind, message })
+        }
     }
 }
 

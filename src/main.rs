@@ -1,14 +1,13 @@
 //! `bootstrap`: under AWS Lambda the function itself, started by hand the local ways in.
 
+mod lambda;
+
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_embed::call::Call;
-use lambda_embed::loading::{Failure, INIT_BUDGET, Loading};
+use lambda_embed::loading::{INIT_BUDGET, Loading};
 use lambda_embed::local::{self, logging};
 use lambda_embed::{Error, config::Config};
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
-use serde_json::value::RawValue;
 
 /// For ONNX Runtime's sake, whose `malloc` it becomes too: see the dependency's note.
 #[global_allocator]
@@ -22,7 +21,7 @@ fn main() -> ExitCode {
     let arguments = std::env::args_os().len() > 1;
     let under_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
     let outcome = match under_lambda && !arguments {
-        true => tokio_runtime().and_then(|runtime| runtime.block_on(lambda())),
+        true => tokio_runtime().and_then(|runtime| runtime.block_on(function())),
         false => tokio_runtime().and_then(|runtime| runtime.block_on(local::run())),
     };
     match outcome {
@@ -42,16 +41,12 @@ fn tokio_runtime() -> lambda_embed::Result<tokio::runtime::Runtime> {
         .map_err(|e| Error::internal("the I/O runtime does not start", e))
 }
 
-async fn lambda() -> lambda_embed::Result<ExitCode> {
+async fn function() -> lambda_embed::Result<ExitCode> {
     match start().await {
-        Ok(model) => {
-            let invoke = service_fn(|event: LambdaEvent<Box<RawValue>>| invoke(&model, event));
-            lambda_runtime::run(invoke).await.map_err(|e| Error::internal("the Runtime API failed", e))?;
-            Ok(ExitCode::SUCCESS)
-        }
+        Ok(model) => lambda::serve(model).await,
         Err(error) => {
             eprintln!("error: {}", error.chain());
-            report_failed_start("/2018-06-01/runtime/init/error", &error).await;
+            lambda::report_failed_init(&error).await;
             Ok(ExitCode::FAILURE)
         }
     }
@@ -61,44 +56,4 @@ async fn start() -> Result<Loading, Arc<Error>> {
     let config = Config::from_env()?;
     logging::json(config.log);
     Loading::begin(config, INIT_BUDGET).await
-}
-
-async fn invoke(model: &Loading, event: LambdaEvent<Box<RawValue>>) -> Result<Box<RawValue>, Diagnostic> {
-    match model.handle(event.payload.get().as_bytes(), &Call::from(&event.context)).await {
-        Ok(reply) => Ok(reply),
-        Err(Failure::Call(error)) => {
-            tracing::error!(error = %error.chain(), "invocation failed");
-            Err(Diagnostic::from(error))
-        }
-        Err(Failure::Start(error)) => {
-            tracing::error!(error = %error.chain(), "the model did not load; this process ends");
-            let call = format!("/2018-06-01/runtime/invocation/{}/error", event.context.request_id);
-            report_failed_start(&call, &error).await;
-            // Lambda starts another process for the next call; this one would fail every call.
-            std::process::exit(1)
-        }
-    }
-}
-
-/// Tells Lambda why the start failed, so that the caller sees the cause instead of "exited".
-async fn report_failed_start(path: &str, error: &Error) {
-    let body = serde_json::json!({
-        "errorType": error.kind().row().lambda_type,
-        "errorMessage": error.chain().to_string(),
-        "stackTrace": [],
-    });
-    if let Err(error) = post(path, body.to_string(), error.kind().row().lambda_type).await {
-        eprintln!("the failed start could not be reported: {error}");
-    }
-}
-
-async fn post(path: &str, body: String, error_type: &str) -> Result<(), lambda_runtime::Error> {
-    let client = lambda_runtime_api_client::PooledClient::builder().build();
-    let request = lambda_runtime_api_client::build_request()
-        .method(http::Method::POST)
-        .uri(path)
-        .header("lambda-runtime-function-error-type", error_type)
-        .body(body.into())?;
-    client.call(request).await?;
-    Ok(())
 }

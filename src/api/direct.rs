@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::openai::{self, Usage};
 use super::{Api, body, tei};
+use crate::call::Call;
 use crate::embed::Embeddings;
 use crate::error::{Error, Result};
 
@@ -32,11 +33,11 @@ struct Timings {
     inference_ms: f64,
 }
 
-pub(super) async fn answer(api: &Api, event: &[u8]) -> Result<Vec<u8>> {
+pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Vec<u8>> {
     let shape: Shape = body::fields(event)?;
     let done: Embeddings = match shape.input {
-        Some(_) => openai::Request::parse(event, api.manifest())?.embed(api).await?.0,
-        None => tei::Request::parse(event, api.manifest())?.embed(api).await?,
+        Some(_) => openai::Request::parse(event, api.manifest())?.embed(api, call).await?.0,
+        None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,
     };
     let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let answer = Answer {

@@ -18,14 +18,17 @@ mod reply;
 mod tei;
 
 use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
+use crate::call::Call;
 use crate::config::Config;
 use crate::embed::{Embedder, Embeddings, Options};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpReply, HttpRequest, without_prefix};
 use crate::model::Manifest;
+use crate::panics;
 use crate::secrets::Secret;
 
 /// Whose shapes a path speaks, errors included.
@@ -49,6 +52,9 @@ enum Route {
     Document,
     Docs,
 }
+
+/// What is kept free before a call's deadline: encoding the largest answer and handing it to Lambda.
+const ANSWER_TIME: Duration = Duration::from_millis(200);
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
@@ -93,25 +99,24 @@ impl Api {
     }
 
     /// Answers a direct invocation: a request body without HTTP around it.
-    pub async fn direct(&self, body: &[u8]) -> Result<Vec<u8>> {
-        direct::answer(self, body).await
+    pub async fn direct(&self, body: &[u8], call: &Call) -> Result<Vec<u8>> {
+        direct::answer(self, body, call).await
     }
 
     /// Answers an HTTP request; an error becomes an answer in the shape of the path's contract.
-    pub async fn http(&self, request: &HttpRequest) -> HttpReply {
-        let path = without_prefix(&request.path, &self.config.base_path);
-        let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-        let found = ROUTES.iter().find(|(route, ..)| *route == path);
-        let contract = match found {
-            Some((_, contract, ..)) => *contract,
-            None if path.starts_with("/v1/") => Contract::OpenAi,
-            None => Contract::Tei,
-        };
-        let answer = match found {
-            Some(&(path, _, allow, route)) => self.routed(request, path, allow, route).await,
+    pub async fn http(&self, request: &HttpRequest, call: &Call) -> HttpReply {
+        let path = self.path(&request.path);
+        let answer = match ROUTES.iter().find(|(route, ..)| *route == path) {
+            Some(&(path, _, allow, route)) => {
+                panics::caught("the request's handling panicked", self.routed(request, path, allow, route, call)).await
+            }
             None => Err(Error::request(Kind::NotFound, None, not_found(path))),
         };
-        let mut reply = answer.unwrap_or_else(|error| reply::error(&error, contract));
+        let mut reply = answer.unwrap_or_else(|error| {
+            call.meter.fail(&error);
+            self.refusal(&request.path, &error)
+        });
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
         reply::name_model(&mut reply, &self.manifest().id);
         self.add_cors(request, &mut reply.headers);
         if request.method == Method::HEAD {
@@ -120,7 +125,38 @@ impl Api {
         reply::compress(request, reply)
     }
 
-    async fn routed(&self, request: &HttpRequest, path: &str, allow: &'static str, route: Route) -> Result<HttpReply> {
+    /// `error` in the shape of the contract that a request's `path` speaks.
+    pub fn refusal(&self, path: &str, error: &Error) -> HttpReply {
+        let path = self.path(path);
+        let contract = match ROUTES.iter().find(|(route, ..)| *route == path) {
+            Some((_, contract, ..)) => *contract,
+            None if path.starts_with("/v1/") => Contract::OpenAi,
+            None => Contract::Tei,
+        };
+        let mut reply = reply::error(error, contract);
+        reply::name_model(&mut reply, &self.manifest().id);
+        reply
+    }
+
+    /// Whether a request at `path` asks only if the function is up, which is answered whatever the load.
+    pub fn is_probe(&self, path: &str) -> bool {
+        self.path(path) == "/health"
+    }
+
+    /// A request's path as [`ROUTES`] has it.
+    fn path<'a>(&self, path: &'a str) -> &'a str {
+        let path = without_prefix(path, &self.config.base_path);
+        if path.len() > 1 { path.trim_end_matches('/') } else { path }
+    }
+
+    async fn routed(
+        &self,
+        request: &HttpRequest,
+        path: &str,
+        allow: &'static str,
+        route: Route,
+        call: &Call,
+    ) -> Result<HttpReply> {
         if request.method == Method::OPTIONS {
             let mut reply = reply::empty(StatusCode::NO_CONTENT);
             reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
@@ -136,13 +172,13 @@ impl Api {
         }
         let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
         match route {
-            Route::Embeddings => openai::embeddings(self, &body).await,
+            Route::Embeddings => openai::embeddings(self, &body, call).await,
             Route::Models => Ok(openai::models(self)),
-            Route::Embed => tei::embed(self, &body).await,
-            Route::Similarity => tei::similarity(self, &body).await,
+            Route::Embed => tei::embed(self, &body, call).await,
+            Route::Similarity => tei::similarity(self, &body, call).await,
             Route::Tokenize => tei::tokenize(self, &body),
             Route::Info => Ok(tei::info(self)),
-            Route::Inference => qdrant::inference(self, request, &body).await,
+            Route::Inference => qdrant::inference(self, request, &body, call).await,
             Route::Health => Ok(tei::health(self)),
             Route::Document => Ok(docs::document(self)),
             Route::Docs => Ok(docs::page()),
@@ -222,16 +258,30 @@ impl Api {
         options: Options,
         param: &'static str,
         vector_bytes: usize,
+        call: &Call,
     ) -> Result<Embeddings> {
         self.admit(texts.len(), param, vector_bytes)?;
         let limits = &self.config.limits;
         let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
-        let prepared = self.embedder.prepare(texts, options).await?;
+        let left = || call.remaining().map(|left| left.saturating_sub(ANSWER_TIME));
+        let prepared = self.embedder.prepare_within(texts, options, left()).await?;
         if prepared.total_tokens() > limits.tokens {
             let tokens = prepared.total_tokens();
             return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
         }
-        self.embedder.run(prepared).await
+        call.meter.note(|m| m.tokenize += prepared.tokenize());
+        let done = self.embedder.run_within(prepared, left()).await;
+        call.meter.note(|m| {
+            m.rebuilds += self.embedder.take_rebuilds();
+            if let Ok(done) = &done {
+                m.texts += done.vectors.len();
+                m.tokens += done.tokens.iter().sum::<usize>();
+                m.truncated += done.truncated.len();
+                m.run += done.timings.inference;
+                m.embedded = Some(Instant::now());
+            }
+        });
+        done
     }
 }
 

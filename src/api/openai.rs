@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, check_model, json_vector_bytes, reply};
+use crate::call::Call;
 use crate::embed::{Embeddings, InputType, Options, Truncate};
 use crate::error::Result;
 use crate::event::HttpReply;
@@ -75,13 +76,13 @@ impl Request {
         Ok(Self { texts: texts.texts, format, options, dimensions })
     }
 
-    pub(super) async fn embed(self, api: &Api) -> Result<(Embeddings, Format)> {
+    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, Format)> {
         let dimensions = self.dimensions.get();
         let vector_bytes = match self.format {
             Format::Float => json_vector_bytes(dimensions),
             Format::Base64 => (4 * dimensions).div_ceil(3) * 4 + 64,
         };
-        let mut done = api.embed(self.texts, self.options, "input", vector_bytes).await?;
+        let mut done = api.embed(self.texts, self.options, "input", vector_bytes, call).await?;
         self.dimensions.cut(&mut done.vectors, true);
         Ok((done, self.format))
     }
@@ -133,10 +134,10 @@ fn vector(values: &[f32], format: Format) -> Vector<'_> {
     }
 }
 
-pub(super) async fn embeddings(api: &Api, body: &[u8]) -> Result<HttpReply> {
+pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
-    let (done, format) = request.embed(api).await?;
+    let (done, format) = request.embed(api, call).await?;
     let items = done.vectors.iter().enumerate();
     let list = List {
         object: "list",
@@ -157,4 +158,25 @@ pub(super) fn models(api: &Api) -> HttpReply {
     // A model has no date of making here; OpenAI's clients only ask that there be a number.
     let model = json!({"id": manifest.id, "object": "model", "created": 0, "owned_by": owner});
     reply::json(&json!({"object": "list", "data": [model]}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_vector_arrives_to_the_bit_as_base64_and_as_numbers(
+            values in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO, 0..400),
+        ) {
+            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+            let Vector::Base64(text) = vector(&values, Format::Base64) else { unreachable!() };
+            let bytes = BASE64.decode(text).unwrap();
+            let received: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
+            assert_eq!(bits(&received), bits(&values));
+            let numbers = serde_json::to_string(&vector(&values, Format::Float)).unwrap();
+            let received: Vec<f32> = serde_json::from_str(&numbers).unwrap();
+            assert_eq!(bits(&received), bits(&values));
+        }
+    }
 }

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, check_model, constant_time_eq, json_vector_bytes, reply, unauthorized};
+use crate::call::Call;
 use crate::embed::{Embeddings, InputType, Options, Timings, Truncate};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpReply, HttpRequest};
@@ -97,7 +98,7 @@ impl Request {
     }
 
     /// One vector an input, in their order, and the tokens that each model's name stands for.
-    async fn embed(self, api: &Api) -> Result<(Embeddings, BTreeMap<String, usize>)> {
+    async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, BTreeMap<String, usize>)> {
         let longest = self.inputs.iter().map(|input| input.dimensions.get()).max().unwrap_or(1);
         api.admit(self.inputs.len(), "inputs", json_vector_bytes(longest))?;
         let mut done = Embeddings {
@@ -108,7 +109,7 @@ impl Request {
         };
         let names: Vec<String> = self.inputs.iter().map(|input| input.model.clone()).collect();
         for (options, dimensions, places, texts) in alike(self.inputs) {
-            let mut part = api.embed(texts, options, "inputs", json_vector_bytes(dimensions.get())).await?;
+            let mut part = api.embed(texts, options, "inputs", json_vector_bytes(dimensions.get()), call).await?;
             dimensions.cut(&mut part.vectors, true);
             done.truncated.extend(part.truncated.iter().map(|&cut| places[cut]));
             done.timings.tokenize += part.timings.tokenize;
@@ -181,7 +182,7 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
 }
 
 /// The route: who asks may say so in the body as well, so the body is read first.
-pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8]) -> Result<HttpReply> {
+pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpReply> {
     let parsed = Request::parse(body, api.manifest());
     let token = match &parsed {
         Ok(request) => request.token.clone(),
@@ -193,7 +194,7 @@ pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8]) -> Res
     authorize(api, &http.headers, token.as_deref())?;
     let request = parsed?;
     let characters = request.inputs.iter().map(|input| input.text.chars().count()).sum();
-    let (done, usage) = request.embed(api).await?;
+    let (done, usage) = request.embed(api, call).await?;
     let models: BTreeMap<_, _> = usage.iter().map(|(name, tokens)| (name, json!({"tokens": tokens}))).collect();
     let mut reply = reply::json(&json!({"embeddings": &done.vectors, "usage": {"models": models}}));
     reply::describe(&mut reply, &done, characters);

@@ -41,9 +41,6 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
         Contract::Qdrant => (row.qdrant_status(), json!({ "error": message })),
         Contract::Tei => (row.tei_status, json!({"error": message, "error_type": row.tei_type})),
     };
-    if status >= 500 {
-        tracing::error!(error = %error.chain(), "request failed");
-    }
     let mut reply = json(&body);
     reply.status = StatusCode::from_u16(status).expect("the table holds valid statuses");
     match error {
@@ -52,6 +49,10 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
         }
         _ if status == 401 => {
             reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        _ if matches!(status, 429 | 503) => {
+            // Seconds: a queue moves on within one, and what was too much for this call fits a smaller one at once.
+            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, reply};
+use crate::call::Call;
 use crate::embed::{Embeddings, InputType, Keep, Options, Token, Truncate};
 use crate::error::{Error, Kind, Result};
 use crate::event::HttpReply;
@@ -114,19 +115,19 @@ impl Request {
         Ok(Self { texts: inputs.texts, options, dimensions })
     }
 
-    pub(super) async fn embed(self, api: &Api) -> Result<Embeddings> {
+    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<Embeddings> {
         let normalize = self.options.normalize;
         let vector_bytes = json_vector_bytes(self.dimensions.get());
-        let mut done = api.embed(self.texts, self.options, "inputs", vector_bytes).await?;
+        let mut done = api.embed(self.texts, self.options, "inputs", vector_bytes, call).await?;
         self.dimensions.cut(&mut done.vectors, normalize);
         Ok(done)
     }
 }
 
-pub(super) async fn embed(api: &Api, body: &[u8]) -> Result<HttpReply> {
+pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
-    let done = request.embed(api).await?;
+    let done = request.embed(api, call).await?;
     let mut reply = reply::json(&done.vectors);
     reply::describe(&mut reply, &done, characters);
     Ok(reply)
@@ -140,7 +141,7 @@ struct Comparison {
 }
 
 /// The cosine of one sentence to each of several, in their order.
-pub(super) async fn similarity(api: &Api, body: &[u8]) -> Result<HttpReply> {
+pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
     let fields: SimilarityFields<'_> = body::fields(body)?;
     let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
     let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
@@ -155,7 +156,7 @@ pub(super) async fn similarity(api: &Api, body: &[u8]) -> Result<HttpReply> {
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
     // One number a sentence leaves, not a vector.
-    let done = api.embed(texts, options, "inputs", 16).await?;
+    let done = api.embed(texts, options, "inputs", 16, call).await?;
     let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
     let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
     let mut reply = reply::json(&others.iter().map(cosine).collect::<Vec<_>>());

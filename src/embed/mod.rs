@@ -10,14 +10,18 @@
 //! neighbours, its place or the number of threads; vectors come back in the texts' order.
 
 mod engine;
+mod pace;
 mod pool;
 pub mod pooling;
 mod prepare;
+mod queue;
 pub mod session;
+mod slot;
 mod startup;
 mod tokenizer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub use prepare::Prepared;
@@ -25,7 +29,7 @@ pub use session::{ORT_VERSION, Runtime};
 pub use startup::Startup;
 pub use tokenizer::{Token, Tokenizer};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::Manifest;
 use pool::Pool;
 
@@ -101,6 +105,8 @@ struct Inner {
     manifest: Manifest,
     tokenizer: Tokenizer,
     pool: Pool,
+    /// Sessions that failed runs have cost so far.
+    rebuilds: Arc<AtomicUsize>,
 }
 
 /// Texts below this many bytes together are tokenised where the call runs; above, on a thread of its
@@ -130,12 +136,60 @@ impl Embedder {
         task.await.map_err(|e| Error::internal("tokenising ended early", e))?
     }
 
+    /// [`prepare`](Self::prepare), if it can end within `limit`; without one it takes its time.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`] when the time is over, and those of `prepare`.
+    pub async fn prepare_within(
+        &self,
+        texts: Vec<String>,
+        options: Options,
+        limit: Option<Duration>,
+    ) -> Result<Prepared> {
+        match limit {
+            None => self.prepare(texts, options).await,
+            Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
+            Some(limit) => tokio::time::timeout(limit, self.prepare(texts, options)).await.unwrap_or_else(|_| {
+                Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
+            }),
+        }
+    }
+
     /// Runs what was prepared.
     pub async fn run(&self, prepared: Prepared) -> Result<Embeddings> {
         let started = Instant::now();
         let (units, outline) = prepared.into_units();
         let vectors = self.0.pool.run(units).await?;
         Ok(outline.assemble(vectors, started.elapsed()))
+    }
+
+    /// [`run`](Self::run), if it can end within `limit`; without one it takes its time.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`]: at once, when by the speed of the runs so far it would take longer, else when the
+    /// time is over. What has not started then never runs.
+    pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
+        let Some(limit) = limit else { return self.run(prepared).await };
+        let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
+        if let Some(expected) = self.0.pool.expect(tokens, runs).filter(|expected| *expected > limit) {
+            return Err(too_late(format!(
+                "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
+                 fewer texts at once, or raise the function's timeout or memory",
+                expected.as_secs_f32(),
+                limit.as_secs_f32()
+            )));
+        }
+        tokio::time::timeout(limit, self.run(prepared)).await.unwrap_or_else(|_| {
+            Err(too_late(format!(
+                "{tokens} tokens did not end before this call's deadline; send fewer texts at once, or raise the \
+                 function's timeout or memory"
+            )))
+        })
+    }
+
+    /// Sessions that failed runs have cost since the last time this was asked.
+    pub fn take_rebuilds(&self) -> usize {
+        self.0.rebuilds.swap(0, Ordering::Relaxed)
     }
 
     /// [`prepare`](Self::prepare) and [`run`](Self::run) in one.
@@ -148,4 +202,8 @@ impl Embedder {
     pub fn tokens(&self, text: &str, add_special_tokens: bool) -> Result<Vec<Token>> {
         self.0.tokenizer.tokens(text, add_special_tokens)
     }
+}
+
+fn too_late(message: String) -> Error {
+    Error::Later { kind: Kind::Deadline, message }
 }

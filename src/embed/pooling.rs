@@ -61,6 +61,34 @@ mod tests {
         assert_eq!(pool(pooled, Pooling::Mean), [5.0, 6.0]);
     }
 
+    proptest::proptest! {
+        #[test]
+        fn a_mean_lies_between_its_rows_and_of_equal_rows_is_the_row(
+            rows in proptest::collection::vec(proptest::collection::vec(-1e3f32..1e3, 7), 1..40),
+        ) {
+            let of = mean(rows.iter().map(Vec::as_slice));
+            for (place, value) in of.iter().enumerate() {
+                let column = rows.iter().map(|row| row[place]);
+                let (low, high) = column.fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)));
+                assert!((low..=high).contains(value), "{value} of {low}..={high}");
+            }
+            let equal = vec![rows[0].as_slice(); rows.len()];
+            // Exact: the sum of up to 40 equal f32 has room in an f64.
+            assert_eq!(mean(equal.into_iter()), rows[0]);
+        }
+
+        #[test]
+        fn a_vector_of_any_length_gets_length_one_and_keeps_its_direction(
+            vector in proptest::collection::vec(-1e6f32..1e6, 1..400),
+        ) {
+            let mut unit = vector.clone();
+            normalize(&mut unit);
+            let length: f64 = unit.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+            assert!(vector.iter().all(|&x| x == 0.0) || (length - 1.0).abs() < 1e-5, "{length}");
+            assert!(vector.iter().zip(&unit).all(|(a, b)| a.signum() == b.signum() || *b == 0.0));
+        }
+    }
+
     #[test]
     fn normalize_gives_unit_length_and_leaves_zeros() {
         let mut vector = vec![3.0, 4.0];

@@ -74,6 +74,16 @@ impl Prepared {
         self.outline.tokens.iter().sum()
     }
 
+    /// How long it took.
+    pub fn tokenize(&self) -> Duration {
+        self.outline.tokenize
+    }
+
+    /// Runs of the model that this takes.
+    pub fn runs(&self) -> usize {
+        self.units.len()
+    }
+
     pub(super) fn into_units(self) -> (Vec<Vec<u32>>, Outline) {
         (self.units, self.outline)
     }

@@ -66,8 +66,9 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| unusable(format!("ONNX Runtime does not start: {e}")))?;
-        // Warnings of the session's making are for whoever exports graphs, not for a function's log.
-        environment.set_log_level(ort::logging::LogLevel::Error);
+        // Its warnings are for whoever exports graphs, and its errors are in the statuses it returns; what it
+        // would print is no line of a log in JSON.
+        environment.set_log_level(ort::logging::LogLevel::Fatal);
         Ok(LOADED.get_or_init(|| Self(environment)).clone())
     }
 }

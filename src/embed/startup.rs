@@ -21,6 +21,7 @@ use super::tokenizer::Tokenizer;
 use super::{Embedder, Inner, pooling};
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::metrics;
 use crate::model::{FileEntry, ModelFolder};
 
 /// What the first run embeds: as short as a run can be, for what is slow is that it is the first.
@@ -55,6 +56,19 @@ impl Startup {
             total_ms = ms(self.total),
             "ready"
         );
+    }
+
+    /// Every stage under its metric's name.
+    pub fn values(&self) -> Vec<metrics::Value> {
+        vec![
+            (&metrics::INIT, ms(self.total)),
+            (&metrics::INIT_FETCH, ms(self.fetch)),
+            (&metrics::INIT_LIBRARY, ms(self.library)),
+            (&metrics::INIT_VERIFY, ms(self.verify)),
+            (&metrics::INIT_TOKENIZER, ms(self.tokenizer)),
+            (&metrics::INIT_SESSION, ms(self.session)),
+            (&metrics::INIT_WARM_UP, ms(self.warm_up)),
+        ]
     }
 
     fn stages(&self) -> [(&'static str, Duration); 6] {
@@ -117,6 +131,7 @@ impl Embedder {
         startup.warm_up = took;
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
+        let rebuilds = engine.given_up();
         let run = move |ids: &[u32], company| {
             let vector = pooling::pool(engine.run(ids, company)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
@@ -127,7 +142,7 @@ impl Embedder {
         let pool =
             Pool::start(config.threads, run).map_err(|e| Error::internal("the worker threads do not start", e))?;
         startup.total = started.elapsed();
-        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool })), startup))
+        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool, rebuilds })), startup))
     }
 }
 

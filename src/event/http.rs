@@ -186,6 +186,44 @@ impl Door {
 mod tests {
     use super::*;
 
+    fn request(body: String, is_base64: bool, encoding: Option<&'static str>) -> HttpRequest {
+        let encoding = encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name)));
+        let (method, path) = (Method::POST, "/".to_owned());
+        HttpRequest { door: Door::V2, method, path, headers: HeaderMap::from_iter(encoding), body, is_base64 }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_body_arrives_as_it_was_however_it_was_packed(bytes: Vec<u8>, level in 0u32..10) {
+            use std::io::Write;
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
+            encoder.write_all(&bytes).unwrap();
+            let packed = BASE64.encode(encoder.finish().unwrap());
+            let limit = bytes.len();
+            assert_eq!(request(BASE64.encode(&bytes), true, None).bytes(limit).unwrap(), bytes);
+            assert_eq!(request(packed.clone(), true, Some("gzip")).bytes(limit).unwrap(), bytes);
+            if limit > 0 {
+                let error = request(packed, true, Some("gzip")).bytes(limit - 1).unwrap_err();
+                assert_eq!(error.kind(), Kind::TooLarge);
+            }
+        }
+
+        #[test]
+        fn an_answer_of_any_bytes_leaves_through_every_door(body: Vec<u8>, status in 200u16..600) {
+            for door in [Door::V2, Door::V1, Door::Alb { multi_value: false }, Door::Alb { multi_value: true }] {
+                let status = StatusCode::from_u16(status).unwrap();
+                let reply = HttpReply { status, headers: HeaderMap::new(), body: body.clone() };
+                let sent: serde_json::Value = serde_json::from_str(door.encode(reply).unwrap().get()).unwrap();
+                let text = sent["body"].as_str().unwrap();
+                let received = match sent["isBase64Encoded"].as_bool().unwrap() {
+                    true => BASE64.decode(text).unwrap(),
+                    false => text.as_bytes().to_vec(),
+                };
+                assert_eq!((received, sent["statusCode"].as_u64()), (body.clone(), Some(u64::from(status.as_u16()))));
+            }
+        }
+    }
+
     #[test]
     fn a_prefix_is_taken_off_by_whole_segments() {
         assert_eq!(without_prefix("/prod/embed", "/prod"), "/embed");

@@ -42,6 +42,19 @@ pub enum Invocation {
     Batch(Job),
 }
 
+impl Invocation {
+    /// What logs and metrics call this kind of event.
+    pub fn source(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Direct(_) => "direct",
+            Self::S3(_) => "s3",
+            Self::Queue(_) => "queue",
+            Self::Batch(_) => "batch",
+        }
+    }
+}
+
 /// The fields that tell events apart; everything else is passed over.
 #[derive(Deserialize)]
 struct Shape {
@@ -49,6 +62,9 @@ struct Shape {
     request_context: Option<ContextShape>,
     #[serde(rename = "httpMethod")]
     http_method: Option<IgnoredAny>,
+    /// What an authorizer is asked about; such an event looks like the request it stands for.
+    #[serde(rename = "methodArn", alias = "routeArn")]
+    authorized: Option<IgnoredAny>,
     input: Option<IgnoredAny>,
     inputs: Option<IgnoredAny>,
     #[serde(rename = "Records")]
@@ -107,6 +123,7 @@ pub fn decode(event: &[u8]) -> Result<Invocation> {
         _ => Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")),
     })?;
     match shape {
+        Shape { authorized: Some(_), .. } => Err(unknown()),
         Shape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
         Shape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
         Shape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),

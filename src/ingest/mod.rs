@@ -38,7 +38,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 pub use outcome::{Failure, Outcome, Summary, Times};
 
-use crate::call::Deadline;
+use crate::call::{self, Deadline};
 use crate::config::{Documents, FileFormat, SinkName};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
@@ -125,7 +125,7 @@ impl Ingest {
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
         let one = |change: Change| {
             let (ingest, places) = (Arc::clone(self), Arc::clone(&places));
-            tokio::spawn(async move {
+            tokio::spawn(call::traced(async move {
                 let _place = places.acquire_owned().await;
                 let (outcome, times) = ingest.one(&change, deadline).await;
                 tracing::info!(
@@ -136,7 +136,7 @@ impl Ingest {
                     outcome.sentence()
                 );
                 (outcome, times)
-            })
+            }))
         };
         let tasks: Vec<_> = changes.into_iter().map(one).collect();
         let (mut outcomes, mut summary) = (Vec::with_capacity(tasks.len()), Summary::default());

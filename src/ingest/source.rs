@@ -12,6 +12,7 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::call;
 use crate::s3::{Body, Bucket, Found, Trouble};
 
 /// Chunks of the body that wait for the reader; hyper's are 16 KB or so.
@@ -58,7 +59,7 @@ impl Clock {
 /// Streams `origin` from byte `from` on; `body`, if there is one already, begins there.
 pub fn stream(origin: Origin, body: Option<Body>, from: u64, clock: Arc<Clock>) -> (Feed, Pump) {
     let (sender, chunks) = mpsc::channel(WAITING);
-    let task = tokio::spawn(pump(origin, body, from, sender, clock));
+    let task = tokio::spawn(call::traced(pump(origin, body, from, sender, clock)));
     (Feed { chunks, current: Bytes::new(), ended: false }, Pump { task })
 }
 

@@ -1,5 +1,8 @@
 //! `bootstrap serve`: HTTP requests become API Gateway (payload 2.0) events and go the way every event
 //! goes; their answers become HTTP again. For people without Docker, and for clients in tests.
+//!
+//! A request is taken in before its body is read, so one that is turned away costs no memory. `/health` and
+//! `/metrics` are answered whatever the load.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -8,9 +11,9 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -21,10 +24,13 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::call::Call;
 use crate::error::{Error, Result};
+use crate::event::HttpReply;
 use crate::handler::Handler;
 
 /// What API Gateway lets through.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
+/// How long a body may take to arrive; a slow sender holds a place that others could have.
+const BODY_TIME: Duration = Duration::from_secs(30);
 /// How long a stop waits for calls under way.
 const DRAIN: Duration = Duration::from_secs(30);
 
@@ -74,14 +80,42 @@ async fn answer(
     handler: Handler,
     request: Request<Incoming>,
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
-    let answered = match event(request).await {
-        Ok(event) => match handler.handle(&event, &Call::default()).await {
+    let path = request.uri().path();
+    if path == "/metrics" && matches!(*request.method(), Method::GET | Method::HEAD) {
+        return Ok(metrics(&handler));
+    }
+    let call = Call::default();
+    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    // A body of unknown length may be as large as any.
+    let length = length.and_then(|value| value.parse().ok());
+    let length = length.unwrap_or(if request.body().is_end_stream() { 0 } else { BODY_LIMIT });
+    let permit = match handler.enter(length.min(BODY_LIMIT)) {
+        Ok(permit) => Some(permit),
+        Err(_) if handler.is_probe(path) => None,
+        Err(error) => return Ok(as_it_is(handler.turn_away(path, error, &call).await)),
+    };
+    let answered = match tokio::time::timeout(BODY_TIME, event(request)).await {
+        Ok(Ok(event)) => match handler.handle_entered(permit, &event, &call).await {
             Ok(reply) => response(reply.get()),
             Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.public_message()),
         },
-        Err(status) => plain(status, "the request could not be read"),
+        Ok(Err(status)) => plain(status, "the request could not be read"),
+        Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request's body did not arrive in time"),
     };
     Ok(answered)
+}
+
+fn metrics(handler: &Handler) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(handler.prometheus())));
+    let media = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, media);
+    response
+}
+
+fn as_it_is(reply: HttpReply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(reply.body)));
+    (*response.status_mut(), *response.headers_mut()) = (reply.status, reply.headers);
+    response
 }
 
 /// The request as API Gateway would hand it to the function.

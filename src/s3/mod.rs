@@ -6,17 +6,21 @@
 mod bucket;
 mod trouble;
 
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, Credentials, Region, ResponseChecksumValidation, StalledStreamProtectionConfig,
+    BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region, ResponseChecksumValidation, RuntimeComponents,
+    StalledStreamProtectionConfig,
 };
+use aws_sdk_s3::error::BoxError;
 
 pub use aws_sdk_s3::Client;
 
 pub use bucket::{Body, Bucket, Condition, Found, Headers, Part};
 pub use trouble::{Cause, Trouble};
 
+use crate::call;
 use crate::config::Aws;
 
 /// Who asks again when a request fails.
@@ -26,6 +30,30 @@ pub enum Attempts {
     Once,
     /// The client does, as AWS's SDKs do by default.
     Standard,
+}
+
+/// Sends the call's X-Ray header on. The SDK does so by itself from `_X_AMZN_TRACE_ID`, which holds one call's:
+/// where several run at once Lambda's runtime leaves it unset.
+#[derive(Debug)]
+struct TraceHeader;
+
+impl Intercept for TraceHeader {
+    fn name(&self) -> &'static str {
+        "TraceHeader"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        const NAME: &str = "x-amzn-trace-id";
+        if let Some(trace) = call::trace().and_then(|trace| http::HeaderValue::try_from(trace).ok()) {
+            context.request_mut().headers_mut().insert(NAME, trace);
+        }
+        Ok(())
+    }
 }
 
 /// A client and the region it asks; nothing is sent yet.
@@ -62,9 +90,46 @@ pub async fn connect(aws: &Aws, attempts: Attempts) -> (Client, String) {
     };
     let config = builder
         .retry_config(retries)
+        .interceptor(TraceHeader)
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build();
     (Client::from_conf(config), region)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::AccessKeys;
+    use crate::secrets::Secret;
+    use std::io::{Read, Write};
+
+    #[test]
+    fn requests_carry_the_trace_header_of_the_call_they_are_made_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let keys = AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None };
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let aws = Aws { region: Some("us-east-1".to_owned()), endpoint: Some(endpoint), keys: Some(keys) };
+        let heads = std::thread::spawn(move || {
+            let head = |client: std::io::Result<std::net::TcpStream>| {
+                let (mut client, mut buffer) = (client.unwrap(), [0; 4096]);
+                let length = client.read(&mut buffer).unwrap();
+                client.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+                String::from_utf8_lossy(&buffer[..length]).to_lowercase()
+            };
+            listener.incoming().take(2).map(head).collect::<Vec<_>>()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let call = call::Call { trace: Some("Root=1-abc;Sampled=1".to_owned()), ..Default::default() };
+        runtime.block_on(async {
+            let (client, _) = connect(&aws, Attempts::Once).await;
+            let head = || client.head_object().bucket("bucket").key("a").send();
+            assert!(call.scope(head()).await.is_err());
+            assert!(head().await.is_err());
+        });
+        let heads = heads.join().unwrap();
+        assert!(heads[0].contains("x-amzn-trace-id: root=1-abc;sampled=1"), "{}", heads[0]);
+        assert!(!heads[1].contains("x-amzn-trace-id"), "{}", heads[1]);
+    }
 }

@@ -150,10 +150,14 @@ pub struct Copy(pub PathBuf);
 
 impl Copy {
     pub fn of_fixture(test: &str) -> Self {
+        Self::of(&fixture(), test)
+    }
+
+    pub fn of(model: &Path, test: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("lambda-embed-{test}-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        for file in ["manifest.json", "model.ort", "tokenizer.json"] {
-            std::fs::copy(fixture().join(file), folder.join(file)).unwrap();
+        for file in std::fs::read_dir(model).unwrap().map(|file| file.unwrap()) {
+            std::fs::copy(file.path(), folder.join(file.file_name())).unwrap();
         }
         Self(folder)
     }
@@ -163,6 +167,19 @@ impl Copy {
         let mut bytes = std::fs::read(&path).unwrap();
         change(&mut bytes);
         std::fs::write(path, bytes).unwrap();
+    }
+
+    /// Writes the files' present sizes and hashes into the manifest, as a model's maker would.
+    pub fn seal(&self) {
+        use sha2::{Digest, Sha256};
+        let path = self.0.join("manifest.json");
+        let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        for (_, file) in manifest["files"].as_object_mut().unwrap() {
+            let bytes = std::fs::read(self.0.join(file["path"].as_str().unwrap())).unwrap();
+            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+            (file["size"], file["sha256"]) = (bytes.len().into(), hash.into());
+        }
+        std::fs::write(path, manifest.to_string()).unwrap();
     }
 }
 

@@ -38,7 +38,7 @@ fn record(chunk: usize) -> Record {
         tokens: 7,
         text: format!("chunk {chunk}: \"ü\",\t日本\n\u{2028}"),
         place: Place {
-            page: (chunk % 2 == 0).then_some(3),
+            page: chunk.is_multiple_of(2).then_some(3),
             headings: vec!["A".to_owned(), "B".to_owned()],
             ..Place::default()
         },

@@ -1,5 +1,6 @@
 //! What the README says is what the program knows.
 
+use std::path::Path;
 use std::process::Command;
 
 use lambda_embed::config::VARIABLES;
@@ -13,6 +14,36 @@ fn the_configuration_table_is_the_programs_own() {
     let rows: Vec<_> = readme.lines().filter(|line| line.starts_with("| `EMBED_")).collect();
     let own: Vec<_> = VARIABLES.iter().map(|v| format!("| `{}` | {} | {} |", v.name, v.default, v.about)).collect();
     assert_eq!(rows, own);
+}
+
+/// A test is named by its module and its function; each such name in SECURITY.md must be one.
+#[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
+        for path in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                sources(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let (stem, parent) = (path.file_stem().unwrap(), path.parent().unwrap().file_name().unwrap());
+                let module = if stem == "mod" { parent } else { stem };
+                found.push((module.to_string_lossy().into_owned(), std::fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    sources(&root().join("tests/it"), &mut files);
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let rows: Vec<_> = text.lines().filter(|line| line.starts_with("| **")).collect();
+    assert!(rows.len() > 10);
+    for row in rows {
+        let names: Vec<_> = row.split('`').skip(1).step_by(2).filter_map(|word| word.split_once("::")).collect();
+        assert!(!names.is_empty(), "a threat without a test: {row}");
+        for (module, function) in names {
+            let there = files.iter().any(|(file, text)| file == module && text.contains(&format!("fn {function}(")));
+            assert!(there, "{module}::{function} is no test");
+        }
+    }
 }
 
 /// The indented commands that start with `program`, lines that end in a backslash joined.

@@ -1,4 +1,5 @@
-//! Lambda's Runtime API on loopback: hands out events when a test sends them, keeps what is reported.
+//! Lambda's Runtime API on loopback: hands out events when a test sends them, keeps what is reported, and
+//! misbehaves when it is told to.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,12 +9,64 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+/// In the year 2286.
+pub const FAR: u64 = 9_999_999_999_999;
+
 /// One report of the function.
 #[derive(Debug)]
 pub struct Report {
     /// `response`, `error` or `init/error`.
     pub kind: &'static str,
+    /// The call's; empty for `init/error`.
+    pub id: String,
     pub body: Value,
+}
+
+/// How the API hands an event out, or takes its report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manner {
+    Plain,
+    /// The event's second half comes after a pause.
+    Slow(Duration),
+    /// The connection ends before the event, which is handed out to whoever asks next.
+    Drop,
+    /// The connection ends within the event.
+    Cut,
+    /// 500 in place of the event; the documentation tells a runtime to exit then.
+    Refuse,
+    /// A header that always is there is not.
+    Without(&'static str),
+    /// The report is taken; the connection ends before the receipt.
+    LoseReceipt,
+    /// The report is taken and answered with 500.
+    RefuseReport,
+}
+
+/// An event and what goes with it.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    pub event: String,
+    pub manner: Manner,
+    /// Milliseconds since 1970.
+    pub deadline: u64,
+    pub trace: Option<&'static str>,
+}
+
+impl Delivery {
+    pub fn of(event: impl Into<String>) -> Self {
+        Self { event: event.into(), manner: Manner::Plain, deadline: FAR, trace: None }
+    }
+
+    pub fn in_manner(self, manner: Manner) -> Self {
+        Self { manner, ..self }
+    }
+
+    /// With a deadline `left` from now on; the past for `None`.
+    pub fn with_time(self, left: Option<Duration>) -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let deadline = left.map_or(now - Duration::from_secs(60), |left| now + left);
+        Self { deadline: deadline.as_millis() as u64, ..self }
+    }
 }
 
 /// A running Runtime API; its threads end with the connections to it.
@@ -30,10 +83,13 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    events: VecDeque<String>,
+    events: VecDeque<(u32, Delivery)>,
     reports: VecDeque<Report>,
+    /// Manners of reports by their call's number, until they are used up.
+    receipts: Vec<(u32, Manner)>,
     ready: bool,
-    handed_out: u32,
+    sent: u32,
+    asking: usize,
 }
 
 impl RuntimeApi {
@@ -51,14 +107,28 @@ impl RuntimeApi {
         Self { address, shared }
     }
 
-    pub fn send(&self, event: &Value) {
-        self.shared.state.lock().unwrap().events.push_back(event.to_string());
+    pub fn send(&self, event: &Value) -> String {
+        self.deliver(Delivery::of(event.to_string()))
+    }
+
+    /// Hands the event out when the function asks; its request id.
+    pub fn deliver(&self, delivery: Delivery) -> String {
+        let mut state = self.shared.state.lock().unwrap();
+        state.sent += 1;
+        let number = state.sent;
+        state.events.push_back((number, delivery));
         self.shared.changed.notify_all();
+        number.to_string()
     }
 
     /// Whether the function asks for an event within `limit`: its init is over then.
     pub fn ready(&self, limit: Duration) -> bool {
         self.wait(limit, |state| state.ready.then_some(())).is_some()
+    }
+
+    /// Whether `count` requests for an event wait at once within `limit`.
+    pub fn asked_by(&self, count: usize, limit: Duration) -> bool {
+        self.wait(limit, |state| (state.asking >= count).then_some(())).is_some()
     }
 
     /// The next report, if it comes within `limit`.
@@ -81,7 +151,7 @@ impl RuntimeApi {
 
 impl Shared {
     /// One request; whether the connection goes on.
-    fn answer_one(&self, mut client: &TcpStream) -> std::io::Result<bool> {
+    fn answer_one(&self, client: &TcpStream) -> std::io::Result<bool> {
         let mut reader = BufReader::new(client);
         let (mut first, mut length) = (String::new(), 0);
         if reader.read_line(&mut first)? == 0 {
@@ -101,32 +171,92 @@ impl Shared {
         reader.read_exact(&mut body)?;
         let path = first.split(' ').nth(1).unwrap();
         if path.ends_with("/next") {
-            let (number, event) = self.next_event();
-            write!(
-                client,
-                "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: {number}\r\nlambda-runtime-deadline-ms: \
-                 9999999999999\r\nlambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:1:function:f\r\n\
-                 content-length: {}\r\n\r\n{event}",
-                event.len()
-            )?;
-            return Ok(true);
+            return self.hand_out(client);
         }
         let kind = ["init/error", "response", "error"].into_iter().find(|kind| path.ends_with(kind)).unwrap();
-        let body = serde_json::from_slice(&body).unwrap_or(Value::Null);
-        self.state.lock().unwrap().reports.push_back(Report { kind, body });
-        self.changed.notify_all();
-        write!(client, "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{{}}")?;
+        let id = path.split("/invocation/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
+        self.take_report(client, kind, id, &body)
+    }
+
+    fn hand_out(&self, mut client: &TcpStream) -> std::io::Result<bool> {
+        let (number, delivery) = self.next_event();
+        let Delivery { event, manner, deadline, trace } = &delivery;
+        let again = || {
+            // Lambda hands an event out again that no runtime has taken.
+            let plain = Delivery { manner: Manner::Plain, ..delivery.clone() };
+            self.state.lock().unwrap().events.push_front((number, plain));
+            self.changed.notify_all();
+        };
+        let mut head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n", event.len());
+        let id = number.to_string();
+        let deadline = deadline.to_string();
+        let trace = trace.unwrap_or_default();
+        for (name, value) in [
+            ("lambda-runtime-aws-request-id", id.as_str()),
+            ("lambda-runtime-deadline-ms", deadline.as_str()),
+            ("lambda-runtime-invoked-function-arn", "arn:aws:lambda:us-east-1:1:function:f"),
+            ("lambda-runtime-trace-id", trace),
+        ] {
+            if *manner != Manner::Without(name) && !value.is_empty() {
+                head += &format!("{name}: {value}\r\n");
+            }
+        }
+        let (first, second) = event.as_bytes().split_at(event.len() / 2);
+        match *manner {
+            Manner::Drop => {
+                again();
+                return Ok(false);
+            }
+            Manner::Refuse => {
+                again();
+                write!(client, "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n")?;
+                return Ok(true);
+            }
+            Manner::Cut => {
+                again();
+                write!(client, "{head}\r\n")?;
+                client.write_all(first)?;
+                return Ok(false);
+            }
+            Manner::Slow(pause) => {
+                write!(client, "{head}\r\n")?;
+                client.write_all(first)?;
+                std::thread::sleep(pause);
+                client.write_all(second)?;
+            }
+            Manner::LoseReceipt | Manner::RefuseReport => {
+                self.state.lock().unwrap().receipts.push((number, *manner));
+                write!(client, "{head}\r\n{event}")?;
+            }
+            Manner::Plain | Manner::Without(_) => write!(client, "{head}\r\n{event}")?,
+        }
         Ok(true)
     }
 
-    fn next_event(&self) -> (u32, String) {
+    fn take_report(&self, mut client: &TcpStream, kind: &'static str, id: &str, body: &[u8]) -> std::io::Result<bool> {
+        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
         let mut state = self.state.lock().unwrap();
-        state.ready = true;
+        state.reports.push_back(Report { kind, id: id.to_owned(), body });
+        let place = state.receipts.iter().position(|(number, _)| number.to_string() == id);
+        let manner = place.map(|place| state.receipts.remove(place).1);
+        drop(state);
+        self.changed.notify_all();
+        match manner {
+            Some(Manner::LoseReceipt) => return Ok(false),
+            Some(_) => write!(client, "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n")?,
+            None => write!(client, "HTTP/1.1 202 Accepted\r\ncontent-length: 2\r\n\r\n{{}}")?,
+        }
+        Ok(true)
+    }
+
+    fn next_event(&self) -> (u32, Delivery) {
+        let mut state = self.state.lock().unwrap();
+        (state.ready, state.asking) = (true, state.asking + 1);
         self.changed.notify_all();
         loop {
             if let Some(event) = state.events.pop_front() {
-                state.handed_out += 1;
-                return (state.handed_out, event);
+                state.asking -= 1;
+                return event;
             }
             state = self.changed.wait(state).unwrap();
         }

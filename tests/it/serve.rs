@@ -49,8 +49,13 @@ pub struct Server {
 
 impl Server {
     pub fn start() -> Self {
-        let mut process =
-            bootstrap().args(["serve", "--port", "0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::with(&[])
+    }
+
+    pub fn with(variables: &[(&str, &str)]) -> Self {
+        let mut command = bootstrap();
+        command.args(["serve", "--port", "0"]).envs(variables.iter().copied());
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address");

@@ -1,6 +1,6 @@
-"""The tests' S3 server: moto on a free loopback port, for as long as standard input stays open.
+"""The tests' S3 server: moto on a free port, for as long as standard input stays open.
 
-It prints its address on one line. Whoever started it holds the other end of its standard input, so it
+It listens on loopback, or on the address that is its argument: containers reach this machine by another. It prints its address on one line. Whoever started it holds the other end of its standard input, so it
 ends with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
 """
 
@@ -18,7 +18,7 @@ LIFETIME_SECONDS = 1800
 
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server = ThreadedMotoServer(ip_address=sys.argv[1] if len(sys.argv) > 1 else "127.0.0.1", port=0, verbose=False)
     server.start()
     print("%s:%d" % server.get_host_and_port(), flush=True)
     end = threading.Timer(LIFETIME_SECONDS, os._exit, [1])

@@ -188,7 +188,7 @@ fn a_document_vector_is_the_mean_of_its_chunks_of_length_1() {
             }
             OutputFormat::Parquet => vectors(&batches(bytes)).pop().unwrap(),
         };
-        let mut mean = vec![0.0; DIMENSIONS];
+        let mut mean = [0.0; DIMENSIONS];
         records(5).iter().for_each(|r| mean.iter_mut().zip(&r.vector).for_each(|(sum, value)| *sum += value));
         let length = mean.iter().map(|value| value * value).sum::<f32>().sqrt();
         assert!(mean.iter().zip(&last).all(|(mean, value)| (mean / length - value).abs() < 1e-6), "{last:?}");

@@ -100,6 +100,8 @@ impl Reader {
         let child = Command::new(binary)
             .args([COMMAND, "--memory", &memory.to_string()])
             .env_clear()
+            // The allocator would reserve a gigabyte at once, which the limit counts.
+            .env("MIMALLOC_DISALLOW_ARENA_ALLOC", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

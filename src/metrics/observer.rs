@@ -1,0 +1,147 @@
+//! What happens at a call's end: its log line, its metrics, the process's totals.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::emf::Line;
+use super::memory::Memory;
+use super::totals::Totals;
+use super::{COLD_START, DURATION, ERRORS, INVOCATIONS, Measurements, Names, RESIDENT_MEMORY, Value, page};
+use crate::call::Call;
+use crate::error::Result;
+use crate::panics;
+
+/// Watches calls, one for a process.
+#[derive(Debug)]
+pub struct Observer {
+    names: Names,
+    /// What the start took; told with the first call.
+    init: Vec<Value>,
+    memory: Memory,
+    /// Whether a call has ended already.
+    warm: AtomicBool,
+    totals: Mutex<Totals>,
+}
+
+impl Observer {
+    pub fn new(names: Names, init: Vec<Value>) -> Self {
+        Self { names, init, memory: Memory::open(), warm: AtomicBool::new(false), totals: Mutex::default() }
+    }
+
+    /// Runs a call's `work` and tells of it when it has ended.
+    ///
+    /// # Errors
+    /// The work's own; a panic in it is an internal error, and ends this call alone.
+    pub async fn watch<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let started = Instant::now();
+        let outcome = call.scope(panics::caught("the call panicked", work)).await;
+        if let Err(error) = &outcome {
+            call.meter.fail(error);
+        }
+        self.tell(call, started.elapsed());
+        outcome
+    }
+
+    /// The totals as Prometheus text; `calls` are under way.
+    pub fn prometheus(&self, calls: usize) -> String {
+        let (name, about) = page::CALLS;
+        self.lock().prometheus(&[(name, about, calls as f64)])
+    }
+
+    fn tell(&self, call: &Call, took: Duration) {
+        let mut m = call.meter.read();
+        m.encode = m.embedded.map_or(Duration::ZERO, |at| at.elapsed());
+        let cold_start = !self.warm.swap(true, Ordering::Relaxed);
+        let resident = self.memory.resident_bytes().unwrap_or_default();
+        let error_type = m.failure.as_ref().map(|failure| failure.kind.row().lambda_type);
+        let values = self.values(&m, took, resident, cold_start);
+        if let Some(namespace) = &self.names.namespace {
+            let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let line = Line {
+                namespace,
+                service: &self.names.service,
+                source: source(&m),
+                error_type,
+                request_id: &call.request_id,
+                cold_start,
+                timestamp: since_1970.as_millis() as u64,
+            };
+            // One write, so that no other line gets in between. A closed output is no reason to fail a call.
+            let _ = std::io::stdout().lock().write_all(line.format(&values).as_bytes());
+        }
+        {
+            let mut totals = self.lock();
+            totals.add(&values, source(&m), error_type);
+            totals.add_duration(took.as_secs_f64());
+        }
+        self.log(call, &m, took, resident, cold_start);
+    }
+
+    /// The call's values, zeros left out.
+    fn values(&self, m: &Measurements, took: Duration, resident: u64, cold_start: bool) -> Vec<Value> {
+        let ms = |time: Duration| time.as_secs_f64() * 1e3;
+        let mut values: Vec<Value> = Vec::with_capacity(32);
+        values.push((&INVOCATIONS, 1.0));
+        values.push((&DURATION, ms(took)));
+        values.push((&RESIDENT_MEMORY, resident as f64));
+        values.push((&ERRORS, if m.failure.is_some() { 1.0 } else { 0.0 }));
+        values.extend(m.values());
+        if cold_start {
+            values.push((&COLD_START, 1.0));
+            values.extend(&self.init);
+        }
+        values.retain(|(_, value)| *value != 0.0);
+        values
+    }
+
+    fn log(&self, call: &Call, m: &Measurements, took: Duration, resident: u64, cold_start: bool) {
+        let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
+        let some_ms = |time: Duration| (!time.is_zero()).then(|| ms(time));
+        let some = |count: usize| (count > 0).then_some(count);
+        let row = m.failure.as_ref().map(|failure| failure.kind.row());
+        macro_rules! line {
+            ($level:ident) => {
+                tracing::$level!(
+                    requestId = (!call.request_id.is_empty()).then_some(call.request_id.as_str()),
+                    xrayTraceId = call.trace.as_deref(),
+                    service = self.names.service.as_str(),
+                    source = source(m),
+                    cold_start,
+                    outcome = row.map_or("ok", |row| row.lambda_type),
+                    cause = m.failure.as_ref().and_then(|failure| failure.cause.as_deref()),
+                    status = m.status,
+                    texts = some(m.texts),
+                    tokens = some(m.tokens),
+                    truncated = some(m.truncated),
+                    documents = some(m.documents),
+                    skipped = some(m.skipped),
+                    failed = some(m.failed),
+                    tokenize_ms = some_ms(m.tokenize),
+                    run_ms = some_ms(m.run),
+                    encode_ms = some_ms(m.encode),
+                    read_ms = some_ms(m.read),
+                    write_ms = some_ms(m.write),
+                    duration_ms = ms(took),
+                    resident_mb = resident >> 20,
+                    "invocation"
+                )
+            };
+        }
+        match &m.failure {
+            Some(failure) if failure.kind.is_fault() => line!(error),
+            Some(failure) if failure.kind.row().status >= 429 => line!(warn),
+            _ => line!(info),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// What kind of event it was; one that no decoder knew is none.
+fn source(m: &Measurements) -> &'static str {
+    if m.source.is_empty() { "unknown" } else { m.source }
+}

@@ -1,0 +1,1 @@
+"""The commands in README and docs: `make test-docs`."""

@@ -1,0 +1,66 @@
+"""The commands that a Markdown file asks its reader to type: fenced `sh` blocks and indented ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a command of ours starts with; an indented block of anything else is a drawing or an answer.
+PROGRAMS = ("aws", "bootstrap", "cargo", "curl", "docker", "make", "npm", "npx", "pip", "python", "sam", "terraform")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One line as it is typed, its continuations joined, and where it stands."""
+
+    file: str
+    line: int
+    text: str
+
+    @property
+    def program(self) -> str:
+        return self.words[0] if self.words else ""
+
+    @property
+    def words(self) -> list[str]:
+        """Without variables before the program and a comment behind."""
+        words = re.sub(r"\s#\s.*", "", self.text).split()
+        while words and re.fullmatch(r"[A-Z_0-9]+=\S*", words[0]):
+            words = words[1:]
+        return words
+
+
+def files() -> list[Path]:
+    return [ROOT / "README.md", ROOT / "RELEASING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def commands() -> list[Command]:
+    return [command for path in files() for command in _of(path) if command.program in PROGRAMS]
+
+
+def _of(path: Path) -> Iterator[Command]:
+    fenced, pending, start = None, "", 0
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.startswith("```"):
+            fenced = None if fenced is not None else line[3:].strip()
+            continue
+        if fenced in ("sh", "bash", "console"):
+            text = line.strip()
+        elif fenced is None and line.startswith("    "):
+            text = line.strip()
+        elif fenced is None:
+            # Commands inside a sentence or a table, as far as they are complete.
+            for found in re.findall(r"`((?:make|sam|cargo lambda|bootstrap) [^`…]+)`", line):
+                yield Command(path.name, number, found)
+            continue
+        else:
+            continue
+        start = start or number
+        if text.endswith("\\"):
+            pending += text[:-1]
+            continue
+        yield Command(path.name, start, (pending + text).strip())
+        pending, start = "", 0

@@ -1,0 +1,174 @@
+"""Every command in README and docs is one that exists.
+
+What runs in seconds and needs nothing is run (here and in tests/it/readme.rs); a `make` target is planned
+by make itself, what talks to AWS is checked against AWS's own service descriptions. A command of no known
+kind fails, so that a new kind gets its check.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+import subprocess
+import unittest
+from collections.abc import Callable
+
+import botocore.session
+
+from tests.docs.commands import ROOT, Command, commands
+
+BOOTSTRAP = ROOT / "target/release/bootstrap"
+# `aws s3` is the CLI's own and in no service description.
+S3_COMMANDS = {"cp": {"--recursive"}, "rm": {"--recursive"}, "ls": {"--recursive"}, "sync": set(), "mb": set()}
+GLOBAL = {"--query", "--output", "--region", "--profile", "--no-cli-pager"}
+CLI_OWN = {"--cli-binary-format"}
+PLACEHOLDER = re.compile(r"my-models|…|<[a-z-]+>")
+
+
+class Checked(Exception):
+    """What is wrong with a command."""
+
+
+def make(command: Command) -> None:
+    """Plans it: unknown targets and broken recipes fail, nothing is made."""
+    words = [word.replace("<id>", "all-MiniLM-L6-v2") for word in command.words]
+    ran = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if ran.returncode != 0:
+        raise Checked(ran.stderr)
+    known = set(re.findall(r"^[A-Z_]+(?= \?=)", (ROOT / "Makefile").read_text(), re.MULTILINE)) | {"ARCH", "MODEL"}
+    for word in words:
+        if "=" in word and word.split("=")[0] not in known:
+            raise Checked(f"the Makefile has no variable {word}")
+
+
+def bootstrap(command: Command) -> None:
+    """Its subcommand is one that the binary's own help names."""
+    help = subprocess.run([BOOTSTRAP, "--help"], capture_output=True, text=True, check=True).stdout
+    subcommand = command.words[1]
+    if not re.search(rf"^  {re.escape(subcommand)}\s", help, re.MULTILINE):
+        raise Checked(f"bootstrap has no subcommand {subcommand}")
+
+
+def python(command: Command) -> None:
+    """The module tells its usage, and knows the options."""
+    words = command.words
+    if words[1] != "-m":
+        raise Checked("only modules are run")
+    help = subprocess.run(["python3", "-m", words[2], "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if help.returncode != 0:
+        raise Checked(help.stderr)
+    for option in (word for word in words[3:] if word.startswith("--")):
+        if option not in help.stdout:
+            raise Checked(f"{words[2]} has no option {option}")
+
+
+def aws(command: Command) -> None:
+    """Service, operation and parameters are AWS's, by botocore's description of them."""
+    words = [word.strip("\"')") for word in shlex.split(command.text.replace("$(", " ").replace(")", " ")) if word]
+    words = words[words.index("aws") :]
+    service, name = words[1], words[2]
+    options = {word for word in words[3:] if word.startswith("--")}
+    if service == "s3":
+        if name not in S3_COMMANDS or not options - GLOBAL <= S3_COMMANDS[name]:
+            raise Checked(f"aws s3 {name} {options}")
+        return
+    client = botocore.session.get_session().create_client(service, region_name="us-east-1")
+    if name == "wait":
+        if words[3].replace("-", "_") not in client.waiter_names:
+            raise Checked(f"{service} has no waiter {words[3]}")
+        return
+    operations = {xform: api for xform, api in client.meta.method_to_api_mapping.items()}
+    if (method := name.replace("-", "_")) not in operations:
+        raise Checked(f"{service} has no operation {name}")
+    shape = client.meta.service_model.operation_model(operations[method]).input_shape
+    members = {"--" + botocore.xform_name(member, "-") for member in shape.members}
+    nested = words.count("aws") > 1
+    if not nested and (unknown := options - members - GLOBAL - CLI_OWN):
+        raise Checked(f"{service} {name} has no parameter {unknown}")
+
+
+def sam(command: Command) -> None:
+    """Subcommand and options are the SAM CLI's."""
+    words = command.words
+    subcommand = [word for word in words[1:3] if not word.startswith("-")]
+    help = subprocess.run([ROOT / "target/sam/bin/sam", *subcommand, "--help"], capture_output=True, text=True, check=False)
+    if help.returncode != 0:
+        raise Checked(help.stdout + help.stderr)
+    for option in (word for word in words if word.startswith("--")):
+        if option not in help.stdout:
+            raise Checked(f"sam {' '.join(subcommand)} has no option {option}")
+
+
+def cargo(command: Command) -> None:
+    """`cargo` of the toolchain; cargo-lambda where it is installed."""
+    if command.words[1] == "lambda" and not shutil.which("cargo-lambda"):
+        return
+    words = command.words[: 3 if command.words[1] == "lambda" else 2]
+    help = subprocess.run([*words, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if help.returncode != 0:
+        raise Checked(help.stderr)
+    for option in (word for word in command.words if word.startswith("--")):
+        if option not in help.stdout:
+            raise Checked(f"{' '.join(words)} has no option {option}")
+
+
+def curl(command: Command) -> None:
+    """Its body is JSON and its route one that there is; the README's are sent by tests/it/readme.rs."""
+    words = shlex.split(command.text)
+    body = words[words.index("-d") + 1] if "-d" in words else "{}"
+    json.loads(body)
+
+
+KINDS: dict[str, Callable[[Command], None]] = {
+    "aws": aws,
+    "bootstrap": bootstrap,
+    "cargo": cargo,
+    "curl": curl,
+    "make": make,
+    "python": python,
+    "sam": sam,
+}
+
+
+class Commands(unittest.TestCase):
+    def test_every_command_is_one_that_exists(self) -> None:
+        found = commands()
+        self.assertGreater(len(found), 30)
+        for command in found:
+            with self.subTest(f"{command.file}:{command.line}: {command.text}"):
+                self.assertIn(command.program, KINDS, "a new kind of command: give it a check")
+                try:
+                    KINDS[command.program](command)
+                except Checked as fault:
+                    self.fail(str(fault))
+
+    def test_the_checks_refuse_what_does_not_exist(self) -> None:
+        wrong = [
+            "make packages",
+            "make package ARCHITECTURE=arm64",
+            "bootstrap server",
+            "python -m tools.manifest F --size 3",
+            "aws lambda invokes",
+            "aws lambda invoke --function my-function",
+            "aws cloudformation wait stack-gone",
+            "aws s3 remove s3://bucket",
+            "sam local start-apis",
+            "sam build --with-source",
+            "curl http://127.0.0.1:3000/embed -d '{inputs: 3}'",
+        ]
+        for text in wrong:
+            command = Command("wrong", 1, text)
+            with self.subTest(text), self.assertRaises((Checked, ValueError)):
+                KINDS[command.program](command)
+
+    def test_shell_blocks_parse(self) -> None:
+        for command in commands():
+            parsed = subprocess.run(["bash", "-n", "-c", command.text.replace("<id>", "id")], capture_output=True, text=True)
+            with self.subTest(f"{command.file}:{command.line}: {command.text}"):
+                self.assertEqual(parsed.returncode, 0, parsed.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

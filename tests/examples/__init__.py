@@ -1,0 +1,1 @@
+"""The examples under examples/, checked by the tools they are written for: `make test-examples`."""

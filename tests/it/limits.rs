@@ -1,0 +1,209 @@
+//! Time and room: what cannot end in time is refused at once, what is too much is turned away, one caller's
+//! work does not hold up another's, and an end is announced.
+
+use std::process::Command;
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_embed::call::Call;
+use lambda_embed::error::Kind;
+use lambda_embed::handler::Handler;
+use serde_json::{Value, json};
+
+use crate::function::{Function, LONG};
+use crate::harness::{Answer, block_on, embed, event, fixture, fixture_handler, handler, model, vectors};
+use crate::runtime_api::Delivery;
+use crate::serve::{Server, http};
+
+fn call_with(left: Duration) -> Call {
+    Call { deadline: Some(SystemTime::now() + left), ..Call::default() }
+}
+
+/// About `tokens` tokens in texts of 60.
+fn texts(tokens: usize) -> Vec<String> {
+    vec!["word ".repeat(58); tokens / 60]
+}
+
+fn embed_event(texts: &[String]) -> Value {
+    let body = json!({"input": texts, "encoding_format": "base64"});
+    event("POST", "/v1/embeddings", &[("content-type", "application/json")], &body.to_string())
+}
+
+#[test]
+fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
+    let function = Function::start(&[]);
+    let late = |event: &Value| function.answer_to(Delivery::of(event.to_string()).with_time(None));
+    let answer = Answer::of(&late(&embed_event(&texts(60))).body);
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"));
+    assert_eq!(answer.json()["error"]["code"], "deadline");
+    let report = late(&json!({"inputs": "hello"}));
+    assert_eq!((report.kind, report.body["errorType"].as_str()), ("error", Some("Call.Deadline")));
+    assert!(report.body["errorMessage"].as_str().unwrap().contains("deadline"));
+    // What takes no time is still answered, and so is the next call.
+    assert_eq!(Answer::of(&late(&event("GET", "/health", &[], "")).body).status, 200);
+    assert_eq!(function.answer(&json!({"inputs": "hello"})).kind, "response");
+    assert_eq!(function.lines("invocation")[0]["level"], "WARN");
+}
+
+#[test]
+fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
+    // One whose runs take longer than its tokenizer.
+    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let handler = handler(&model, &[("EMBED_THREADS", "1")]);
+    let ask = |tokens: usize, left: Duration| {
+        let body = json!({"inputs": texts(tokens)}).to_string();
+        let started = Instant::now();
+        let outcome = block_on(handler.handle(body.as_bytes(), &call_with(left)));
+        (outcome.map(drop), started.elapsed())
+    };
+    // Measures: how long a tenth takes says how long the whole would.
+    let (outcome, tenth) = ask(6_000, LONG);
+    outcome.unwrap();
+    let (outcome, took) = ask(60_000, Duration::from_millis(200) + tenth);
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), Kind::Deadline);
+    assert!(error.to_string().contains("would take about"), "{error}");
+    assert!(took < tenth * 10, "refused after {took:?}, a tenth takes {tenth:?}");
+    ask(1_200, LONG).0.unwrap();
+}
+
+#[test]
+fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
+    let open = || handler(&fixture(), &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    let texts = vec!["word ".repeat(1_000); 400];
+    let body = json!({"inputs": texts, "truncate": "mean"}).to_string();
+    let ask = |handler: &Handler, call: &Call| {
+        block_on(async {
+            let started = Instant::now();
+            let outcome = handler.handle(body.as_bytes(), call).await;
+            (outcome.map(drop), started.elapsed())
+        })
+    };
+    let (outcome, whole) = ask(&open(), &Call::default());
+    outcome.unwrap();
+    // A new process has measured nothing and foretells nothing: the time runs out, in tokenising or in the runs.
+    let handler = open();
+    let (outcome, took) = ask(&handler, &call_with(Duration::from_millis(200) + whole / 4));
+    assert_eq!(outcome.unwrap_err().kind(), Kind::Deadline);
+    assert!(took < whole, "{took:?} of {whole:?}");
+    // Its units are dropped: a text after it is not behind them.
+    let started = Instant::now();
+    embed(&handler, &["hello"]);
+    assert!(started.elapsed() < whole, "{:?} of {whole:?}", started.elapsed());
+}
+
+#[test]
+fn beside_a_long_list_a_query_waits_for_one_run() {
+    let handler = handler(&fixture(), &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    block_on(async {
+        let list = json!({"input": texts(2_048 * 60), "encoding_format": "base64"}).to_string();
+        let (calls, query) = (Call::default(), Call::default());
+        let work = handler.handle(list.as_bytes(), &calls);
+        tokio::pin!(work);
+        let queries = async {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            for _ in 0..50 {
+                handler.handle(br#"{"inputs": "hello world"}"#, &query).await.unwrap();
+            }
+        };
+        tokio::pin!(queries);
+        // All fifty are answered before the list is.
+        let first = tokio::select! {
+            _ = &mut work => "list",
+            () = &mut queries => "queries",
+        };
+        assert_eq!(first, "queries");
+        work.await.unwrap();
+    });
+}
+
+#[test]
+fn one_call_too_many_hears_429_and_the_others_their_answers() {
+    let handler = handler(&fixture(), &[("EMBED_MAX_CALLS", "2"), ("EMBED_THREADS", "1")]);
+    let reply = block_on(async {
+        let event = embed_event(&texts(60_000)).to_string();
+        let small = embed_event(&texts(60)).to_string();
+        let direct = br#"{"inputs": "hello"}"#;
+        let calls: [Call; 4] = Default::default();
+        let first = handler.handle(event.as_bytes(), &calls[0]);
+        let second = handler.handle(event.as_bytes(), &calls[1]);
+        let late = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            let error = handler.handle(direct, &calls[3]).await.unwrap_err();
+            assert_eq!((error.kind(), error.kind().row().retryable), (Kind::Overloaded, true));
+            handler.handle(small.as_bytes(), &calls[2]).await.unwrap()
+        };
+        let (first, second, late) = tokio::join!(first, second, late);
+        assert!(first.is_ok() && second.is_ok());
+        late
+    });
+    let answer = Answer::of(&serde_json::from_str(reply.get()).unwrap());
+    assert_eq!((answer.status, answer.header("retry-after")), (429, "1"));
+    assert_eq!(answer.json()["error"]["code"], "rate_limit_exceeded");
+    embed(&handler, &["hello"]);
+}
+
+#[test]
+fn serve_turns_away_what_is_too_much_and_answers_probes() {
+    let server = Server::with(&[("EMBED_MAX_CALLS", "1"), ("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    let long = json!({"input": texts(240_000)[..2_000], "encoding_format": "base64"}).to_string();
+    let json_type = [("content-type", "application/json")];
+    std::thread::scope(|scope| {
+        let busy = scope.spawn(|| http(&server.address, "POST", "/v1/embeddings", &json_type, long.as_bytes()).0);
+        let calls = || String::from_utf8(http(&server.address, "GET", "/metrics", &[], b"").2).unwrap();
+        let end = Instant::now() + LONG;
+        while !calls().contains("embed_calls 1") {
+            assert!(Instant::now() < end);
+        }
+        let (status, head, body) = http(&server.address, "POST", "/embed", &json_type, b"{\"inputs\": \"a\"}");
+        assert_eq!(status, 429);
+        assert!(head.contains("retry-after: 1"), "{head}");
+        assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["error_type"], "Overloaded");
+        assert_eq!(http(&server.address, "GET", "/health", &[], b"").0, 200);
+        assert_eq!(busy.join().unwrap(), 200);
+        assert!(calls().contains("embed_errors_total{error_type=\"Call.Overloaded\"} 1"));
+    });
+}
+
+#[test]
+fn as_many_calls_as_lambda_allows_run_side_by_side() {
+    let function = Function::start(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]);
+    assert!(function.api.asked_by(4, LONG));
+    let expected = embed(&fixture_handler(), &["hello world"]);
+    let long = function.api.send(&embed_event(&texts(120_000)));
+    let short: Vec<_> = (0..20).map(|_| function.api.send(&json!({"inputs": "hello world"}))).collect();
+    let reports: Vec<_> = (0..21).map(|_| function.api.report(LONG).unwrap()).collect();
+    assert_eq!(reports.last().unwrap().id, long, "the short calls do not wait for the long one");
+    for report in reports.iter().filter(|report| report.id != long) {
+        assert!(short.contains(&report.id));
+        assert_eq!(vectors(&report.body["embeddings"]), expected);
+    }
+}
+
+fn terminate(function: &Function) {
+    assert!(Command::new("kill").arg(function.process.id().to_string()).status().unwrap().success());
+}
+
+#[test]
+fn told_to_end_it_ends_at_once_when_nothing_runs() {
+    let mut function = Function::start(&[]);
+    function.answer(&json!({"inputs": "hello"}));
+    terminate(&function);
+    assert!(function.end(Duration::from_secs(10)).unwrap().success());
+    assert_eq!(function.lines("_aws").len(), 1, "what was measured is written");
+}
+
+#[test]
+fn told_to_end_it_hands_back_what_runs_too_long() {
+    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
+    // Many seconds of work in a small event, so that it is at work when the signal comes.
+    function.api.send(&json!({"inputs": texts(60_000)}));
+    std::thread::sleep(Duration::from_millis(1_000));
+    let asked = Instant::now();
+    terminate(&function);
+    let report = function.api.report(LONG).unwrap();
+    assert_eq!((report.kind, report.body["errorType"].as_str()), ("error", Some("Call.Stopping")));
+    assert!(report.body["errorMessage"].as_str().unwrap().contains("try again"));
+    assert!(function.end(LONG).unwrap().success());
+    assert!(asked.elapsed() >= Duration::from_millis(300), "{:?}", asked.elapsed());
+}

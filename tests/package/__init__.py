@@ -1,0 +1,1 @@
+"""Deployment packages: `make test-package`."""

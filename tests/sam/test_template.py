@@ -1,0 +1,255 @@
+"""What the template promises about security and cost, asked of what SAM makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import unittest
+from collections.abc import Iterator
+from typing import Any
+
+from tests.sam.template import BUILT, ROOT, SOURCE, Template
+
+JWT = {"JwtIssuer": "https://issuer.example", "JwtAudience": "embedders"}
+AUTHS: dict[str, dict[str, str]] = {"IAM": {}, "JWT": JWT, "API_KEY": {}, "NONE": {}}
+EVERYTHING = {
+    "ModelBucket": "models-example",
+    "Tracing": "Active",
+    "Alarms": "true",
+    "FunctionUrl": "true",
+    "CorsOrigins": "https://app.example",
+    "ConcurrencyLimit": 7,
+    "ProvisionedConcurrency": 2,
+}
+# X-Ray's two permissions have no narrower resource, says AWS's service authorization reference.
+WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
+# Billed by the hour or month, used or not.
+COSTS_IDLE = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::EC2::NatGateway",
+    "AWS::EC2::VPCEndpoint",
+    "AWS::KMS::Key",
+    "AWS::SecretsManager::Secret",
+}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def variants() -> Iterator[tuple[str, Template]]:
+    """Every way of authentication, plain and with everything else turned on, from source and as built."""
+    paths = [SOURCE, *([BUILT] if BUILT.is_file() else [])]
+    for path, (auth, more), extra in itertools.product(paths, AUTHS.items(), ({}, EVERYTHING)):
+        name = f"{path.parent.name}, {auth}{', everything' if extra else ''}"
+        yield name, Template(path, Auth=auth, **more, **extra)
+
+
+def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every statement that gives rights to a role of the stack."""
+    for name, role in template.of_type("AWS::IAM::Role").items():
+        for policy in role["Policies"]:
+            for statement in policy["PolicyDocument"]["Statement"]:
+                yield name, statement
+
+
+class Security(unittest.TestCase):
+    def each(self) -> Iterator[Template]:
+        for name, template in variants():
+            with self.subTest(name):
+                yield template
+
+    def test_every_permission_names_its_resource_and_action(self) -> None:
+        for template in self.each():
+            self.assertTrue(list(policies(template)))
+            for role, statement in policies(template):
+                actions = listed(statement["Action"])
+                self.assertFalse([a for a in actions if "*" in a], role)
+                for resource in listed(statement["Resource"]):
+                    if resource == "*":
+                        self.assertLessEqual(set(actions), WITHOUT_RESOURCES, role)
+                    else:
+                        self.assertNotRegex(json.dumps(resource), r'"(\*|arn:[^"]*:\*)"', role)
+
+    def test_roles_are_our_own_and_lambdas_alone(self) -> None:
+        for template in self.each():
+            roles = template.of_type("AWS::IAM::Role")
+            self.assertEqual(set(roles), {"EmbedRole", "DocumentRole"})
+            for role in roles.values():
+                self.assertNotIn("ManagedPolicyArns", role)
+                (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
+                self.assertEqual(statement["Principal"], {"Service": "lambda.amazonaws.com"})
+
+    def test_only_the_api_key_is_a_secret_that_is_read(self) -> None:
+        for template in self.each():
+            reads = [r for r, s in policies(template) if "secretsmanager:GetSecretValue" in listed(s["Action"])]
+            self.assertEqual(reads, ["EmbedRole"] if template.parameters["Auth"] == "API_KEY" else [])
+
+    def test_buckets_are_private_encrypted_and_tls_only(self) -> None:
+        for template in self.each():
+            buckets = template.of_type("AWS::S3::Bucket")
+            self.assertEqual(set(buckets), {"DocumentBucket", "VectorBucket"})
+            for bucket in buckets.values():
+                self.assertEqual(set(bucket["PublicAccessBlockConfiguration"].values()), {True})
+                self.assertEqual(len(bucket["PublicAccessBlockConfiguration"]), 4)
+                (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+                self.assertEqual(rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256")
+                self.assertEqual(bucket["OwnershipControls"]["Rules"], [{"ObjectOwnership": "BucketOwnerEnforced"}])
+            denied = self.denied_without_tls(template, "AWS::S3::BucketPolicy", "Bucket")
+            self.assertEqual(denied, set(buckets))
+
+    def test_queues_are_encrypted_and_tls_only(self) -> None:
+        for template in self.each():
+            queues = template.of_type("AWS::SQS::Queue")
+            for queue in queues.values():
+                self.assertTrue(queue["SqsManagedSseEnabled"])
+            self.assertEqual(self.denied_without_tls(template, "AWS::SQS::QueuePolicy", "Queues"), set(queues))
+
+    def denied_without_tls(self, template: Template, type: str, names: str) -> set[str]:
+        found = set()
+        for policy in template.of_type(type).values():
+            for statement in policy["PolicyDocument"]["Statement"]:
+                if statement["Effect"] == "Deny":
+                    self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
+                    self.assertEqual(statement["Principal"], "*")
+                    found.update(reference["Ref"] for reference in listed(policy[names]))
+        return found
+
+    def test_only_our_bucket_may_send_to_the_queue(self) -> None:
+        for template in self.each():
+            allowed = [
+                statement
+                for policy in template.of_type("AWS::SQS::QueuePolicy").values()
+                for statement in policy["PolicyDocument"]["Statement"]
+                if statement["Effect"] == "Allow"
+            ]
+            (statement,) = allowed
+            self.assertEqual(statement["Principal"], {"Service": "s3.amazonaws.com"})
+            source = statement["Condition"]["ArnEquals"]["aws:SourceArn"]["Fn::Sub"]
+            bucket = template.resources["DocumentBucket"]["Properties"]["BucketName"]["Fn::Sub"]
+            self.assertEqual(source[0], "arn:${AWS::Partition}:s3:::" + bucket[0])
+            self.assertEqual(source[1], bucket[1])
+
+    def test_every_route_is_authorized_unless_everybody_was_asked_for(self) -> None:
+        wanted = {"IAM": "AWS_IAM", "JWT": "JWT", "API_KEY": "NONE", "NONE": "NONE"}
+        for template in self.each():
+            auth = template.parameters["Auth"]
+            routes = template.of_type("AWS::ApiGatewayV2::Route")
+            self.assertTrue(routes)
+            for route in routes.values():
+                self.assertEqual(route["AuthorizationType"], wanted[auth])
+                self.assertEqual("AuthorizerId" in route, auth == "JWT")
+            key = template.of_type("AWS::Lambda::Function")["EmbedFunction"]["Environment"]["Variables"]["EMBED_API_KEY"]
+            self.assertEqual(bool(key), auth == "API_KEY")
+            self.assertEqual(template.definitions["Auth"]["Default"], "IAM")
+
+    def test_no_api_is_made_behind_our_back(self) -> None:
+        for template in self.each():
+            self.assertEqual(len(template.of_type("AWS::ApiGatewayV2::Api")), 1)
+            self.assertFalse([r for r in template.resources.values() if r["Type"].startswith("AWS::ApiGateway::")])
+
+    def test_a_function_url_is_open_only_where_the_key_or_nobody_is_asked_for(self) -> None:
+        for template in self.each():
+            open_to_all = template.parameters["Auth"] in ("API_KEY", "NONE")
+            for url in template.of_type("AWS::Lambda::Url").values():
+                self.assertEqual(url["AuthType"], "NONE" if open_to_all else "AWS_IAM")
+            public = [p for p in template.of_type("AWS::Lambda::Permission").values() if p["Principal"] == "*"]
+            for permission in public:
+                self.assertTrue(permission.get("FunctionUrlAuthType") == "NONE" or permission["InvokedViaFunctionUrl"])
+            has_url = template.parameters["FunctionUrl"] == "true"
+            self.assertEqual(len(public), 2 if open_to_all and has_url else 0)
+
+    def test_failed_documents_go_to_the_dead_letter_queue(self) -> None:
+        for template in self.each():
+            queue = template.of_type("AWS::SQS::Queue")["DocumentQueue"]
+            target = queue["RedrivePolicy"]["deadLetterTargetArn"]
+            self.assertEqual(target, {"Fn::GetAtt": ["FailedDocuments", "Arn"]})
+            (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
+            self.assertEqual(source["EventSourceArn"], {"Fn::GetAtt": ["DocumentQueue", "Arn"]})
+            self.assertEqual(source["FunctionResponseTypes"], ["ReportBatchItemFailures"])
+
+    def test_a_message_stays_hidden_six_times_the_functions_timeout(self) -> None:
+        for seconds in Template().definitions["DocumentTimeoutSeconds"]["AllowedValues"]:
+            template = Template(DocumentTimeoutSeconds=seconds)
+            hidden = template.of_type("AWS::SQS::Queue")["DocumentQueue"]["VisibilityTimeout"]
+            timeout = template.of_type("AWS::Lambda::Function")["DocumentFunction"]["Timeout"]
+            self.assertGreaterEqual(int(hidden), 6 * int(timeout))
+
+    def test_logs_expire(self) -> None:
+        for template in self.each():
+            groups = template.of_type("AWS::Logs::LogGroup")
+            self.assertTrue(all(group["RetentionInDays"] for group in groups.values()))
+            for function in template.of_type("AWS::Lambda::Function").values():
+                self.assertIn(function["LoggingConfig"]["LogGroup"]["Ref"], groups)
+
+
+class Choices(unittest.TestCase):
+    def test_defaults_cost_nothing_while_idle(self) -> None:
+        template = Template()
+        self.assertFalse([n for n, r in template.resources.items() if r["Type"] in COSTS_IDLE])
+        for alias in template.of_type("AWS::Lambda::Alias").values():
+            self.assertNotIn("ProvisionedConcurrencyConfig", alias)
+        everything = {r["Type"] for r in Template(Auth="API_KEY", **EVERYTHING).resources.values()}
+        self.assertLessEqual({"AWS::CloudWatch::Alarm", "AWS::SecretsManager::Secret"}, everything)
+
+    def test_every_parameter_is_described_and_bounded(self) -> None:
+        template = Template()
+        grouped = itertools.chain.from_iterable(
+            group["Parameters"] for group in template.whole["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+        )
+        self.assertEqual(set(grouped), set(template.definitions))
+        for name, parameter in template.definitions.items():
+            self.assertIn("Default", parameter, name)
+            self.assertGreater(len(parameter["Description"]), 20, name)
+            bounded = {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter)
+            self.assertTrue(bounded or parameter["Type"] == "CommaDelimitedList", name)
+
+    def test_documents_can_be_left_out_whole(self) -> None:
+        template = Template(Documents="false", Alarms="true", Tracing="Active")
+        left = {r["Type"] for r in template.resources.values()}
+        self.assertFalse({t for t in left if t.startswith(("AWS::S3::", "AWS::SQS::"))})
+        self.assertEqual(set(template.of_type("AWS::Lambda::Function")), {"EmbedFunction"})
+        existing = {f'"{name}"' for name in template.resources}
+        for name, resource in template.resources.items():
+            for reference in re.findall(r'"(?:Ref|Fn::GetAtt)": (?:\[)?("[A-Za-z]+")', json.dumps(resource)):
+                self.assertTrue(reference in existing or reference.strip('"') in template.parameters, f"{name}: {reference}")
+
+    def test_alarms_watch_errors_throttles_failed_documents_and_latency(self) -> None:
+        watched = {(a["Namespace"], a["MetricName"]) for a in Template(Alarms="true").of_type("AWS::CloudWatch::Alarm").values()}
+        wanted = {("AWS/Lambda", "Errors"), ("AWS/Lambda", "Throttles"), ("AWS/Lambda", "Duration")}
+        self.assertEqual(watched, wanted | {("AWS/SQS", "ApproximateNumberOfMessagesVisible")})
+        topic = "arn:aws:sns:us-east-1:123456789012:alarms"
+        for alarm in Template(Alarms="true", AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm").values():
+            self.assertEqual((alarm["AlarmActions"], alarm["OKActions"]), ([topic], [topic]))
+
+    def test_a_model_comes_from_the_package_or_from_its_bucket(self) -> None:
+        def variable(template: Template) -> Any:
+            functions = template.of_type("AWS::Lambda::Function").values()
+            (found,) = {json.dumps(f["Environment"]["Variables"]["EMBED_MODEL_S3"]) for f in functions}
+            return found
+
+        self.assertEqual(variable(Template()), '""')
+        self.assertIn("s3://${ModelBucket}/${ModelPrefix}", variable(Template(ModelBucket="models")))
+        self.assertIn("?versionId=", variable(Template(ModelBucket="models", ModelManifestVersion="v1")))
+
+    def test_variables_are_the_programs_own(self) -> None:
+        known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
+        for function in Template().of_type("AWS::Lambda::Function").values():
+            self.assertLessEqual(set(function["Environment"]["Variables"]), known)
+
+    def test_outputs_give_the_url_and_three_commands(self) -> None:
+        for auth, more in AUTHS.items():
+            outputs = Template(Auth=auth, **more).outputs
+            self.assertIn("Url", outputs)
+            commands = [json.dumps(outputs[name]["Value"]) for name in ("TryInvoke", "TryHttp", "TryDocument")]
+            self.assertIn("aws lambda invoke", commands[0])
+            self.assertIn("curl", commands[1])
+            self.assertEqual("--aws-sigv4" in commands[1], auth == "IAM")
+            self.assertEqual("Bearer" in commands[1], auth in ("JWT", "API_KEY"))
+            self.assertIn("aws s3 cp", commands[2])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,132 @@
+"""Memory against latency and cost: `make bench-memory` prints the table of docs/operations.md.
+
+Lambda's memory setting buys a share of processors. Here a container gets the same share and the same memory, and
+the function in it is served over a Runtime API on loopback. Shares above the cores of this machine are left out.
+Init runs with the whole of two cores on Lambda whatever the setting; here it gets the share alone, so "ready" is the
+worst case.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import base_image, engine
+from tools.bench import corpora
+from tools.bench.cost import PRICE
+from tools.bench.peers import LIBRARY, peak_megabytes
+from tools.bench.report import machine, median, table, write
+from tools.bench.runtime_api import RuntimeApi
+from tools.bench.start import BINARY, MEGABYTES_PER_CPU, event
+from tools.bench.stock import SHAPE
+
+MODEL = Path("models") / SHAPE
+SIZES = (256, 512, 1024, 1769, 3538)
+QUERIES = 200
+# A request of paragraphs, for throughput.
+PARAGRAPHS = 128
+REQUEST_PRICE = 0.20e-6
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Milliseconds, documents a second, megabytes."""
+
+    ready: float
+    p50: float
+    p99: float
+    documents: float
+    peak: float
+
+
+def measure(megabytes: int) -> Measured:
+    """One container of `megabytes`, its share of processors, queries one by one and then paragraphs."""
+    api = RuntimeApi()
+    name = f"lambda-embed-bench-{os.getpid()}"
+    share = megabytes / MEGABYTES_PER_CPU
+    command = ["docker", "run", "--rm", "--name", name, "--network", "host"]
+    # The largest weight there is: a busy machine's other programs count less.
+    command += ["--cpu-shares", "262144", "--cpus", f"{share:.3f}", "--memory", f"{megabytes}m", "--memory-swap", f"{megabytes}m"]
+    for path, inside in ((BINARY, "bootstrap"), (LIBRARY, "lib/libonnxruntime.so"), (MODEL, "model")):
+        command += ["--volume", f"{path.resolve()}:/var/task/{inside}:ro"]
+    variables = {
+        "AWS_LAMBDA_RUNTIME_API": api.address,
+        "AWS_LAMBDA_FUNCTION_NAME": "lambda-embed",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(megabytes),
+        "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+    }
+    for key, value in variables.items():
+        command += ["--env", f"{key}={value}"]
+    command += [f"{base_image.IMAGE}-{base_image.ARCHITECTURES[platform.machine()]}", "/var/task/bootstrap"]
+    queries = [event([text]) for text in corpora.short(QUERIES)]
+    paragraphs = [event(corpora.mixed(PARAGRAPHS))] * 3
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        observed = api.serve([*queries, *paragraphs])
+        if observed.failure is not None:
+            raise RuntimeError(observed.failure.decode(errors="replace"))
+        found = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
+        pid = int(subprocess.run(found, capture_output=True, text=True, check=True).stdout)
+        peak = peak_megabytes(pid)
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+        log = process.communicate()[0]
+        api.close()
+    took = [after - before for before, after in zip(observed.handed_out, observed.answers, strict=True)]
+    calls = sorted(seconds * 1e3 for seconds in took[:QUERIES])
+    lines = [json.loads(line) for line in log.splitlines() if '"session_ms"' in line]
+    return Measured(
+        ready=lines[0]["total_ms"],
+        p50=median(calls),
+        p99=calls[int(len(calls) * 0.99)],
+        documents=PARAGRAPHS / median(took[QUERIES:]),
+        peak=peak,
+    )
+
+
+def row(megabytes: int, found: Measured) -> dict[str, object]:
+    """What a reader chooses by; dollars for x86_64."""
+    second = megabytes / 1024 * PRICE["x86_64"]
+    query = 1e6 * (max(found.p50 / 1e3, 0.001) * second + REQUEST_PRICE)
+    paragraphs = 1e6 / found.documents * second + 1e6 / PARAGRAPHS * REQUEST_PRICE
+    return {
+        "memory, MB": megabytes,
+        "vCPU": f"{megabytes / MEGABYTES_PER_CPU:.2f}",
+        "ready, ms": f"{found.ready:.0f}",
+        "query p50, ms": found.p50,
+        "query p99, ms": found.p99,
+        "paragraphs/s": f"{found.documents:.0f}",
+        "peak, MB": f"{found.peak:.0f}",
+        "$ for 1M queries": f"{query:.2f}",
+        "$ for 1M paragraphs": f"{paragraphs:.2f}",
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.memory", description=__doc__.split("\n")[0])
+    parser.add_argument("--runs", type=int, default=3, help="containers of each size, default: %(default)s")
+    options = parser.parse_args()
+    if not engine.answers():
+        print("tools.bench.memory: no Docker engine answers", file=sys.stderr)
+        return 1
+    subprocess.run([sys.executable, "-m", "tools.base_image"], check=True)
+    cores = len(os.sched_getaffinity(0))
+    sizes = [size for size in SIZES if size <= cores * MEGABYTES_PER_CPU]
+    found: dict[int, list[Measured]] = {size: [] for size in sizes}
+    for _ in range(options.runs):
+        for size in sizes:
+            found[size].append(measure(size))
+    rows = [row(size, min(runs, key=lambda m: m.p50)) for size, runs in found.items()]
+    print(f"{machine()}; the best of {options.runs} runs of each\n\n{table(rows)}")
+    write(Path("target/bench/memory.json"), {"rows": rows})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
