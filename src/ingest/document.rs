@@ -318,6 +318,7 @@ impl Work<'_> {
         for (sink, held) in self.ingest.sinks.iter().zip(held) {
             sink.remove(&self.change.bucket, &self.change.key, held).await?;
         }
+        self.forget_progress().await;
         Err(Stop::Skipped(reason))
     }
 

@@ -118,7 +118,7 @@ impl Attempt<'_, '_> {
         let total = progress.total.unwrap_or_default();
         let reading = self.begin(None, progress.anchor.clone(), progress.done);
         let written = self.embed(Pieces::Long(Box::new(reading)), progress, total, Some(&key)).await;
-        if let Ok(_) | Err(Stop::Skipped(_)) = &written {
+        if written.is_ok() {
             self.work.forget_progress().await;
         }
         written
