@@ -245,9 +245,9 @@ local: local-model ## Every sample event through `sam local invoke`, then the AP
 	  $(MAKE) --no-print-directory local-plain; fi
 
 .PHONY: local-docker local-plain
-local-docker:
+local-docker: s3-server
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
-	@$(PYTHON) -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json
+	@$(SAM_ENV)/bin/python -m tools.sam_local --sam $(SAM) --port $(PORT) events/*.json
 
 local-plain:
 	@for event in events/*.json; do $(MAKE) --no-print-directory invoke EVENT=$$event || exit 1; done

@@ -37,13 +37,16 @@ def concerns(event: object) -> bool:
 
 
 class Buckets:
-    """A running server with both buckets; use it in a `with` block, which ends it."""
+    """A running server with both buckets; use it in a `with` block, which ends it.
 
-    def __init__(self) -> None:
+    It listens on loopback, or on `host` for a function that reaches this machine by another address.
+    """
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
         python = SERVER / "bin/python"
         if not python.is_file():
             raise RuntimeError(f"{python} is missing; `make s3-server` brings the S3 server")
-        command = [str(python), "tests/s3/serve.py"]
+        command = [str(python), "tests/s3/serve.py", host]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.url = "http://" + self.process.stdout.readline().strip()

@@ -2,32 +2,41 @@
 
     sam build (done) -> base image -> sam local invoke each of events/ -> sam local start-api
 
-The exit status of `sam local invoke` says nothing about the function, so its output is read.
+An event of S3's goes to the function that reads documents, and finds its document on the tests' S3 server. The
+exit status of `sam local invoke` says nothing about the function, so its output is read.
 """
 
 from __future__ import annotations
 
 import argparse
+import ipaddress
 import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from tools import engine
+from tools.buckets import Buckets, concerns
 from tools.invoke import readable
 
-FUNCTION = "EmbedFunction"
-NO_ENGINE = 3
+BUILT = Path(".aws-sam/build/template.yaml")
+REQUESTS, DOCUMENTS = "EmbedFunction", "DocumentFunction"
+Environment = Mapping[str, str]
 
 
 class Failed(Exception):
     """The function gave no answer, or an error; the message carries what SAM printed."""
 
 
-def invoke(sam: Path, event: Path, *options: str, environment: dict[str, str] | None = None) -> object:
-    """What the function answers to the file's event. Raises Failed."""
-    command = [str(sam), "local", "invoke", FUNCTION, "--event", str(event), *options]
+def invoke(sam: Path, function: str, event: Path, *options: str, environment: Environment | None = None) -> Any:
+    """What a function answers to the file's event. Raises Failed."""
+    command = [str(sam), "local", "invoke", function, "--event", str(event), "--skip-pull-image", *options]
     ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     answer = _answer(ran.stdout)
     if answer is None or (isinstance(answer, dict) and "errorType" in answer):
@@ -35,14 +44,64 @@ def invoke(sam: Path, event: Path, *options: str, environment: dict[str, str] | 
     return answer
 
 
-def _answer(printed: str) -> object | None:
-    """The function's answer, which SAM prints last and without a line of its own for anything else."""
+def _answer(printed: str) -> Any | None:
+    """The function's answer, which SAM prints last."""
     for line in reversed(printed.strip().splitlines()):
         try:
             return json.loads(line)
         except ValueError:
             continue
     return None
+
+
+def answer(sam: Path, event: Path, environment: Environment | None = None) -> tuple[Any, list[dict[str, object]]]:
+    """What the right function answers to a sample event, and the records it wrote. Raises Failed."""
+    if not concerns(json.loads(event.read_text())):
+        return invoke(sam, REQUESTS, event, environment=environment), []
+    with Buckets(this_machine(environment)) as buckets, tempfile.TemporaryDirectory() as scratch:
+        # The sample events' buckets, in place of the stack's.
+        template = with_variables(Path(scratch), EMBED_INPUT="", **buckets.environment())
+        options = ["--template", str(template)]
+        return invoke(sam, DOCUMENTS, event, *options, environment=environment), buckets.result()
+
+
+def this_machine(environment: Environment | None = None) -> str:
+    """The bridge's first address: this machine to its containers, and to nobody outside of it."""
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
+    found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    return str(ipaddress.ip_network(found.stdout.strip())[1])
+
+
+def with_variables(folder: Path, **variables: str) -> Path:
+    """A copy of the built template whose functions have more variables: SAM passes none but the template's."""
+    built = yaml.load(BUILT.read_text(), Loader=_Tags)
+    for name in (REQUESTS, DOCUMENTS):
+        properties = built["Resources"][name]["Properties"]
+        properties["CodeUri"] = str((BUILT.parent / name).resolve())
+        properties["Environment"]["Variables"].update(variables)
+    path = folder / "template.json"
+    path.write_text(json.dumps(built))
+    return path
+
+
+class _Tags(yaml.SafeLoader):
+    """Reads CloudFormation's short tags as the long form: `!Ref a` as {"Ref": "a"}."""
+
+
+def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(node, deep=True)
+    if suffix == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
+    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
+
+
+_Tags.add_multi_constructor("!", _tag)
 
 
 def main() -> int:
@@ -53,12 +112,14 @@ def main() -> int:
     options = parser.parse_args()
 
     if not engine.answers():
-        return NO_ENGINE
+        print("tools.sam_local: no Docker engine answers", file=sys.stderr)
+        return 1
     subprocess.run([sys.executable, "-m", "tools.base_image"], check=True)
     try:
         for event in options.events:
-            answer = invoke(options.sam, event)
-            print(f"{event}: {json.dumps(readable(answer), ensure_ascii=False)[:160]}", flush=True)
+            found, records = answer(options.sam, event)
+            wrote = f", {len(records)} records written" if records else ""
+            print(f"{event}: {json.dumps(readable(found), ensure_ascii=False)[:160]}{wrote}", flush=True)
     except Failed as error:
         print(f"tools.sam_local: {error}", file=sys.stderr)
         return 1

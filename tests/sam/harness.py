@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import ipaddress
 import json
 import math
 import os
@@ -15,8 +14,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.sam.template import BUILT, ROOT
 from tools import engine, sam_local
@@ -43,8 +40,8 @@ def environment() -> dict[str, str]:
 
 
 def invoke(event: Path, *options: str) -> Any:
-    """What the built function answers under `sam local invoke`."""
-    return sam_local.invoke(SAM, event, "--skip-pull-image", *options, environment=environment())
+    """What the built function for requests answers under `sam local invoke`."""
+    return sam_local.invoke(SAM, sam_local.REQUESTS, event, *options, environment=environment())
 
 
 def direct(folder: Path, texts: Sequence[str]) -> Path:
@@ -72,48 +69,12 @@ def reference(event: Path) -> Any:
     return json.loads(ran.stdout)
 
 
-def with_variables(folder: Path, **variables: str) -> Path:
-    """A copy of the built template whose functions have more variables: SAM passes none but the template's."""
-    built = yaml.load(BUILT.read_text(), Loader=_Tags)
-    for name in ("EmbedFunction", "DocumentFunction"):
-        properties = built["Resources"][name]["Properties"]
-        properties["CodeUri"] = str(BUILT.parent / name)
-        properties["Environment"]["Variables"].update(variables)
-    path = folder / "template.json"
-    path.write_text(json.dumps(built))
-    return path
-
-
-class _Tags(yaml.SafeLoader):
-    """Reads CloudFormation's short tags as the long form: `!Ref a` as {"Ref": "a"}."""
-
-
-def _tag(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    value: Any
-    if isinstance(node, yaml.ScalarNode):
-        value = loader.construct_scalar(node)
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    if suffix == "GetAtt" and isinstance(value, str):
-        value = value.split(".", 1)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Tags.add_multi_constructor("!", _tag)
-
-
 @contextmanager
 def s3_server() -> Iterator[str]:
     """The address of an S3 server that containers reach. Raises SkipTest where it could not be installed."""
     if not (S3_PYTHON.parents[1] / ".ready").is_file():
         raise unittest.SkipTest("`make s3-server` could not install the S3 server")
-    # The bridge's first address: this machine to its containers, and to nobody outside of it.
-    subnet = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
-    found = subprocess.run(subnet, capture_output=True, text=True, check=True, env=environment()).stdout.strip()
-    host = str(ipaddress.ip_network(found)[1])
-    command = [S3_PYTHON, ROOT / "tests/s3/serve.py", host]
+    command = [S3_PYTHON, ROOT / "tests/s3/serve.py", sam_local.this_machine(environment())]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield "http://" + server.stdout.readline().strip()
         server.stdin.close()
