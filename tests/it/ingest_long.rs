@@ -115,7 +115,7 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
 fn memory_does_not_grow_with_the_document() {
     /// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
     const CEILING: u64 = 128;
-    const MEGABYTES: usize = 150;
+    const MEGABYTES: usize = 96;
     let Some(world) = World::new("memory", &[]) else { return };
     let function = Function::start(&world.vectors, &[]);
     let peak = |function: &Function| -> u64 {
