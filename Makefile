@@ -31,7 +31,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -188,6 +188,10 @@ peers: runtime
 
 bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a bare loop
 	@$(PY) -m tools.bench.engine
+
+bench-ingest: build runtime ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
+	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
+	@$(PY) -m tools.bench.ingest
 
 bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
 	@$(PY) -m tools.bench.cold

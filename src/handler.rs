@@ -144,7 +144,9 @@ impl Handler {
                     changes.extend_from_slice(read);
                 }
                 Err(error) => {
-                    tracing::error!(message_id = message.id, error = %error.chain(), "a message is not understood");
+                    // Its kind alone: the reason may quote the message.
+                    let kind = error.kind().row().lambda_type;
+                    tracing::error!(message_id = message.id, kind, "a message is not understood");
                     failed.push(index);
                 }
             }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::documents::World;
-use crate::harness::{Copy, cosine, embed, fixture, handler, model, output, root};
+use crate::harness::{Copy, cosine, embed, fixture_handler, output, root};
 use crate::ingest_queue::Function;
 use crate::queue::Queue;
 
@@ -109,15 +109,11 @@ fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
 fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
     let Some((index, python)) = prepared() else { return };
     let (Some(world), Some(queue)) = (World::new("kinds", &[]), Queue::new("kinds")) else { return };
-    // The real weights where they are, so that the vectors mean something.
-    let model = model("all-MiniLM-L6-v2").unwrap_or_else(fixture);
-    let folder = model.display().to_string();
     queue.hear_of(&world.documents);
     for expected in &index {
         world.documents.put(&expected.key, &expected.headers(), &std::fs::read(expected.path()).unwrap());
     }
-    let function =
-        |format| Function::start(&world.vectors, &[("EMBED_MODEL_DIR", &folder), ("EMBED_OUTPUT_FORMAT", format)]);
+    let function = |format| Function::start(&world.vectors, &[("EMBED_OUTPUT_FORMAT", format)]);
     let functions = [function("jsonl"), function("parquet")];
     while let Some(event) = queue.receive() {
         let replies = functions.each_ref().map(|function| function.answer(&event));
@@ -151,7 +147,7 @@ fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
         by_file.entry((record.file.clone(), record.client.clone())).or_default().push(record);
     }
     assert_eq!(by_file.len(), names.len() / 2 * 3, "pandas reads both formats, DuckDB Parquet");
-    let direct = handler(&model, &[]);
+    let direct = fixture_handler();
     for ((file, client), records) in &by_file {
         let expected = names[file];
         let numbers: Vec<_> = records.iter().map(|record| record.chunk).collect();

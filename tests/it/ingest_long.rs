@@ -47,6 +47,29 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
 }
 
 #[test]
+fn a_parquet_file_that_was_interrupted_has_the_same_bytes() {
+    let Some(world) = World::new("parquet", &[("EMBED_OUTPUT_FORMAT", "parquet"), ("EMBED_DOCUMENT_VECTOR", "on")])
+    else {
+        return;
+    };
+    world.put("long.txt", paragraphs(PARAGRAPHS / 4));
+    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
+    let key = format!("out/{}/long.txt.parquet", world.documents.name);
+    let (mut calls, mut left) = (1, Duration::from_millis(300));
+    while world.invoke_within(&event, Some(left)).unwrap()["batchItemFailures"] != json!([]) {
+        assert!(calls < 200 && world.vectors.get(&key).is_none(), "call {calls}");
+        calls += 1;
+        left += Duration::from_millis(100);
+    }
+    assert!(calls > 2, "{calls} calls");
+    let interrupted = world.vectors.get(&key).unwrap();
+    assert!(interrupted.starts_with(b"PAR1") && interrupted.ends_with(b"PAR1"));
+    world.vectors.delete(&key);
+    assert_eq!(world.created("long.txt")["embedded"], 1);
+    assert!(world.vectors.get(&key).unwrap() == interrupted, "an uninterrupted run writes other bytes");
+}
+
+#[test]
 fn a_checkpoint_of_another_version_is_no_beginning() {
     let Some(world) = World::new("stale", &[]) else { return };
     world.put("long.txt", paragraphs(PARAGRAPHS / 4));
@@ -92,7 +115,7 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
 fn memory_does_not_grow_with_the_document() {
     /// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
     const CEILING: u64 = 128;
-    const MEGABYTES: usize = 150;
+    const MEGABYTES: usize = 96;
     let Some(world) = World::new("memory", &[]) else { return };
     let function = Function::start(&world.vectors, &[]);
     let peak = |function: &Function| -> u64 {

@@ -12,7 +12,7 @@ use crate::runtime_api::RuntimeApi;
 use crate::s3_server::Bucket;
 
 /// How long an answer may take on a machine that has much else to do.
-const LONG: Duration = Duration::from_secs(300);
+const LONG: Duration = Duration::from_secs(900);
 
 /// The real binary under a Runtime API; killed when dropped.
 pub struct Function {
