@@ -159,8 +159,8 @@ fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by s
 # Tests that take minutes, by the names of their modules; each prints what it measured.
 LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1
 
-soak: build runtime ## 100,000 mixed calls and 20,000 lengths: none lost, equal to the bit, memory flat
-	$(LONG_TEST) soak::
+soak: build runtime s3-server ## 100,000 mixed calls, 20,000 lengths, a gigabyte of text: none lost, memory flat
+	$(LONG_TEST) soak:: ingest_long::
 
 chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
 	$(LONG_TEST) chaos::

@@ -125,18 +125,21 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
     assert!(plain.result("long.txt").unwrap() == through_trouble);
 }
 
+/// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
+const CEILING: u64 = 128;
+
+/// The most that was resident of the function's process, in megabytes.
+fn peak(function: &Function) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", function.process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
 #[test]
 fn memory_does_not_grow_with_the_document() {
-    /// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
-    const CEILING: u64 = 128;
     const MEGABYTES: usize = 96;
     let Some(world) = World::new("memory", &[]) else { return };
     let function = Function::start(&world.vectors, &[]);
-    let peak = |function: &Function| -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", function.process.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-    };
     // Words far apart: as many bytes to read as in any document, and few chunks to embed.
     let block = format!("A paragraph of the long document.\n\n{}\n\n", " ".repeat(64 * 1024));
     world.put("large.txt", block.repeat(MEGABYTES * 1024 / 64));
@@ -145,5 +148,28 @@ fn memory_does_not_grow_with_the_document() {
     assert!(world.records("large.txt").len() >= 64);
     let peak = peak(&function);
     eprintln!("peak memory for a document of {MEGABYTES} MB: {peak} MB");
+    assert!(peak < CEILING, "{peak} MB");
+}
+
+#[test]
+#[ignore = "`make soak` runs it"]
+fn a_gigabyte_of_text_takes_several_calls_and_no_more_memory() {
+    let Some(world) = World::new("gigabyte", &[]) else { return };
+    let function = Function::start(&world.vectors, &[("EMBED_OUTPUT_TEXT", "off"), ("EMBED_OUTPUT_VECTORS", "base64")]);
+    // A hundred thousand chunks and more, of which every part of the work is done; dense text would be five millions.
+    let block = [paragraphs(8), " ".repeat(32 * 1024)].join("\n\n") + "\n\n";
+    let blocks = (1 << 30) / block.len() + 1;
+    world.put("large.txt", block.repeat(blocks));
+    let event = queue(&[notification(&[created(&world.documents.name, "large.txt")])]);
+    let (began, mut calls) = (std::time::Instant::now(), 1);
+    while function.answer(&event)["batchItemFailures"] != json!([]) {
+        calls += 1;
+        eprintln!("call {calls} after {:.0} s, peak {} MB", began.elapsed().as_secs_f32(), peak(&function));
+        assert!(calls < 50, "no end in sight");
+    }
+    let (records, peak) = (world.records("large.txt"), peak(&function));
+    eprintln!("{} chunks, {calls} calls, {:.0} s, peak {peak} MB", records.len(), began.elapsed().as_secs_f32());
+    assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
+    assert_eq!(records[0]["chunks"], records.len());
     assert!(peak < CEILING, "{peak} MB");
 }
