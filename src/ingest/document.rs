@@ -15,10 +15,11 @@ use std::time::Instant;
 use super::Ingest;
 use super::extract::Unreadable;
 use super::outcome::{Failure, Outcome, Times};
+use super::progress::Progress;
 use super::reading::Interrupted;
 use super::record::Document;
 use super::source::{Clock, Origin};
-use super::writing::Attempt;
+use super::writing::{Attempt, SHORT};
 use crate::call::Deadline;
 use crate::error::Error;
 use crate::event::{Change, ChangeKind};
@@ -147,6 +148,7 @@ impl Work<'_> {
     async fn created(&mut self, anyway: bool, stamp: &mut Option<Stamp>) -> Result<Outcome, Stop> {
         let held = self.look().await?;
         if let Some(outcome) = self.told_by_the_event(&held).filter(|_| !anyway && !self.change.force) {
+            self.forget_finished(&held).await;
             return Ok(outcome);
         }
         let (origin, document, body) = self.open_source().await?;
@@ -164,6 +166,7 @@ impl Work<'_> {
             return Ok(Outcome::Outdated);
         }
         if open.is_empty() {
+            self.forget_finished(&held).await;
             return Ok(Outcome::Unchanged);
         }
         if document.size > self.ingest.settings.limits.object {
@@ -325,6 +328,19 @@ impl Work<'_> {
     pub async fn forget_progress(&self) {
         let key = self.ingest.layout.progress(&self.change.bucket, &self.change.key);
         self.forget(&key).await;
+    }
+
+    /// Removes the checkpoint of a version that is held by now: the call that wrote it was cut off right after.
+    async fn forget_finished(&self, held: &[Held]) {
+        let Some(stamp) = held.iter().find(|held| held.chunks > SHORT).and_then(|held| held.stamp.as_ref()) else {
+            return;
+        };
+        let key = self.ingest.layout.progress(&self.change.bucket, &self.change.key);
+        if let Ok(Some(progress)) = Progress::load(&self.ingest.output, &key).await
+            && progress.is_of(stamp)
+        {
+            self.forget(&key).await;
+        }
     }
 
     async fn forget_outcome(&self) {

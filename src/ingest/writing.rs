@@ -26,7 +26,7 @@ use crate::s3::Body;
 use crate::sink::{End, Held, Job, Refused, Stamp, Writing};
 
 /// Chunks of a document that is read to its end before it is written: 20 s of one core at most.
-const SHORT: usize = 2 * BATCH;
+pub const SHORT: usize = 2 * BATCH;
 
 /// Batches that are embedded side by side: the second keeps the cores busy while the first one ends.
 const SIDE_BY_SIDE: usize = 2;

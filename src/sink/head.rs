@@ -32,7 +32,7 @@ impl Head {
 
     pub fn held(&self) -> Held {
         let stamp = self.stamp.as_ref().and_then(|stamp| Stamp::read(|name| stamp.get(name).map(String::as_str)));
-        Held { stamp, tag: serde_json::to_string(self).ok() }
+        Held { stamp, tag: serde_json::to_string(self).ok(), chunks: self.chunks }
     }
 
     /// Whether it is what an attempt at `mark` left, or is leaving: another one can go on with its number.

@@ -71,6 +71,8 @@ pub struct Held {
     pub stamp: Option<Stamp>,
     /// By which the sink will know whether it still is so; its own affair.
     pub tag: Option<String>,
+    /// Its chunks, or a number above.
+    pub chunks: usize,
 }
 
 /// One version of a document that is to be written.

@@ -56,7 +56,8 @@ impl Sink for S3Sink {
                 return Ok(Held::default());
             };
             let stamp = Stamp::read(|name| found.metadata.get(name).map(String::as_str));
-            Ok(Held { stamp, tag: Some(found.etag) })
+            let chunks = found.metadata.get(CHUNKS).and_then(|chunks| chunks.parse().ok()).unwrap_or_default();
+            Ok(Held { stamp, tag: Some(found.etag), chunks })
         })
     }
 

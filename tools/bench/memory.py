@@ -14,6 +14,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,18 +67,22 @@ def measure(megabytes: int) -> Measured:
     command += [f"{base_image.IMAGE}-{base_image.ARCHITECTURES[platform.machine()]}", "/var/task/bootstrap"]
     queries = [event([text]) for text in corpora.short(QUERIES)]
     paragraphs = [event(corpora.mixed(PARAGRAPHS))] * 3
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        observed = api.serve([*queries, *paragraphs])
-        if observed.failure is not None:
-            raise RuntimeError(observed.failure.decode(errors="replace"))
-        found = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
-        pid = int(subprocess.run(found, capture_output=True, text=True, check=True).stdout)
-        peak = peak_megabytes(pid)
-    finally:
-        subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
-        log = process.communicate()[0]
-        api.close()
+    # A file, because a pipe that nobody reads holds the function up once it is full.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            observed = api.serve([*queries, *paragraphs])
+            if observed.failure is not None:
+                raise RuntimeError(observed.failure.decode(errors="replace"))
+            found = ["docker", "inspect", "--format", "{{.State.Pid}}", name]
+            pid = int(subprocess.run(found, capture_output=True, text=True, check=True).stdout)
+            peak = peak_megabytes(pid)
+        finally:
+            subprocess.run(["docker", "rm", "--force", name], capture_output=True, check=False)
+            process.wait()
+            api.close()
+        output.seek(0)
+        log = output.read()
     took = [after - before for before, after in zip(observed.handed_out, observed.answers, strict=True)]
     calls = sorted(seconds * 1e3 for seconds in took[:QUERIES])
     lines = [json.loads(line) for line in log.splitlines() if '"session_ms"' in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -62,14 +63,18 @@ def start(
     }
     command = [*within, *pinned(cores), str(BINARY.resolve())]
     began = time.monotonic()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    try:
-        observed = api.serve(events, pause, lambda answers: watch(process.pid, answers))
-        peak = peak_megabytes(process.pid)
-    finally:
-        process.send_signal(signal.SIGKILL)
-        log = process.communicate()[0].decode(errors="replace")
-        api.close()
+    # A file, because a pipe that nobody reads holds the function up once it is full.
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+        try:
+            observed = api.serve(events, pause, lambda answers: watch(process.pid, answers))
+            peak = peak_megabytes(process.pid)
+        finally:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            api.close()
+        output.seek(0)
+        log = output.read().decode(errors="replace")
     if observed.failure is not None:
         raise RuntimeError(observed.failure.decode(errors="replace"))
     return _timed(observed, began, peak, log)
