@@ -14,7 +14,7 @@ from pathlib import Path
 # Amazon Linux 2023's, which provided.al2023 is made of.
 GLIBC = "2.34"
 PROFILE = "small"
-# Unwinding tables where a panic may pass, and not for every function, which is what debuggers like: 0.2 MB of a zip.
+# Unwinding tables where a panic may pass, and not for every function, which only debuggers ask for.
 RUST_FLAGS = ["-Cforce-unwind-tables=no"]
 C_FLAGS = ["-fno-asynchronous-unwind-tables"]
 
