@@ -22,7 +22,7 @@ QDRANT_SERVER := target/qdrant-server
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
 SECONDS ?= 60
-# cargo-zigbuild, zig and what writes zips and SBOMs.
+# cargo-zigbuild, cargo-lambda, zig and what writes zips and SBOMs.
 PACKAGING := target/packaging
 # The SAM CLI and checkov, apart because they pin the same packages differently.
 SAM_ENV := target/sam
@@ -265,8 +265,9 @@ test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
 	$(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
 
-# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings.
-test-docs: build $(SAM_ENV)/.ready ## Check every command in README and docs
+# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings. cargo-lambda
+# comes with what makes packages, which has the zig that it links with.
+test-docs: build runtime local-model $(SAM_ENV)/.ready $(PACKAGING)/.ready ## Check every command in README and docs
 	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
 
 test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
@@ -278,10 +279,12 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template
 
-test-sam: test-template build runtime emulator s3-server local-model ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
+ifneq ($(ARM64),no)
 	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
-	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/sam --top-level-directory .
+endif
+	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

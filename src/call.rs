@@ -18,6 +18,9 @@ pub struct Call {
     pub meter: Meter,
 }
 
+/// Lambda's own limit.
+const LONGEST_CALL: Duration = Duration::from_secs(900);
+
 tokio::task_local! {
     /// The trace header of the call that a task works for.
     static TRACE: Option<String>;
@@ -51,10 +54,16 @@ impl From<&lambda_runtime::Context> for Call {
         Self {
             request_id: context.request_id.clone(),
             trace: context.xray_trace_id.clone(),
-            deadline: Some(context.deadline()),
+            deadline: meant(context.deadline()),
             meter: Meter::default(),
         }
     }
+}
+
+/// A deadline that is over for longer than any call may take is none: cargo-lambda, which stands in for Lambda, sends
+/// the constant 600000, ten minutes after the beginning of 1970.
+fn meant(deadline: SystemTime) -> Option<SystemTime> {
+    (deadline > SystemTime::now() - LONGEST_CALL).then_some(deadline)
 }
 
 /// Until when work may go on, so that there is time left to say how far it came.
@@ -108,5 +117,12 @@ mod tests {
         let (soft, hard) = (long.soft.unwrap() - Instant::now(), long.hard.unwrap() - Instant::now());
         assert!((878..=880).contains(&soft.as_secs()) && (896..=898).contains(&hard.as_secs()), "{soft:?} {hard:?}");
         assert!(Deadline::of(&call(0)).is_soon());
+    }
+
+    #[test]
+    fn what_cannot_be_a_deadline_is_none() {
+        assert_eq!(meant(SystemTime::UNIX_EPOCH + Duration::from_secs(600)), None);
+        let (over, ahead) = (SystemTime::now() - Duration::from_secs(60), SystemTime::now() + Duration::from_secs(60));
+        assert_eq!((meant(over), meant(ahead)), (Some(over), Some(ahead)));
     }
 }

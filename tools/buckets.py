@@ -84,7 +84,8 @@ class Buckets:
         return self
 
     def __exit__(self, *_: object) -> None:
-        assert self.process.stdin
+        assert self.process.stdin and self.process.stdout
         # The server ends with its standard input.
         self.process.stdin.close()
         self.process.wait(timeout=TIMEOUT_SECONDS)
+        self.process.stdout.close()

@@ -147,3 +147,19 @@ fn a_page_of_base64_is_not_one_window() {
     let chunks = chunker.chunks(&section(Format::Text, &"QUJD".repeat(16 * 1024), 0)).unwrap();
     assert!(chunks.iter().all(|chunk| chunk.text.len() <= options.tokens * 32), "{} windows", chunks.len());
 }
+
+/// There are no dictionaries of them (data/icu): sentences end as others do, and within one a window ends at a comma or
+/// a space.
+#[test]
+fn scripts_without_spaces_are_cut_at_their_marks() {
+    let model = model("fixture", |_| ()).unwrap();
+    let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 20, overlap: 0 }).unwrap();
+    for (phrase, end) in [("私は学生です。", '。'), ("東京に住んでいます、", '、'), ("สวัสดีชาวโลก ", 'ก')]
+    {
+        let chunks = chunker.chunks(&section(Format::Text, &phrase.repeat(40), 0)).unwrap();
+        assert!(chunks.len() > 1, "{phrase}");
+        for chunk in chunks {
+            assert!(chunk.text.trim_end().ends_with(end), "{:?}", chunk.text);
+        }
+    }
+}

@@ -8,9 +8,9 @@ kind fails, so that a new kind gets its check.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
-import shutil
 import subprocess
 import unittest
 from collections.abc import Callable
@@ -52,16 +52,33 @@ def bootstrap(command: Command) -> None:
 
 
 def python(command: Command) -> None:
-    """The module tells its usage, and knows the options."""
+    """The module tells its usage and knows the options; a script, whose packages may not be here, names them."""
     words = command.words
     if words[1] != "-m":
-        raise Checked("only modules are run")
+        source = (ROOT / words[1]).read_text() if (ROOT / words[1]).is_file() else ""
+        for option in (word for word in words[2:] if word.startswith("--")):
+            if f'"{option}"' not in source:
+                raise Checked(f"{words[1]} has no option {option}")
+        return
     help = subprocess.run(["python3", "-m", words[2], "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
     if help.returncode != 0:
         raise Checked(help.stderr)
     for option in (word for word in words[3:] if word.startswith("--")):
         if option not in help.stdout:
             raise Checked(f"{words[2]} has no option {option}")
+
+
+def pip(command: Command) -> None:
+    """Installs what some test of ours runs, pinned."""
+    pinned = {
+        line.split("==")[0]
+        for top in ("tests", "tools")
+        for path in (ROOT / top).rglob("requirements.txt")
+        for line in path.read_text().splitlines()
+        if "==" in line
+    }
+    if unknown := set(command.words[2:]) - pinned:
+        raise Checked(f"no test has {unknown}")
 
 
 def aws(command: Command) -> None:
@@ -102,11 +119,10 @@ def sam(command: Command) -> None:
 
 
 def cargo(command: Command) -> None:
-    """`cargo` of the toolchain; cargo-lambda where it is installed."""
-    if command.words[1] == "lambda" and not shutil.which("cargo-lambda"):
-        return
+    """`cargo` of the toolchain, and cargo-lambda."""
     words = command.words[: 3 if command.words[1] == "lambda" else 2]
-    help = subprocess.run([*words, "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    environment = {**os.environ, "PATH": f"{ROOT}/target/packaging/bin{os.pathsep}{os.environ['PATH']}"}
+    help = subprocess.run([*words, "--help"], cwd=ROOT, capture_output=True, text=True, check=False, env=environment)
     if help.returncode != 0:
         raise Checked(help.stderr)
     for option in (word for word in command.words if word.startswith("--")):
@@ -127,6 +143,7 @@ KINDS: dict[str, Callable[[Command], None]] = {
     "cargo": cargo,
     "curl": curl,
     "make": make,
+    "pip": pip,
     "python": python,
     "sam": sam,
 }
@@ -150,6 +167,9 @@ class Commands(unittest.TestCase):
             "make package ARCHITECTURE=arm64",
             "bootstrap server",
             "python -m tools.manifest F --size 3",
+            "python examples/qdrant/search.py --over server",
+            "python examples/qdrant/find.py --through server",
+            "pip install qdrant",
             "aws lambda invokes",
             "aws lambda invoke --function my-function",
             "aws cloudformation wait stack-gone",

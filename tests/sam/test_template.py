@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import re
@@ -21,7 +22,11 @@ EVERYTHING = {
     "CorsOrigins": "https://app.example",
     "ConcurrencyLimit": 7,
     "ProvisionedConcurrency": 2,
+    "Dashboard": "true",
 }
+SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:qdrant-AbCdEf"
+QDRANT = {"Sinks": "s3,qdrant", "QdrantUrl": "https://qdrant.example:6333", "QdrantApiKeySecretArn": SECRET}
+S3VECTORS = {"Sinks": "s3vectors", "VectorBucketName": "vectors-example"}
 # X-Ray's two permissions have no narrower resource, says AWS's service authorization reference.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 # Billed by the hour or month, used or not.
@@ -39,12 +44,17 @@ def listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def variants() -> Iterator[tuple[str, Template]]:
-    """Every way of authentication, plain and with everything else turned on, from source and as built."""
+@functools.cache
+def variants() -> list[tuple[str, Template]]:
+    """Every way of authentication, plain and with everything else turned on, and the stores, from source and as built."""
     paths = [SOURCE, *([BUILT] if BUILT.is_file() else [])]
+    made = []
     for path, (auth, more), extra in itertools.product(paths, AUTHS.items(), ({}, EVERYTHING)):
         name = f"{path.parent.name}, {auth}{', everything' if extra else ''}"
-        yield name, Template(path, Auth=auth, **more, **extra)
+        made.append((name, Template(path, Auth=auth, **more, **extra)))
+    for path, store in itertools.product(paths, (QDRANT, S3VECTORS)):
+        made.append((f"{path.parent.name}, {store['Sinks']}", Template(path, **store)))
+    return made
 
 
 def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -82,10 +92,21 @@ class Security(unittest.TestCase):
                 (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
                 self.assertEqual(statement["Principal"], {"Service": "lambda.amazonaws.com"})
 
-    def test_only_the_api_key_is_a_secret_that_is_read(self) -> None:
+    def test_only_the_keys_are_secrets_that_are_read(self) -> None:
         for template in self.each():
-            reads = [r for r, s in policies(template) if "secretsmanager:GetSecretValue" in listed(s["Action"])]
-            self.assertEqual(reads, ["EmbedRole"] if template.parameters["Auth"] == "API_KEY" else [])
+            reads = {r: s["Resource"] for r, s in policies(template) if "secretsmanager:GetSecretValue" in listed(s["Action"])}
+            wanted = {"EmbedRole"} if template.parameters["Auth"] == "API_KEY" else set()
+            if template.parameters["QdrantApiKeySecretArn"]:
+                wanted.add("DocumentRole")
+                self.assertEqual(reads["DocumentRole"], SECRET)
+            self.assertEqual(set(reads), wanted)
+
+    def test_only_the_named_index_of_s3_vectors_is_opened_and_only_to_documents(self) -> None:
+        for template in self.each():
+            opened = [(r, s) for r, s in policies(template) if "s3vectors:" in json.dumps(s["Action"])]
+            self.assertEqual([r for r, _ in opened], ["DocumentRole"] if template.parameters["Sinks"] == "s3vectors" else [])
+            for _, statement in opened:
+                self.assertTrue(statement["Resource"]["Fn::Sub"].endswith(":bucket/${VectorBucketName}/index/${VectorIndexName}"))
 
     def test_buckets_are_private_encrypted_and_tls_only(self) -> None:
         for template in self.each():
@@ -192,7 +213,8 @@ class Choices(unittest.TestCase):
         for alias in template.of_type("AWS::Lambda::Alias").values():
             self.assertNotIn("ProvisionedConcurrencyConfig", alias)
         everything = {r["Type"] for r in Template(Auth="API_KEY", **EVERYTHING).resources.values()}
-        self.assertLessEqual({"AWS::CloudWatch::Alarm", "AWS::SecretsManager::Secret"}, everything)
+        costly = {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::SecretsManager::Secret"}
+        self.assertLessEqual(costly, everything)
 
     def test_every_parameter_is_described_and_bounded(self) -> None:
         template = Template()
@@ -233,6 +255,31 @@ class Choices(unittest.TestCase):
         self.assertEqual(variable(Template()), '""')
         self.assertIn("s3://${ModelBucket}/${ModelPrefix}", variable(Template(ModelBucket="models")))
         self.assertIn("?versionId=", variable(Template(ModelBucket="models", ModelManifestVersion="v1")))
+
+    def test_a_store_is_named_with_its_own_variables_and_no_others(self) -> None:
+        def variables(**parameters: str) -> dict[str, Any]:
+            found = Template(**parameters).of_type("AWS::Lambda::Function")["DocumentFunction"]["Environment"]["Variables"]
+            return {n: v for n, v in found.items() if n.startswith(("EMBED_SINK", "EMBED_QDRANT", "EMBED_S3VECTORS")) and v}
+
+        self.assertEqual(variables(QdrantUrl="http://q:6333", VectorBucketName="vectors"), {"EMBED_SINK": "s3"})
+        qdrant = {"URL": QDRANT["QdrantUrl"], "COLLECTION": "documents", "API_KEY": SECRET}
+        self.assertEqual(
+            variables(**QDRANT), {"EMBED_SINK": "s3,qdrant"} | {f"EMBED_QDRANT_{n}": v for n, v in qdrant.items()}
+        )
+        s3vectors = {"BUCKET": "vectors-example", "INDEX": "documents"}
+        self.assertEqual(
+            variables(**S3VECTORS), {"EMBED_SINK": "s3vectors"} | {f"EMBED_S3VECTORS_{n}": v for n, v in s3vectors.items()}
+        )
+
+    def test_a_store_without_its_place_is_refused(self) -> None:
+        rules = Template().whole["Rules"]
+        for rule, sinks, parameter in (
+            ("QdrantHasAnAddress", ["qdrant", "s3,qdrant"], "QdrantUrl"),
+            ("S3VectorsHasABucket", ["s3vectors", "s3,s3vectors"], "VectorBucketName"),
+        ):
+            self.assertEqual(rules[rule]["RuleCondition"], {"Fn::Contains": [sinks, {"Ref": "Sinks"}]})
+            (assertion,) = rules[rule]["Assertions"]
+            self.assertEqual(assertion["Assert"], {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]})
 
     def test_variables_are_the_programs_own(self) -> None:
         known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))

@@ -14,6 +14,9 @@ from pathlib import Path
 # Amazon Linux 2023's, which provided.al2023 is made of.
 GLIBC = "2.34"
 PROFILE = "small"
+# Unwinding tables where a panic may pass, and not for every function, which only debuggers ask for.
+RUST_FLAGS = ["-Cforce-unwind-tables=no"]
+C_FLAGS = ["-fno-asynchronous-unwind-tables"]
 
 
 class BuildFailed(Exception):
@@ -28,7 +31,7 @@ def build(arch: str) -> Path:
     tools = Path(sys.executable).parent
     command = [str(tools / "cargo-zigbuild"), "zigbuild", "--locked", "--bin", "bootstrap"]
     command += ["--profile", PROFILE, "--target", f"{triple}.{GLIBC}"]
-    outcome = subprocess.run(command, env={**os.environ, **_without_paths(triple), "PATH": _path(tools)}, check=False)
+    outcome = subprocess.run(command, env={**os.environ, **_flags(triple), "PATH": _path(tools)}, check=False)
     if outcome.returncode != 0:
         raise BuildFailed(f"cargo zigbuild ended with status {outcome.returncode}")
     return Path(os.environ.get("CARGO_TARGET_DIR", "target")) / triple / PROFILE / "bootstrap"
@@ -49,12 +52,12 @@ def _need_target(triple: str) -> None:
         raise BuildFailed(f"Rust's standard library for {triple} is missing; `rustup target add {triple}`") from error
 
 
-def _without_paths(triple: str) -> dict[str, str]:
-    """Variables that keep this machine's folders out of the binary: panics and assertions name files."""
+def _flags(triple: str) -> dict[str, str]:
+    """Variables for the compilers. This machine's folders are kept out of the binary: panics and assertions name files."""
     cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     folders = {cargo_home: "/cargo", os.getcwd(): "/lambda-embed", _rustc("--print", "sysroot"): "/rust"}
-    rust = [f"--remap-path-prefix={folder}={name}" for folder, name in folders.items()]
-    c = [f"-ffile-prefix-map={folder}={name}" for folder, name in folders.items()]
+    rust = RUST_FLAGS + [f"--remap-path-prefix={folder}={name}" for folder, name in folders.items()]
+    c = C_FLAGS + [f"-ffile-prefix-map={folder}={name}" for folder, name in folders.items()]
     return {
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(rust),
         f"CFLAGS_{triple.replace('-', '_')}": " ".join(c),
