@@ -101,6 +101,8 @@ impl RuntimeApi {
         std::thread::spawn(move || {
             for client in listener.incoming() {
                 let (client, shared) = (client.unwrap(), Arc::clone(&serving));
+                // A head and its body are two packets; the second does not wait for the first one's receipt.
+                client.set_nodelay(true).unwrap();
                 std::thread::spawn(move || while shared.answer_one(&client).unwrap_or(false) {});
             }
         });
