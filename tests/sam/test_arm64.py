@@ -21,9 +21,9 @@ from tests.sam.template import ROOT
 from tests.sam.test_local import TEXTS
 
 SYSROOT = Path("/usr/aarch64-linux-gnu")
-# A Neoverse N1, as Graviton2 has it, on which Lambda runs arm64. With SVE, which qemu's default processor has, ONNX
-# Runtime's vectors come out wrong under qemu 7.2; whose fault that is has not been found. qemu hands on this machine's own /proc/cpuinfo, in which ONNX Runtime's reader of
-# processors finds no arm64 and ends the program.
+# A Neoverse N1, as Graviton2 has it. With SVE, which qemu's default processor has, ONNX Runtime's vectors come out wrong
+# under qemu 7.2; whose fault that is has not been found (docs/deploy.md). qemu hands on this machine's own
+# /proc/cpuinfo, in which ONNX Runtime's reader of processors finds no arm64 and ends the program.
 PROCESSOR = """processor\t: {}
 Features\t: fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp ssbs
 CPU implementer\t: 0x41
