@@ -31,17 +31,17 @@ class Server:
     """`bootstrap serve` on a free port of the loopback interface, ended by `stop`."""
 
     def __init__(self, **variables: str) -> None:
+        # A file, because a pipe that nobody reads holds the server up once its log has filled it.
+        self.log = tempfile.TemporaryFile("w+")
+        command = [BINARY, "serve", "--port", "0"]
         self.process = subprocess.Popen(
-            [BINARY, "serve", "--port", "0"],
-            env=environment(**variables),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            command, env=environment(**variables), stdout=subprocess.PIPE, stderr=self.log, text=True
         )
         line = self.process.stdout.readline()
         if "http://" not in line:
-            error = self.process.communicate(timeout=10)[1]
-            raise RuntimeError(f"the server did not start: {error}")
+            self.process.wait(timeout=10)
+            self.log.seek(0)
+            raise RuntimeError(f"the server did not start: {self.log.read()}")
         self.url = line.split()[2]
 
     def peak_megabytes(self) -> float:
@@ -52,6 +52,7 @@ class Server:
     def stop(self) -> None:
         self.process.kill()
         self.process.communicate(timeout=10)
+        self.log.close()
 
     def __enter__(self) -> Server:
         return self
