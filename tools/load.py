@@ -18,12 +18,17 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 TEXTS = 8
 SENTENCE = "The quick brown fox jumps over the lazy dog while nine wizards boil toxic punch. "
 WORKERS_PER_RATE = 64
+# hey's workers all send at the same moment, once in 1/rate of a worker. So many of it, each started a little later,
+# spread the requests: what is measured is a rate, not how a burst of every worker is met.
+GENERATORS = 8
 MEMORY_MB = 512
 
 
@@ -49,11 +54,18 @@ def generate(address: str, workers: int, seconds: int, rate: float | None, serve
     with tempfile.NamedTemporaryFile("w", suffix=".json") as body:
         json.dump({"encoding_format": "base64", "input": texts}, body)
         body.flush()
-        command = ["hey", "-z", f"{seconds}s", "-c", str(workers), "-m", "POST", "-T", "application/json", "-t", "0"]
-        command += ["-D", body.name, "-o", "csv"] + ([] if rate is None else ["-q", str(rate / workers)])
+        command = ["hey", "-z", f"{seconds}s", "-m", "POST", "-T", "application/json", "-t", "0"]
+        command += ["-D", body.name, "-o", "csv"]
+        generators = 1 if rate is None else GENERATORS
+        command += ["-c", str(workers // generators)] + ([] if rate is None else ["-q", str(rate / workers)])
         command.append(f"http://{address}/v1/embeddings")
-        done = subprocess.run(command, check=True, capture_output=True, text=True)
-    rows = list(csv.DictReader(io.StringIO(done.stdout)))
+        running = []
+        for _ in range(generators):
+            running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            time.sleep(workers / rate / generators if rate else 0)
+        with ThreadPoolExecutor(generators) as readers:
+            printed = list(readers.map(lambda generator: generator.communicate()[0], running))
+    rows = [row for text in printed for row in csv.DictReader(io.StringIO(text))]
     served = sorted(float(row["response-time"]) for row in rows if row["status-code"] == "200")
     turned_away = sum(row["status-code"] in ("429", "503") for row in rows)
     at = lambda share: 1000 * served[min(len(served) - 1, int(len(served) * share))] if served else 0.0
