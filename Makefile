@@ -1,10 +1,14 @@
 # lambda-embed: `make invoke` shows it at work, `make test` runs every quick test, `make` lists the rest.
 
+# What is asked for by name, which a deployment tells from a default.
+ASKED_ARCH := $(ARCH)
+ASKED_MODEL := $(MODEL)
 MODEL ?= bge-small-en-v1.5
 EVENT ?= events/http-embed.json
 PORT ?= 3000
 BUCKET ?=
 PREFIX ?= $(MODEL)
+STACK ?= lambda-embed
 ARCH ?= $(shell uname -m)
 # AWS and macOS say arm64, compilers aarch64.
 override ARCH := $(subst arm64,aarch64,$(ARCH))
@@ -21,6 +25,7 @@ QDRANT_SERVER := target/qdrant-server
 # Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
+AUDIT := target/audit
 SECONDS ?= 60
 # cargo-zigbuild, cargo-lambda, zig and what writes zips and SBOMs.
 PACKAGING := target/packaging
@@ -31,7 +36,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -178,6 +183,19 @@ lint: ## Formatting, clippy, licences and sources
 	cargo clippy --release --locked --all-targets -- -D warnings
 	$(PYTHON) -m tools.licences
 
+$(AUDIT)/.ready: tools/audit/requirements.txt
+	@echo "preparing $(AUDIT) from $<"
+	@rm -rf $(AUDIT) && $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+# Databases of known vulnerabilities are asked over the network: RustSec's on GitHub, PyPI's beside its packages.
+audit: $(AUDIT)/.ready ## Known vulnerabilities among the locked dependencies (needs cargo-deny, and GitHub)
+	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked"; exit 1; }
+	cargo deny check advisories licenses bans sources
+	@for locked in $$(git ls-files '*requirements.txt' tests/sam/checkov.txt); do echo "$$locked"; \
+	  $(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement "$$locked" || exit 1; done
+
 # The peers of the benchmarks: FastEmbed in an environment of its own, fastembed-rs and the bare loop.
 peers: runtime
 	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
@@ -230,21 +248,23 @@ SAM_ARCH := $(subst aarch64,arm64,$(ARCH))
 sam-build: $(SAM_ENV)/.ready
 	@ARCH=$(ARCH) MODEL=$(MODEL) $(SAM) build --parameter-overrides Architecture=$(SAM_ARCH)
 
-# The first time its questions are asked one by one and the answers kept in deploy.toml, the architecture among
-# them; `rm deploy.toml` asks again.
-deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time (ARCH=x86_64|arm64 [MODEL=<id>|none])
-	@arch=$$(sed -n 's/.*Architecture=[^a-z]*\([a-z0-9_]*\).*/\1/p' deploy.toml 2>/dev/null); \
-	$(MAKE) --no-print-directory sam-build ARCH=$${arch:-$(ARCH)}
-	@$(SAM) deploy --config-file $(CURDIR)/deploy.toml --capabilities CAPABILITY_IAM --resolve-s3 \
-	  $(if $(wildcard deploy.toml),,--guided --stack-name lambda-embed --parameter-overrides Architecture=$(SAM_ARCH))
+# The first time its questions are asked one by one; the answers are kept in deploy.toml, deploy-<stack>.toml for a
+# stack of another name. `rm deploy.toml` asks again.
+deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time ([ARCH=x86_64|arm64] [MODEL=<id>|none] [STACK=<name>])
+	@$(PYTHON) -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
 
-# What a container-image function is made of: the package's folder and the Dockerfile.
+# What a container-image function is made of: the package's folder and the Dockerfile. Lambda takes no image with
+# attestations, which buildx adds unasked.
+IMAGE_PLATFORM := linux/$(subst x86_64,amd64,$(SAM_ARCH))
 image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none])
 	@rm -rf target/image/$(ARCH) && mkdir -p target/image/$(ARCH)
 	@$(PACK) --folder target/image/$(ARCH)
-	docker build --tag lambda-embed:$(SAM_ARCH) --build-arg ARCH=$(SAM_ARCH) --file Dockerfile target/image/$(ARCH)
+	@$(PYTHON) -m tools.base_image --arch $(SAM_ARCH)
+	BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --platform $(IMAGE_PLATFORM) --tag lambda-embed:$(SAM_ARCH) \
+	  --build-arg ARCH=$(SAM_ARCH) --file Dockerfile target/image/$(ARCH)
+	@docker image inspect --format '{{if index .Config.Labels "lambda-embed.stand-in"}}For rehearsals alone: its base is the stand-in of AWS'"'"'s image, `make base-image`.{{end}}' lambda-embed:$(SAM_ARCH)
 
-base-image: ## Make a stand-in of AWS's base image, where it cannot be pulled
+base-image: ## Pull AWS's base image, or make a stand-in where it cannot be pulled
 	@$(PYTHON) -m tools.base_image
 
 local: local-model ## Every sample event through `sam local invoke`, then the API on http://127.0.0.1:3000 (PORT=…)
@@ -273,11 +293,11 @@ test-docs: build runtime local-model $(SAM_ENV)/.ready $(PACKAGING)/.ready ## Ch
 test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
 	$(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
 
-test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, and what it promises
+test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, what it promises, and how it is deployed
 	$(SAM) validate --lint
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
-	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template
+	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
 test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)

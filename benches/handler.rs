@@ -51,7 +51,8 @@ impl Pair {
         let config = Arc::new(Config::resolve(variables, &root).expect("the configuration is right"));
         let folder = ModelFolder::open(&config.model_dir, Verify::Sizes).expect("a model folder");
         let (embedder, _) = Embedder::open(&config, &folder).expect("the model loads");
-        let ids: Vec<_> = embedder.tokens(QUERY, true).expect("tokens").iter().map(|token| token.id).collect();
+        let ids: Vec<_> =
+            embedder.tokens(QUERY, true, |_| Ok(true)).expect("tokens").iter().map(|token| token.id).collect();
         assert_eq!(ids.len(), 16, "the query has 16 tokens");
         let file = folder.open_file(&folder.manifest.files.model).expect("the graph");
         let graph = Arc::new(MappedFile::map(&file).expect("the graph is mapped"));

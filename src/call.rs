@@ -21,26 +21,43 @@ pub struct Call {
 /// Lambda's own limit.
 const LONGEST_CALL: Duration = Duration::from_secs(900);
 
+/// What work for a call carries along.
+#[derive(Debug, Clone, Default)]
+struct Served {
+    request_id: Option<String>,
+    trace: Option<String>,
+}
+
 tokio::task_local! {
-    /// The trace header of the call that a task works for.
-    static TRACE: Option<String>;
+    /// The call that a task works for.
+    static SERVED: Served;
+}
+
+fn served() -> Served {
+    SERVED.try_with(Clone::clone).unwrap_or_default()
 }
 
 /// The trace header of the call that this task works for, for requests made on its behalf.
 pub fn trace() -> Option<String> {
-    TRACE.try_with(Clone::clone).ok().flatten()
+    served().trace
 }
 
-/// `work` with the trace header of the call that this task works for, for a task of its own to do.
+/// The id of the call that this task works for, for its log lines; `None` without Lambda.
+pub fn request_id() -> Option<String> {
+    served().request_id
+}
+
+/// `work` for the call that this task works for, for a task of its own to do.
 pub fn traced<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    TRACE.scope(trace(), work)
+    SERVED.scope(served(), work)
 }
 
 impl Call {
-    /// Has `work` done as this call's, so that [`trace`] finds its header. A task or thread that it spawns does
-    /// not inherit it, unless it is [`traced`].
+    /// Has `work` done as this call's, so that [`trace`] and [`request_id`] find theirs. A task or thread that it
+    /// spawns does not inherit them, unless it is [`traced`].
     pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
-        TRACE.scope(self.trace.clone(), work).await
+        let request_id = (!self.request_id.is_empty()).then(|| self.request_id.clone());
+        SERVED.scope(Served { request_id, trace: self.trace.clone() }, work).await
     }
 
     /// What is left until the deadline; zero after it, `None` without one.

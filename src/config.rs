@@ -17,7 +17,7 @@ pub use stores::{Qdrant, S3Vectors};
 
 use crate::error::{Error, Result};
 use crate::metrics;
-use crate::secrets::ApiKey;
+use crate::secrets::{self, ApiKey};
 
 /// One variable: its name, its default as a reader should see it, and what it does.
 pub struct Variable {
@@ -44,7 +44,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
-    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused" },
+    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused; without it whoever may invoke the function chooses among all that its role reads" },
     Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
     Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
     Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
@@ -186,7 +186,8 @@ impl Given {
             let ours = name.starts_with("EMBED_");
             if ours && !VARIABLES.iter().any(|v| v.name == name) {
                 let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
-                return Err(Error::Config { variable: name, value, expected });
+                // It may be a secret whose variable is misspelt.
+                return Err(Error::Config { variable: name, value: "***".to_owned(), expected });
             }
             let awss = FROM_LAMBDA.contains(&name.as_str()) || s3::AWS_VARIABLES.contains(&name.as_str());
             if (ours || awss) && !value.is_empty() {
@@ -283,7 +284,7 @@ impl Given {
     }
 
     fn misunderstood(&self, name: &str, expected: String) -> Error {
-        let value = self.text(name).unwrap_or_default().to_owned();
+        let value = secrets::masked(self.text(name).unwrap_or_default());
         Error::Config { variable: name.to_owned(), value, expected: format!("expected {expected}") }
     }
 }
@@ -323,6 +324,22 @@ mod tests {
     fn a_misspelt_variable_is_named_with_the_ones_there_are() {
         let message = message(&[("EMBED_MODEL_DIRR", "/x")]);
         assert!(message.contains("EMBED_MODEL_DIRR") && message.contains("EMBED_MODEL_DIR,"), "{message}");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let misspelt = message(&[("EMBED_APIKEY", "hush")]);
+        assert!(misspelt.contains("EMBED_APIKEY=\"***\"") && !misspelt.contains("hush"), "{misspelt}");
+        for (value, shown) in [
+            ("https://me:hush@bucket/a", "https://***@bucket/a"),
+            ("https://me:hush/hush@host", "https://***@host"),
+            ("s3x://hush@b", "s3x://***@b"),
+            ("me:hush@b", "***@b"),
+            ("https://bucket/a?key=hush", "https://bucket/a?***"),
+        ] {
+            let refused = message(&[("EMBED_MODEL_S3", value)]);
+            assert!(refused.contains(&format!("{shown:?}")) && !refused.contains("hush"), "{refused}");
+        }
     }
 
     #[test]

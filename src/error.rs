@@ -98,6 +98,8 @@ pub enum Kind {
     Overloaded,
     /// The time that is left does not suffice.
     Deadline,
+    /// Whoever asked went away, or was too slow to send a request.
+    Abandoned,
     /// The process is told to end.
     Stopping,
     /// The installation is wrong: configuration, library or model.
@@ -165,6 +167,7 @@ impl Kind {
             Kind::Documents        => row(503, 503, "server_error",         None,                           "Overloaded", "Documents.Retry",          true),
             Kind::Overloaded       => row(429, 429, "rate_limit_error",     Some("rate_limit_exceeded"),    "Overloaded", "Call.Overloaded",          true),
             Kind::Deadline         => row(503, 503, "server_error",         Some("deadline"),               "Overloaded", "Call.Deadline",            true),
+            Kind::Abandoned        => row(408, 408, BAD,                    Some("abandoned"),              "Validation", "Call.Abandoned",           true),
             Kind::Stopping         => row(503, 503, "server_error",         Some("stopping"),               "Unhealthy",  "Call.Stopping",            true),
             Kind::Setup            => row(500, 500, "server_error",         None,                           "Unhealthy",  "Init.Setup",               false),
             Kind::Internal         => row(500, 500, "server_error",         None,                           "Backend",    "Runtime.Internal",         true),

@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::admission::{Admission, Permit};
 use crate::api::Api;
-use crate::call::{Call, Deadline};
+use crate::aside;
+use crate::call::{self, Call, Deadline};
 use crate::config::{Config, Documents};
 use crate::embed::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
@@ -32,6 +33,12 @@ pub struct Handler {
 impl Handler {
     /// Loads what `config` names; nothing is loaded again afterwards.
     pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
+        let observer = Arc::new(Observer::new(config.metrics.clone()));
+        Self::observed(config, observer)
+    }
+
+    /// [`open`](Self::open) for calls that `observer` watches, those before the model is there included.
+    pub fn observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Self, Startup)> {
         let started = Instant::now();
         // Tokens by reference are on their way while the model loads.
         let token = Token::begin("EMBED_API_KEY", config.api_key.as_ref());
@@ -56,13 +63,18 @@ impl Handler {
         let token = token.wait()?;
         let startup = Startup { fetch, total: started.elapsed(), ..startup };
         let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
-        let observer = Arc::new(Observer::new(config.metrics.clone(), startup.values()));
+        observer.started(startup.values());
         Ok((Self { api: Api::new(embedder, config, token), ingest, admission, observer }, startup))
     }
 
     /// The loaded model's id.
     pub fn model(&self) -> &str {
         self.api.model()
+    }
+
+    /// Runs of the model that have ended so far.
+    pub fn runs(&self) -> u64 {
+        self.api.runs()
     }
 
     /// Takes a call with a body of about `bytes` bytes in.
@@ -99,16 +111,22 @@ impl Handler {
     /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
     /// a job's tasks.
     pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-        let permit = self.enter(event.len()).map(Some);
-        self.observer.watch(call, self.answer(permit, event, call)).await
+        self.watch(call, self.answer(self.enter(event.len()).map(Some), event, call)).await
     }
 
-    /// [`handle`](Self::handle) for a call that was taken in before, or that needs no room.
-    pub async fn handle_entered(&self, permit: Option<Permit>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-        self.observer.watch(call, self.answer(Ok(permit), event, call)).await
+    /// Calls that are dropped from now on are so because the process ends.
+    pub fn stop(&self) {
+        self.observer.stop();
     }
 
-    async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+    /// Does `work`, which ends in [`answer`](Self::answer), as the call's; see [`Observer::watch`].
+    pub async fn watch<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.observer.watch(call, work).await
+    }
+
+    /// [`handle`](Self::handle) for a call that is watched already. `permit` is that of a call that was taken in, or
+    /// why it was not; a call that needs no room has none.
+    pub async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
         let invocation = event::decode(event)?;
         call.meter.note(|m| m.source = invocation.source());
         match (invocation, permit) {
@@ -116,9 +134,13 @@ impl Handler {
                 call.meter.fail(&error);
                 request.door.encode(self.api.refusal(&request.path, &error))
             }
-            (Invocation::Http(request), _permit) => request.door.encode(self.api.http(&request, call).await),
+            (Invocation::Http(request), _permit) => {
+                let (reply, door) = (self.api.http(&request, call).await, request.door);
+                let large = reply.body.len() >= aside::FROM_BYTES;
+                aside::run(large, "encoding a reply panicked", move |_| door.encode(reply)).await
+            }
             (_, Err(error)) => Err(error),
-            (Invocation::Direct(body), Ok(_permit)) => raw(self.api.direct(&body, call).await?),
+            (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, call).await,
             (Invocation::S3(changes), Ok(_permit)) => self.changes(changes, call).await,
             (Invocation::Queue(messages), Ok(_permit)) => self.queue(messages, call).await,
             (Invocation::Batch(job), Ok(_permit)) => self.batch(job, call).await,
@@ -146,7 +168,8 @@ impl Handler {
                 Err(error) => {
                     // Its kind alone: the reason may quote the message.
                     let kind = error.kind().row().lambda_type;
-                    tracing::error!(message_id = message.id, kind, "a message is not understood");
+                    let id = call::request_id();
+                    tracing::error!(requestId = id, message_id = message.id, kind, "a message is not understood");
                     failed.push(index);
                 }
             }
@@ -175,18 +198,23 @@ impl Handler {
     }
 
     async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
-        let ingest = self.ingest.as_ref().ok_or_else(|| Error::Config {
-            variable: "EMBED_OUTPUT".to_owned(),
-            value: String::new(),
-            expected: "an event of S3 came; expected s3://bucket/prefix, below which vectors are to be written"
-                .to_owned(),
-        })?;
+        let Some(ingest) = &self.ingest else {
+            // A queue does not read its caller's errors, so whoever runs the function hears of it too.
+            tracing::error!(requestId = call::request_id(), "an event of documents came; EMBED_OUTPUT is not set");
+            let message = "this function takes no documents; for events of S3, directly or through SQS, SNS, EventBridge \
+                           or S3 Batch Operations, set EMBED_OUTPUT to the s3://bucket/prefix below which their vectors \
+                           are to be written";
+            return Err(Error::UnknownEvent(message.to_owned()));
+        };
         let (outcomes, summary) = ingest.take(changes, Deadline::of(call)).await;
         call.meter.note(|m| {
             (m.documents, m.failed) = (summary.documents, summary.failed);
             m.skipped = summary.skipped + summary.unchanged + summary.outdated + summary.gone + summary.ignored;
             (m.texts, m.tokens) = (summary.chunks, summary.tokens);
             (m.read, m.write) = (summary.times.read, summary.times.write);
+            (m.tokenize, m.run) = (summary.times.tokenize, summary.times.run);
+            m.truncated = summary.times.truncated;
+            m.rebuilds += summary.rebuilds;
         });
         Ok((outcomes, summary))
     }
@@ -226,11 +254,6 @@ fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
         }
         fetch()
     })
-}
-
-fn raw(json: Vec<u8>) -> Result<Box<RawValue>> {
-    let text = String::from_utf8(json).map_err(|e| Error::internal("the reply is not UTF-8", e))?;
-    RawValue::from_string(text).map_err(|e| Error::internal("the reply is not JSON", e))
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {

@@ -8,13 +8,15 @@
 //!
 //! Metrics and log lines are written when a call ends, so nothing is left to flush.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hyper::body::Bytes;
 use lambda_embed::call::Call;
 use lambda_embed::error::{Error, Kind, Result};
 use lambda_embed::loading::{Failure, Loading};
@@ -55,9 +57,9 @@ async fn take_calls(model: &Loading, calls: &Calls) -> Result<ExitCode> {
     let mut lost = 0;
     loop {
         let (taken, model, counted) = (calls.taken(), model.clone(), calls.clone());
-        let invoke = service_fn(move |event: LambdaEvent<Box<RawValue>>| {
+        let invoke = service_fn(move |event: LambdaEvent<()>| {
             let (model, calls) = (model.clone(), counted.clone());
-            async move { invoke(&model, &calls, event).await }
+            async move { invoke(&model, &calls, &event.context).await }
         });
         let runtime = Runtime::new(invoke).layer(calls.clone());
         // It panics on an answer that lacks what every answer has, such as a 500.
@@ -80,23 +82,26 @@ async fn take_calls(model: &Loading, calls: &Calls) -> Result<ExitCode> {
 async fn invoke(
     model: &Loading,
     calls: &Calls,
-    event: LambdaEvent<Box<RawValue>>,
+    context: &lambda_runtime::Context,
 ) -> std::result::Result<Box<RawValue>, Diagnostic> {
-    let call = Call::from(&event.context);
+    let (call, event) = (Call::from(context), calls.event(&context.request_id));
     let answered = tokio::select! {
-        answered = model.handle(event.payload.get().as_bytes(), &call) => answered,
-        () = calls.drained() => {
-            tracing::warn!(requestId = call.request_id, outcome = Kind::Stopping.row().lambda_type, "handed back");
+        answered = model.handle(&event, &call) => answered,
+        error = async {
+            calls.drained().await;
             let message = "the process was told to end before this call was answered; try again".to_owned();
-            Err(Failure::Call(Error::Later { kind: Kind::Stopping, message }))
-        }
+            let error = Error::Later { kind: Kind::Stopping, message };
+            // Noted before the work is dropped, which tells of it.
+            call.meter.fail(&error);
+            error
+        } => Err(Failure::Call(error)),
     };
     match answered {
         Ok(reply) => Ok(reply),
         Err(Failure::Call(error)) => Err(Diagnostic::from(error)),
         Err(Failure::Start(error)) => {
             tracing::error!(error = %error.chain(), "the model did not load; this process ends");
-            let path = format!("/2018-06-01/runtime/invocation/{}/error", event.context.request_id);
+            let path = format!("/2018-06-01/runtime/invocation/{}/error", context.request_id);
             report_failed_start(&path, &error).await;
             // Lambda starts another process for the next call; this one would fail every call.
             std::process::exit(1)
@@ -136,6 +141,9 @@ async fn post(path: &str, body: String, error_type: &str) -> std::result::Result
 #[derive(Clone)]
 struct Calls {
     under_way: Arc<watch::Sender<Count>>,
+    /// The events of calls that were taken, by request id. They pass the runtime by, which would answer what is no
+    /// JSON by itself, and nothing would be logged or counted of it.
+    events: Arc<Mutex<HashMap<String, Bytes>>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -147,13 +155,22 @@ struct Count {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { under_way: Arc::new(watch::Sender::new(Count::default())) }
+        Self { under_way: Arc::new(watch::Sender::new(Count::default())), events: Arc::default() }
     }
 }
 
 impl Calls {
     fn taken(&self) -> u64 {
         self.under_way.borrow().taken
+    }
+
+    /// The event of a call that was taken.
+    fn event(&self, request_id: &str) -> Bytes {
+        self.events().remove(request_id).unwrap_or_default()
+    }
+
+    fn events(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
+        self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Has what runs end within [`DRAIN`]; returns when nothing runs.
@@ -171,18 +188,24 @@ impl Calls {
 }
 
 /// One call, from its event to the Runtime API's receipt for its answer.
-struct Open(Calls);
+struct Open {
+    calls: Calls,
+    request_id: String,
+}
 
 impl Open {
-    fn new(calls: &Calls) -> Self {
+    fn new(calls: &Calls, request_id: &str, event: Bytes) -> Self {
         calls.under_way.send_modify(|count| (count.taken, count.open) = (count.taken + 1, count.open + 1));
-        Self(calls.clone())
+        calls.events().insert(request_id.to_owned(), event);
+        Self { calls: calls.clone(), request_id: request_id.to_owned() }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.under_way.send_modify(|count| count.open -= 1);
+        // Still there if the runtime refused the call by itself.
+        self.calls.events().remove(&self.request_id);
+        self.calls.under_way.send_modify(|count| count.open -= 1);
     }
 }
 
@@ -194,7 +217,7 @@ impl<S> Layer<S> for Calls {
     }
 }
 
-/// The runtime's service with its calls counted.
+/// The runtime's service with its calls counted and their events kept.
 #[derive(Clone)]
 struct Counted<S> {
     inner: S,
@@ -214,8 +237,9 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, invocation: LambdaInvocation) -> Self::Future {
-        let open = Open::new(&self.calls);
+    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+        let event = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
+        let open = Open::new(&self.calls, &invocation.context.request_id, event);
         let answered = self.inner.call(invocation);
         Box::pin(async move {
             let _open = open;

@@ -21,6 +21,7 @@
 //! | [`call`] | what the Runtime API tells of one call: its id, its deadline |
 //! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
 //! | [`metrics`] | what is measured of each call, and where it is told |
+//! | [`aside`] | work that takes a while leaves the thread that drives the I/O |
 //! | [`panics`] | a panic ends one call, and quotes no text |
 //! | [`secrets`] | the bearer token, as it is or by reference to Secrets Manager or SSM |
 //! | [`model`] | the manifest of a model folder, and where its files come from |
@@ -37,13 +38,16 @@
 //! # The layering rule
 //!
 //! Imports go down only: `main` -> {`local`, `loading`} -> `handler` -> {`event`, `api`, `ingest`} -> {`embed`, `sink`}
-//! -> `model` -> `s3` -> `config` -> `secrets` -> {`admission`, `call`, `metrics`} -> `panics` -> `error`. `ingest`'s record and its encodings are what
-//! `sink` speaks of, so those two lie below it. `ort` is named in `embed::session` alone, `tokenizers` in
-//! `embed::tokenizer` alone, `std::env` in `config` and `main` alone, the S3 client in `s3` and `model::s3` alone, the
-//! clients that read secrets in `secrets` alone.
+//! -> `model` -> `s3` -> `config` -> `secrets` -> {`admission`, `call`, `metrics`} -> `aside` -> `panics` -> `error`.
+//! `ingest`'s record and its encodings are what `sink` speaks of, so those two lie below it. `ort` is named in
+//! `embed::session` alone, `tokenizers` in `embed::tokenizer` alone, `std::env` in `config` and `main` alone, the S3
+//! client in `s3` and `model::s3` alone, the clients that read secrets in `secrets` alone.
+
+#![deny(unsafe_code)]
 
 pub mod admission;
 pub mod api;
+pub mod aside;
 pub mod call;
 pub mod config;
 pub mod embed;

@@ -22,6 +22,7 @@ use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
 use crate::handler::Handler;
+use crate::metrics::Observer;
 
 /// How long the init waits for the model: Lambda ends an init after 10 s and starts anew, on the call's
 /// time. What remains is for the process's own start, and for a machine that is slow that day.
@@ -36,6 +37,8 @@ type Outcome = std::result::Result<Handler, Arc<Error>>;
 #[derive(Clone)]
 pub struct Loading {
     outcome: watch::Receiver<Option<Outcome>>,
+    /// Calls are watched whether the model is there or not.
+    observer: Arc<Observer>,
     base_path: String,
 }
 
@@ -54,11 +57,12 @@ impl Loading {
     /// What failed within the budget.
     pub async fn begin(config: Config, budget: Duration) -> std::result::Result<Self, Arc<Error>> {
         let (sender, outcome) = watch::channel(None);
-        let mut loading = Self { outcome, base_path: config.base_path.clone() };
+        let observer = Arc::new(Observer::new(config.metrics.clone()));
+        let mut loading = Self { outcome, observer: Arc::clone(&observer), base_path: config.base_path.clone() };
         std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
-                let opened = Handler::open(Arc::new(config)).map(|(handler, startup)| {
+                let opened = Handler::observed(Arc::new(config), observer).map(|(handler, startup)| {
                     startup.log(handler.model());
                     handler
                 });
@@ -78,18 +82,36 @@ impl Loading {
 
     /// Answers an event; waits for the model, unless the event asks for the health.
     pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, Failure> {
-        let at_hand = self.outcome.borrow().clone();
-        let handler = match at_hand {
-            Some(outcome) => outcome,
-            None => match self.health(event) {
-                Some(reply) => return reply.map_err(Failure::Call),
-                None => match self.loaded_within(call.remaining()).await {
-                    Some(outcome) => outcome,
-                    None => return not_yet(event, call).map_err(Failure::Call),
+        let mut failed_start = None;
+        let answered = self.observer.watch(call, async {
+            let at_hand = self.outcome.borrow().clone();
+            let outcome = match at_hand {
+                Some(outcome) => outcome,
+                None => match self.health(event, call) {
+                    Some(reply) => return reply,
+                    None => match self.loaded_within(call.remaining()).await {
+                        Some(outcome) => outcome,
+                        None => return not_yet(event, call),
+                    },
                 },
-            },
-        };
-        handler.map_err(Failure::Start)?.handle(event, call).await.map_err(Failure::Call)
+            };
+            match outcome {
+                Ok(handler) => handler.answer(handler.enter(event.len()).map(Some), event, call).await,
+                Err(start) => {
+                    if let Ok(invocation) = event::decode(event) {
+                        call.meter.note(|m| m.source = invocation.source());
+                    }
+                    call.meter.fail(&start);
+                    failed_start = Some(Arc::clone(&start));
+                    Err(Error::internal("the model did not load", start))
+                }
+            }
+        });
+        let answered = answered.await;
+        match failed_start {
+            Some(start) => Err(Failure::Start(start)),
+            None => answered.map_err(Failure::Call),
+        }
     }
 
     /// The outcome, if it is there early enough before the call's end for an answer that says it is not.
@@ -109,33 +131,37 @@ impl Loading {
     }
 
     /// The answer to `GET /health` before the model is there; `None` for every other event.
-    fn health(&self, event: &[u8]) -> Option<Result<Box<RawValue>>> {
+    fn health(&self, event: &[u8], call: &Call) -> Option<Result<Box<RawValue>>> {
         let Ok(Invocation::Http(request)) = event::decode(event) else { return None };
         let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
         let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
-        asks.then(|| request.door.encode(loading_reply(&request)))
+        asks.then(|| request.door.encode(loading_reply(&request, call)))
     }
 }
 
 /// The answer to a call whose time ends before the model is there: the next one finds it further on.
 fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-    let kind = Kind::Deadline;
-    tracing::warn!(requestId = call.request_id, outcome = kind.row().lambda_type, "the model is still on its way");
-    match event::decode(event)? {
-        Invocation::Http(request) => request.door.encode(loading_reply(&request)),
-        _ => {
-            let message = "the model is still being loaded and this call's time ends; try again".to_owned();
-            Err(Error::Later { kind, message })
+    let message = "the model is still being loaded and this call's time ends; try again".to_owned();
+    let error = Error::Later { kind: Kind::Deadline, message };
+    let invocation = event::decode(event)?;
+    call.meter.note(|m| m.source = invocation.source());
+    match invocation {
+        Invocation::Http(request) => {
+            call.meter.fail(&error);
+            request.door.encode(loading_reply(&request, call))
         }
+        _ => Err(error),
     }
 }
 
-fn loading_reply(request: &HttpRequest) -> HttpReply {
+fn loading_reply(request: &HttpRequest, call: &Call) -> HttpReply {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    call.meter.note(|m| (m.source, m.status) = ("http", Some(status.as_u16())));
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         // Seconds: what is still missing after the init comes soon or not at all.
         (header::RETRY_AFTER, HeaderValue::from_static("1")),
     ]);
     let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };
-    HttpReply { status: StatusCode::SERVICE_UNAVAILABLE, headers, body }
+    HttpReply { status, headers, body }
 }

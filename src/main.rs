@@ -1,5 +1,7 @@
 //! `bootstrap`: under AWS Lambda the function itself, started by hand the local ways in.
 
+#![deny(unsafe_code)]
+
 mod lambda;
 
 use std::process::ExitCode;
@@ -14,10 +16,7 @@ use lambda_embed::{Error, config::Config};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    // ONNX Runtime's official Linux builds (1.29 and later) write a device id below the home directory
-    // and upload usage events unless told not to; a function that embeds other people's texts must not.
-    // SAFETY: this is the process's only thread as yet.
-    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
+    without_telemetry();
     let arguments = std::env::args_os().len() > 1;
     let under_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
     let outcome = match under_lambda && !arguments {
@@ -31,6 +30,15 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// ONNX Runtime's official Linux builds (1.29 and later) write a device id below the home directory and upload usage
+/// events unless told not to; a function that embeds other people's texts must not. Here, because only `main` knows
+/// that no other thread runs.
+#[allow(unsafe_code)]
+fn without_telemetry() {
+    // SAFETY: this is the process's only thread as yet.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
 /// One thread drives the I/O; the model runs on threads of its own.

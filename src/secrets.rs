@@ -38,6 +38,18 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// A value that was not understood, for a message: without the user and password that may stand in an address, and
+/// without a web address's query, which may hold a key.
+pub fn masked(value: &str) -> String {
+    let (scheme, rest) = value.split_at(value.find("://").map_or(0, |at| at + 3));
+    // A password may hold a slash that ought to have been encoded.
+    let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
+    match rest.split_once('?') {
+        Some((path, _)) if scheme != "s3://" => format!("{scheme}{user}{path}?***"),
+        _ => format!("{scheme}{user}{rest}"),
+    }
+}
+
 /// Where a token comes from.
 #[derive(Debug, Clone)]
 pub enum ApiKey {

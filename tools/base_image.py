@@ -1,9 +1,9 @@
-"""Makes a stand-in for AWS's base image from this machine's own files: `python -m tools.base_image`.
+"""Sees to AWS's base image: pulls it, or makes a stand-in from this machine's own files: `python -m tools.base_image`.
 
 `sam local` runs a function in public.ecr.aws/lambda/provided:al2023. Where that cannot be pulled, an image of
 the same name is imported: busybox, the C and C++ libraries, certificates, and the folders Lambda has. The
 libraries are the host's, so it cannot prove that a binary loads on Amazon Linux 2023; `make package` checks
-that by the symbols a binary needs.
+that by the symbols a binary needs. A label tells it from AWS's own, and what is built upon it inherits the label.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ COMMANDS = ("sh", "mv", "chmod", "cp", "mkdir", "ls", "cat", "rm")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
 IMAGE = "public.ecr.aws/lambda/provided:al2023"
+LABEL = "lambda-embed.stand-in"
+PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+PULL_SECONDS = 300
 
 
 class Missing(Exception):
@@ -42,10 +45,13 @@ class Missing(Exception):
 
 def layers(machine: str) -> bytes:
     """The image's one layer, as a tar archive."""
-    loader, folder = {
+    folders = {
         "x86_64": ("/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu"),
         "aarch64": ("/lib/ld-linux-aarch64.so.1", "/lib/aarch64-linux-gnu"),
-    }[machine]
+    }
+    if machine not in folders:
+        raise Missing(f"a stand-in is made of a Linux machine's files, x86_64's or aarch64's; this is {machine}")
+    loader, folder = folders[machine]
     content = io.BytesIO()
     with tarfile.open(fileobj=content, mode="w") as tar:
         for name in ("bin", "lib64", folder, "opt", "var/task", "var/runtime", "etc/ssl/certs"):
@@ -85,29 +91,53 @@ def _file(tar: tarfile.TarFile, name: str | Path, path: Path, mode: int) -> None
     tar.addfile(info, io.BytesIO(content))
 
 
+def present(name: str) -> bool:
+    """Whether the engine has AWS's own image."""
+    label = ["docker", "image", "inspect", "--format", f'{{{{index .Config.Labels "{LABEL}"}}}}', name]
+    known = subprocess.run(label, capture_output=True, text=True, check=False)
+    return known.returncode == 0 and not known.stdout.strip()
+
+
+def pulled(name: str, architecture: str) -> bool:
+    """Pulls AWS's image; whether it came."""
+    command = ["docker", "pull", "--quiet", "--platform", PLATFORMS[architecture], name]
+    try:
+        pull = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PULL_SECONDS)
+    except subprocess.TimeoutExpired:
+        print(f"{name} did not come within {PULL_SECONDS} seconds")
+        return False
+    if pull.returncode != 0:
+        print(f"{name} cannot be pulled: {pull.stderr.strip()}")
+    return pull.returncode == 0
+
+
+def imported(name: str) -> None:
+    """Makes the stand-in. Raises Missing, OSError or CalledProcessError."""
+    layer = layers(platform.machine())
+    changes = ["ENV LAMBDA_TASK_ROOT=/var/task PATH=/bin", "WORKDIR /var/task", f"LABEL {LABEL}=true"]
+    options = [part for change in changes for part in ("--change", change)]
+    subprocess.run(["docker", "import", *options, "-", name], input=layer, check=True, stdout=subprocess.DEVNULL)
+    print(f"{name}: a stand-in of this machine's files, {len(layer) / 1e6:.1f} MB")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.base_image", description=__doc__.split("\n")[0])
-    parser.add_argument("--force", action="store_true", help="replace an image of that name, AWS's own included")
+    parser.add_argument("--arch", choices=sorted(PLATFORMS), help="default: this machine's")
     options = parser.parse_args()
 
-    machine = platform.machine()
-    name = f"{IMAGE}-{ARCHITECTURES[machine]}"
-    known = subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False)
-    if known.returncode == 0 and not options.force:
-        print(f"{name} is there already")
-        return 0
+    own = ARCHITECTURES.get(platform.machine(), platform.machine())
+    architecture = options.arch or own
+    name = f"{IMAGE}-{architecture}"
     try:
-        layer = layers(machine)
-    except Missing as error:
+        if present(name):
+            print(f"{name} is there already")
+        elif not pulled(name, architecture):
+            if architecture != own:
+                raise Missing(f"a stand-in is of this machine's files, which are {own}")
+            imported(name)
+    except (Missing, OSError, subprocess.CalledProcessError) as error:
         print(f"tools.base_image: {error}", file=sys.stderr)
         return 1
-    changes = ["--change", "ENV LAMBDA_TASK_ROOT=/var/task PATH=/bin", "--change", "WORKDIR /var/task"]
-    try:
-        subprocess.run(["docker", "import", *changes, "-", name], input=layer, check=True, stdout=subprocess.DEVNULL)
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"tools.base_image: docker did not take the image: {error}", file=sys.stderr)
-        return 1
-    print(f"{name}: a stand-in of this machine's files, {len(layer) / 1e6:.1f} MB")
     return 0
 
 

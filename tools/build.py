@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,7 +45,9 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
         files = fetch(source, cache)
 
     # Imported here, so that a folder that is up to date costs no second of loading.
-    from tools import calibration, graph, ortformat, quantize, tokenizer, verify, weights
+    import numpy as np
+
+    from tools import calibration, graph, ortformat, quantize, reference, tokenizer, verify, weights
 
     with _scratch(models / f".building-{source.id}") as scratch:
         draft = scratch / source.id
@@ -65,7 +67,8 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
             if onnx:
                 write_atomically(onnx, model)
             _size(draft / MODEL)
-        manifest.write(draft, _card(source, bert.hidden, recipe.description()))
+        probe = reference.embed(weights.astype(bert, np.float64), encode(manifest.PROBE), source.pooling)
+        manifest.write(draft, _card(source, probe, recipe.description()))
         with _step("verify"):
             # A stack of layers that were never trained together is no model, so it has no fidelity either.
             bars = verify.Bars() if source.repeat == 1 else verify.Bars(mean=-1, least=-1, neighbours=-1)
@@ -75,13 +78,13 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
     print(f"{models / source.id} is ready", flush=True)
 
 
-def _card(source: Source, dimensions: int, quantization: str) -> Card:
+def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
     return Card(
         id=source.id,
         name=source.name,
         revision=source.files.revision,
         license=source.license,
-        dimensions=dimensions,
+        dimensions=len(probe),
         max_tokens=source.max_tokens,
         pooling=source.pooling,
         query_prefix=source.query_prefix,
@@ -89,6 +92,7 @@ def _card(source: Source, dimensions: int, quantization: str) -> Card:
         quantization=quantization,
         recipe=RECIPE,
         note=source.note,
+        probe=probe,
     )
 
 

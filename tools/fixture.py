@@ -139,7 +139,8 @@ def write(models: Path) -> None:
     ours = quantize.quantize(bert, "cls", [encode(text) for text in GOLDEN_TEXTS], RECIPE)
     write_atomically(fixture / MODEL, ortformat.convert(graph.serialize(ours)))
     write_atomically(plain / STOCK_MODEL, graph.serialize(stock.build(bert)))
-    write_atomically(fixture / "golden.json", golden(weights.astype(bert, np.float64), fixture / TOKENIZER))
+
+    exact = weights.astype(bert, np.float64)
 
     def card(name: str, pooling: str, quantization: str, recipe: str) -> Card:
         return Card(
@@ -155,8 +156,10 @@ def write(models: Path) -> None:
             quantization=quantization,
             recipe=recipe,
             note=f"random weights for tests, made by `{COMMAND}`",
+            probe=reference.embed(exact, encode(manifest.PROBE), pooling).tolist(),
         )
 
+    write_atomically(fixture / "golden.json", golden(exact, fixture / TOKENIZER))
     manifest.write(fixture, card("fixture", "cls", RECIPE.description(), RECIPE.version))
     manifest.write(plain, card("fixture-stock", "mean", "none (float32)", "stock-1"), STOCK_MODEL)
 

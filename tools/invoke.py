@@ -25,7 +25,8 @@ from pathlib import Path
 
 from tools.buckets import KEY, Buckets, concerns
 
-FOLDER = Path("target/lambda")
+# Not target/lambda, where cargo-lambda has folders of its own.
+FOLDER = Path("target/function")
 EMULATOR = Path("target/emulator/aws-lambda-rie")
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 TIMEOUT_SECONDS = 60

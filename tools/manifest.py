@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +25,17 @@ FORMAT = 1
 NAME = "manifest.json"
 MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "model.onnx", "tokenizer.json"
 POOLINGS = ("cls", "mean")
+# What a start embeds first, to see whether its processor computes what the model's makers did.
+PROBE = "a quick look at every start"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a manifest states besides its files. `recipe` names the code and settings that made the graph."""
+    """What a manifest states besides its files.
+
+    `recipe` names the code and settings that made the graph. `probe` is the unit vector [dimensions] that the
+    float32 weights give for PROBE, [CLS] and [SEP] around it and no prefix; without it a start checks nothing.
+    """
 
     id: str
     name: str
@@ -41,13 +49,17 @@ class Card:
     quantization: str
     recipe: str
     note: str | None = None
+    probe: Sequence[float] | None = None
 
 
 def write(folder: Path, card: Card, model: str = MODEL, tokenizer: str = TOKENIZER) -> None:
     """Writes the manifest of a folder whose other files are complete. File names are relative to it."""
     stated = {key: value for key, value in vars(card).items() if value is not None}
+    if card.probe is not None:  # four places: the same bytes from every machine
+        stated["probe"] = {"text": PROBE, "vector": [round(float(value), 4) for value in card.probe]}
     files = {"model": _entry(folder, model), "tokenizer": _entry(folder, tokenizer)}
     content = json.dumps({"format": FORMAT, **stated, "files": files}, indent=2, ensure_ascii=False)
+    content = re.sub(r"(?<=[\d,])\s+(?=-?\d)", " ", content)  # a vector on one line
     write_atomically(folder / NAME, f"{content}\n".encode())
 
 
@@ -60,7 +72,8 @@ def is_current(folder: Path, revision: str, recipe: str) -> bool:
     """Whether the folder holds this revision, made by this recipe, and every file has its hash."""
     try:
         manifest = read(folder)
-        return (manifest["format"], manifest["revision"], manifest["recipe"]) == (FORMAT, revision, recipe) and all(
+        stated = (manifest["format"], manifest["revision"], manifest["recipe"], manifest["probe"]["text"])
+        return stated == (FORMAT, revision, recipe, PROBE) and all(
             matches(folder / entry["path"], entry["sha256"]) for entry in manifest["files"].values()
         )
     except (OSError, ValueError, KeyError):

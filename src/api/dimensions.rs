@@ -44,3 +44,15 @@ pub(super) fn offered(manifest: &Manifest) -> impl Iterator<Item = usize> + '_ {
     let cuts = manifest.matryoshka_dimensions.iter().copied();
     std::iter::once(manifest.dimensions).chain(cuts.filter(|&cut| cut < manifest.dimensions))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_is_cut_to_length_one_and_a_whole_one_left_as_it_is() {
+        let mut vectors = [vec![0.3, 0.4, 0.5], vec![0.3, 0.4]];
+        Dimensions(2).cut(&mut vectors, true);
+        assert_eq!(vectors, [[0.6, 0.8], [0.3, 0.4]]);
+    }
+}

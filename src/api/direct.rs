@@ -3,9 +3,11 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use super::openai::{self, Usage};
-use super::{Api, body, tei};
+use super::{Api, body, reply, tei};
+use crate::aside;
 use crate::call::Call;
 use crate::embed::Embeddings;
 use crate::error::{Error, Result};
@@ -33,20 +35,25 @@ struct Timings {
     inference_ms: f64,
 }
 
-pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Vec<u8>> {
+pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
     let shape: Shape = body::fields(event)?;
     let done: Embeddings = match shape.input {
         Some(_) => openai::Request::parse(event, api.manifest())?.embed(api, call).await?.0,
         None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,
     };
+    let model = api.model().to_owned();
+    aside::run(reply::is_large(&done), "writing an answer panicked", move |_| written(&model, &done)).await
+}
+
+fn written(model: &str, done: &Embeddings) -> Result<Box<RawValue>> {
     let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let answer = Answer {
-        model: &api.manifest().id,
+        model,
         dimensions: done.vectors.first().map_or(0, Vec::len),
         embeddings: &done.vectors,
-        usage: Usage::of(&done),
+        usage: Usage::of(done),
         truncated: &done.truncated,
         timings: Timings { tokenize_ms: ms(done.timings.tokenize), inference_ms: ms(done.timings.inference) },
     };
-    serde_json::to_vec(&answer).map_err(|e| Error::internal("the answer cannot be encoded", e))
+    to_raw_value(&answer).map_err(|e| Error::internal("the answer cannot be encoded", e))
 }

@@ -21,6 +21,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::value::RawValue;
 
 use crate::call::Call;
 use crate::config::Config;
@@ -94,12 +95,17 @@ impl Api {
         &self.manifest().id
     }
 
+    /// Runs of the model that have ended so far.
+    pub fn runs(&self) -> u64 {
+        self.embedder.runs()
+    }
+
     fn manifest(&self) -> &Manifest {
         self.embedder.manifest()
     }
 
     /// Answers a direct invocation: a request body without HTTP around it.
-    pub async fn direct(&self, body: &[u8], call: &Call) -> Result<Vec<u8>> {
+    pub async fn direct(&self, body: &[u8], call: &Call) -> Result<Box<RawValue>> {
         direct::answer(self, body, call).await
     }
 
@@ -116,13 +122,19 @@ impl Api {
             call.meter.fail(&error);
             self.refusal(&request.path, &error)
         });
-        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
         reply::name_model(&mut reply, &self.manifest().id);
         self.add_cors(request, &mut reply.headers);
         if request.method == Method::HEAD {
             reply.body.clear();
         }
-        reply::compress(request, reply)
+        let reply = reply::compress(request, reply).await.unwrap_or_else(|error| {
+            call.meter.fail(&error);
+            let mut reply = self.refusal(&request.path, &error);
+            self.add_cors(request, &mut reply.headers);
+            reply
+        });
+        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
+        reply
     }
 
     /// `error` in the shape of the contract that a request's `path` speaks.
@@ -176,7 +188,7 @@ impl Api {
             Route::Models => Ok(openai::models(self)),
             Route::Embed => tei::embed(self, &body, call).await,
             Route::Similarity => tei::similarity(self, &body, call).await,
-            Route::Tokenize => tei::tokenize(self, &body),
+            Route::Tokenize => tei::tokenize(self, &body, call).await,
             Route::Info => Ok(tei::info(self)),
             Route::Inference => qdrant::inference(self, request, &body, call).await,
             Route::Health => Ok(tei::health(self)),
@@ -251,6 +263,11 @@ impl Api {
         Ok(())
     }
 
+    /// What is left of a call's time for the work before its answer is written; `None` without a deadline.
+    fn time_left(call: &Call) -> Option<Duration> {
+        call.remaining().map(|left| left.saturating_sub(ANSWER_TIME))
+    }
+
     /// Checks `texts` against every limit ([`admit`](Self::admit)), then embeds them.
     async fn embed(
         &self,
@@ -263,14 +280,13 @@ impl Api {
         self.admit(texts.len(), param, vector_bytes)?;
         let limits = &self.config.limits;
         let too_large = |message| Err(Error::request(Kind::TooLarge, param, message));
-        let left = || call.remaining().map(|left| left.saturating_sub(ANSWER_TIME));
-        let prepared = self.embedder.prepare_within(texts, options, left()).await?;
+        let prepared = self.embedder.prepare_within(texts, options, Self::time_left(call)).await?;
         if prepared.total_tokens() > limits.tokens {
             let tokens = prepared.total_tokens();
             return too_large(format!("{tokens} tokens in one request; the limit is {}", limits.tokens));
         }
         call.meter.note(|m| m.tokenize += prepared.tokenize());
-        let done = self.embedder.run_within(prepared, left()).await;
+        let done = self.embedder.run_within(prepared, Self::time_left(call)).await;
         call.meter.note(|m| {
             m.rebuilds += self.embedder.take_rebuilds();
             if let Ok(done) = &done {
@@ -343,4 +359,17 @@ fn not_found(path: &str) -> String {
 fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
     let difference = given.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
     given.len() == expected.len() && std::hint::black_box(difference) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_bytes_are_the_token() {
+        assert!(constant_time_eq(b"sesame", b"sesame"));
+        for other in ["", "sesam", "sesame2", "tesame", "sesamf", "essame", "emases", "SESAME"] {
+            assert!(!constant_time_eq(other.as_bytes(), b"sesame"), "{other}");
+        }
+    }
 }

@@ -138,18 +138,20 @@ pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<Ht
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let (done, format) = request.embed(api, call).await?;
-    let items = done.vectors.iter().enumerate();
-    let list = List {
-        object: "list",
-        data: items
-            .map(|(index, values)| Item { object: "embedding", index, embedding: vector(values, format) })
-            .collect(),
-        model: &api.manifest().id,
-        usage: Usage::of(&done),
-    };
-    let mut reply = reply::json(&list);
-    reply::describe(&mut reply, &done, characters);
-    Ok(reply)
+    let model = api.model().to_owned();
+    reply::of(done, characters, move |done| {
+        let items = done.vectors.iter().enumerate();
+        let list = List {
+            object: "list",
+            data: items
+                .map(|(index, values)| Item { object: "embedding", index, embedding: vector(values, format) })
+                .collect(),
+            model: &model,
+            usage: Usage::of(done),
+        };
+        reply::json(&list)
+    })
+    .await
 }
 
 pub(super) fn models(api: &Api) -> HttpReply {

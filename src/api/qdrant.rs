@@ -195,10 +195,11 @@ pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: 
     let request = parsed?;
     let characters = request.inputs.iter().map(|input| input.text.chars().count()).sum();
     let (done, usage) = request.embed(api, call).await?;
-    let models: BTreeMap<_, _> = usage.iter().map(|(name, tokens)| (name, json!({"tokens": tokens}))).collect();
-    let mut reply = reply::json(&json!({"embeddings": &done.vectors, "usage": {"models": models}}));
-    reply::describe(&mut reply, &done, characters);
-    Ok(reply)
+    reply::of(done, characters, move |done| {
+        let models: BTreeMap<_, _> = usage.iter().map(|(name, tokens)| (name, json!({"tokens": tokens}))).collect();
+        reply::json(&json!({"embeddings": &done.vectors, "usage": {"models": models}}))
+    })
+    .await
 }
 
 /// The token is taken where Qdrant can put it: its configured or its user's `token` in the body, a header

@@ -9,8 +9,9 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, reply};
+use crate::aside;
 use crate::call::Call;
-use crate::embed::{Embeddings, InputType, Keep, Options, Token, Truncate};
+use crate::embed::{self, Embeddings, InputType, Keep, Options, Token, Truncate};
 use crate::error::{Error, Kind, Result};
 use crate::event::HttpReply;
 use crate::model::Manifest;
@@ -128,9 +129,7 @@ pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpRep
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let done = request.embed(api, call).await?;
-    let mut reply = reply::json(&done.vectors);
-    reply::describe(&mut reply, &done, characters);
-    Ok(reply)
+    reply::of(done, characters, |done| reply::json(&done.vectors)).await
 }
 
 /// `/similarity`'s `inputs`.
@@ -173,37 +172,85 @@ struct TokenItem {
     stop: Option<usize>,
 }
 
-pub(super) fn tokenize(api: &Api, body: &[u8]) -> Result<HttpReply> {
-    let fields: TokenizeFields<'_> = body::fields(body)?;
-    let inputs: body::Texts = body::required("inputs", fields.inputs)?;
-    if inputs.texts.is_empty() {
-        return Err(Error::request(Kind::Empty, "inputs", "inputs is empty; send at least one text"));
+/// A request to `/tokenize`, read and checked.
+struct Tokenization {
+    texts: Vec<String>,
+    special: bool,
+    input_type: Option<InputType>,
+}
+
+impl Tokenization {
+    fn parse(body: &[u8]) -> Result<Self> {
+        let fields: TokenizeFields<'_> = body::fields(body)?;
+        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
+        let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
+        let input_type = match (fields.prompt_name, fields.input_type) {
+            // Without a prompt this route shows a text's own tokens, not a default prompt's.
+            (None, None) => None,
+            (prompt_name, named) => Some(input_type(prompt_name, named)?),
+        };
+        Ok(Self { texts: inputs.texts, special, input_type })
     }
-    let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
-    let prefix = match (fields.prompt_name, fields.input_type) {
-        // Without a prompt this route shows a text's own tokens, not a default prompt's.
-        (None, None) => "",
-        (prompt_name, named) => match input_type(prompt_name, named)? {
-            InputType::Query => &api.manifest().query_prefix,
-            InputType::Passage => &api.manifest().passage_prefix,
-        },
-    };
-    let item = |Token { id, text, special, span }: Token| {
-        let (start, stop) = span.unzip();
-        TokenItem { id, text, special, start, stop }
-    };
-    let tokens = |text: &String| {
-        let text = [prefix, text.as_str()].concat();
-        Ok(api.embedder.tokens(&text, special)?.into_iter().map(item).collect())
-    };
-    let lists = inputs.texts.iter().map(tokens).collect::<Result<Vec<Vec<TokenItem>>>>()?;
-    let reply = reply::json(&lists);
-    let limit = api.config.limits.response_bytes;
-    if reply.body.len() > limit {
-        let message = format!("the answer would pass the {limit} bytes that one response may have; send fewer texts");
-        return Err(Error::request(Kind::TooLarge, "inputs", message));
+
+    fn prefix<'a>(&self, api: &'a Api) -> &'a str {
+        self.input_type.map_or("", |input_type| input_type.prefix(api.manifest()))
     }
-    Ok(reply)
+
+    /// The answer, unless it passes a limit.
+    fn answer(self, api: &Api, waiting: &aside::Waiting) -> Result<HttpReply> {
+        let limits = &api.config.limits;
+        let prefix = self.prefix(api);
+        let item = |Token { id, text, special, span }: Token| {
+            let (start, stop) = span.unzip();
+            TokenItem { id, text, special, start, stop }
+        };
+        let (mut lists, mut tokens) = (Vec::with_capacity(self.texts.len()), 0);
+        for text in self.texts {
+            waiting.check()?;
+            let more = |read| waiting.check().map(|()| tokens + read <= limits.tokens);
+            let list = api.embedder.tokens(&[prefix, text.as_str()].concat(), self.special, more)?;
+            tokens += list.len();
+            if tokens > limits.tokens {
+                return too_much(format!("more than {} tokens in one request, its limit", limits.tokens));
+            }
+            lists.push(list.into_iter().map(item).collect::<Vec<_>>());
+        }
+        let reply = reply::json(&lists);
+        let limit = limits.response_bytes;
+        if reply.body.len() > limit {
+            return too_much(format!("the answer would pass the {limit} bytes that one response may have"));
+        }
+        Ok(reply)
+    }
+}
+
+/// Texts up to this many bytes together ([`embed::bytes_to_tokenise`]) are tokenised for an answer where the call runs,
+/// in about a millisecond; more, aside.
+const TOKENIZE_INLINE_BYTES: usize = 4 * 1024;
+
+/// Bytes of an answer that a byte of text is taken to need at least, so that a text far too long is refused before
+/// it is tokenised. A token's item has 55 bytes and more, and is of five bytes of English.
+const ANSWER_BYTES_A_BYTE: usize = 4;
+
+/// Bytes of the shortest list of tokens with its comma: `[],`.
+const SHORTEST_LIST: usize = 3;
+
+pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+    let request = Tokenization::parse(body)?;
+    api.admit(request.texts.len(), "inputs", SHORTEST_LIST)?;
+    let bytes = request.texts.iter().map(String::len).sum::<usize>();
+    let limit = api.config.limits.response_bytes / ANSWER_BYTES_A_BYTE;
+    if bytes > limit {
+        return too_much(format!("texts of {bytes} bytes to tokenize in one request; the limit is {limit}"));
+    }
+    let long = embed::bytes_to_tokenise(&request.texts, request.prefix(api)) > TOKENIZE_INLINE_BYTES;
+    let owned = api.clone();
+    let answer = aside::run(long, "tokenizing panicked", move |waiting| request.answer(&owned, waiting));
+    embed::tokenised_within(Api::time_left(call), answer).await
+}
+
+fn too_much<T>(what: String) -> Result<T> {
+    Err(Error::request(Kind::TooLarge, "inputs", format!("{what}; send fewer or shorter texts")))
 }
 
 pub(super) fn info(api: &Api) -> HttpReply {

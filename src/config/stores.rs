@@ -31,10 +31,13 @@ impl Given {
         }
         let url = self.needed("EMBED_QDRANT_URL", "qdrant", "https://host:6333, Qdrant's REST address")?;
         let plain = url.parse::<http::Uri>().is_ok_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some() && uri.query().is_none()
+            let named = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+            matches!(uri.scheme_str(), Some("http" | "https")) && named && uri.query().is_none()
         });
         if !plain {
-            let expected = "http://host:6333 or https://host:6333, Qdrant's REST address".to_owned();
+            let expected = "http://host:6333 or https://host:6333, Qdrant's REST address; its key goes into \
+                            EMBED_QDRANT_API_KEY"
+                .to_owned();
             return Err(self.misunderstood("EMBED_QDRANT_URL", expected));
         }
         let collection = self.text("EMBED_QDRANT_COLLECTION").unwrap_or("documents");
@@ -106,8 +109,9 @@ mod tests {
     fn qdrant_needs_its_address() {
         let sink = ("EMBED_SINK", "qdrant");
         assert!(refused(&[sink]).contains("EMBED_QDRANT_URL"));
-        for url in ["qdrant:6333", "grpc://qdrant:6334", "https://", "http://a b"] {
-            assert!(refused(&[sink, ("EMBED_QDRANT_URL", url)]).contains("REST address"), "{url}");
+        for url in ["qdrant:6333", "grpc://qdrant:6334", "https://", "http://a b", "https://me:hush@qdrant"] {
+            let message = refused(&[sink, ("EMBED_QDRANT_URL", url)]);
+            assert!(message.contains("REST address") && !message.contains("hush"), "{message}");
         }
         let documents = documents(&[sink, ("EMBED_QDRANT_URL", "https://q.example:6333/")]).unwrap();
         let qdrant = documents.qdrant.unwrap();

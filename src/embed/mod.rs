@@ -14,8 +14,12 @@ mod pace;
 mod pool;
 pub mod pooling;
 mod prepare;
+mod probe;
 mod queue;
+/// The one module with `unsafe`; its text has the reasons.
+#[allow(unsafe_code)]
 pub mod session;
+mod slices;
 mod slot;
 mod startup;
 mod tokenizer;
@@ -29,6 +33,7 @@ pub use session::{ORT_VERSION, Runtime};
 pub use startup::Startup;
 pub use tokenizer::{Token, Tokenizer};
 
+use crate::aside;
 use crate::error::{Error, Kind, Result};
 use crate::model::Manifest;
 use pool::Pool;
@@ -39,6 +44,16 @@ pub enum InputType {
     Query,
     #[default]
     Passage,
+}
+
+impl InputType {
+    /// What the model wants before such a text.
+    pub fn prefix(self, manifest: &Manifest) -> &str {
+        match self {
+            Self::Query => &manifest.query_prefix,
+            Self::Passage => &manifest.passage_prefix,
+        }
+    }
 }
 
 /// What happens to a text that has more tokens than the model takes.
@@ -109,9 +124,15 @@ struct Inner {
     rebuilds: Arc<AtomicUsize>,
 }
 
-/// Texts below this many bytes together are tokenised where the call runs; above, on a thread of its
-/// own, so that other calls go on. Tokenising 16 KB takes about a millisecond.
+/// Texts up to this many bytes together ([`bytes_to_tokenise`]) are tokenised where the call runs; more, aside.
+/// Tokenising 16 KB takes about a millisecond.
 const TOKENIZE_INLINE_BYTES: usize = 16 * 1024;
+
+/// The bytes that tokenising `texts` behind `prefix` is worth: a text costs as much as a few words, however short.
+pub fn bytes_to_tokenise(texts: &[String], prefix: &str) -> usize {
+    const A_TEXT: usize = 16;
+    texts.iter().map(|text| text.len() + prefix.len() + A_TEXT).sum()
+}
 
 impl Embedder {
     pub fn manifest(&self) -> &Manifest {
@@ -127,13 +148,13 @@ impl Embedder {
     /// # Errors
     /// A request error for a text beyond the model's limit under [`Truncate::Refuse`].
     pub async fn prepare(&self, texts: Vec<String>, options: Options) -> Result<Prepared> {
-        if texts.iter().map(String::len).sum::<usize>() <= TOKENIZE_INLINE_BYTES {
-            return Prepared::new(&self.0.tokenizer, &self.0.manifest, &texts, options);
-        }
+        let prefix = options.input_type.prefix(self.manifest());
+        let long = bytes_to_tokenise(&texts, prefix) > TOKENIZE_INLINE_BYTES;
         let inner = Arc::clone(&self.0);
-        let task =
-            tokio::task::spawn_blocking(move || Prepared::new(&inner.tokenizer, &inner.manifest, &texts, options));
-        task.await.map_err(|e| Error::internal("tokenising ended early", e))?
+        aside::run(long, "tokenising panicked", move |waiting| {
+            Prepared::new(&inner.tokenizer, &inner.manifest, &texts, options, waiting)
+        })
+        .await
     }
 
     /// [`prepare`](Self::prepare), if it can end within `limit`; without one it takes its time.
@@ -146,13 +167,7 @@ impl Embedder {
         options: Options,
         limit: Option<Duration>,
     ) -> Result<Prepared> {
-        match limit {
-            None => self.prepare(texts, options).await,
-            Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
-            Some(limit) => tokio::time::timeout(limit, self.prepare(texts, options)).await.unwrap_or_else(|_| {
-                Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
-            }),
-        }
+        tokenised_within(limit, self.prepare(texts, options)).await
     }
 
     /// Runs what was prepared.
@@ -171,7 +186,7 @@ impl Embedder {
     pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
         let Some(limit) = limit else { return self.run(prepared).await };
         let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
-        if let Some(expected) = self.0.pool.expect(tokens, runs).filter(|expected| *expected > limit) {
+        if let Some(expected) = self.0.pool.too_long(tokens, runs, limit) {
             return Err(too_late(format!(
                 "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
                  fewer texts at once, or raise the function's timeout or memory",
@@ -187,6 +202,11 @@ impl Embedder {
         })
     }
 
+    /// Runs of the model that have ended so far.
+    pub fn runs(&self) -> u64 {
+        self.0.pool.runs()
+    }
+
     /// Sessions that failed runs have cost since the last time this was asked.
     pub fn take_rebuilds(&self) -> usize {
         self.0.rebuilds.swap(0, Ordering::Relaxed)
@@ -198,9 +218,28 @@ impl Embedder {
         self.run(prepared).await
     }
 
-    /// The tokens of `text` as the model's tokenizer sees them, without prefix and limit.
-    pub fn tokens(&self, text: &str, add_special_tokens: bool) -> Result<Vec<Token>> {
-        self.0.tokenizer.tokens(text, add_special_tokens)
+    /// The tokens of `text` as the model's tokenizer sees them, without prefix; see [`Tokenizer::tokens`].
+    pub fn tokens(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        more: impl FnMut(usize) -> Result<bool>,
+    ) -> Result<Vec<Token>> {
+        self.0.tokenizer.tokens(text, add_special_tokens, more)
+    }
+}
+
+/// `work`, which tokenises, if it can end within `limit`; without one it takes its time.
+///
+/// # Errors
+/// [`Kind::Deadline`] when the time is over, and the work's own.
+pub async fn tokenised_within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match limit {
+        None => work.await,
+        Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
+        }),
     }
 }
 

@@ -47,6 +47,8 @@ struct Work {
     queue: Queue<Arc<Progress>>,
     /// Units that workers run now.
     running: usize,
+    /// Units that they have run.
+    runs: u64,
     pace: Pace,
     closed: bool,
 }
@@ -103,21 +105,26 @@ impl Pool {
         outcome.await.unwrap_or_else(|gone| Err(Error::internal("the worker threads have ended", gone)))
     }
 
-    /// How long `runs` runs of `tokens` tokens together would take from now on, beside what waits already;
-    /// `None` before enough has run to tell.
-    pub fn expect(&self, tokens: usize, runs: usize) -> Option<Duration> {
-        let work = lock(&self.shared.work);
+    /// How long `runs` runs of `tokens` tokens together would take from now on, beside what waits already, if that
+    /// is longer than `limit`; `None` too before enough has run to tell. Who asks refuses them then.
+    pub fn too_long(&self, tokens: usize, runs: usize, limit: Duration) -> Option<Duration> {
+        let mut work = lock(&self.shared.work);
         let runs = if work.running == 0 && work.queue.is_empty() { runs } else { runs.max(2) };
-        work.pace.expect(work.queue.tokens_until(tokens), runs, self.threads)
+        let expected = work.pace.expect(work.queue.tokens_until(tokens), runs, self.threads);
+        let expected = expected.filter(|expected| *expected > limit)?;
+        work.pace.doubt();
+        Some(expected)
+    }
+
+    /// Units that have been run so far.
+    pub fn runs(&self) -> u64 {
+        lock(&self.shared.work).runs
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        let mut work = lock(&self.shared.work);
-        work.closed = true;
-        work.queue.clear();
-        drop(work);
+        lock(&self.shared.work).closed = true;
         self.shared.wake.notify_all();
     }
 }
@@ -130,8 +137,11 @@ impl Shared {
                 .unwrap_or_else(|panic| Err(Error::internal("a text's run panicked", panics::message(&*panic))));
             {
                 let mut work = lock(&self.work);
-                work.running -= 1;
-                work.pace.note(company, ids.len(), started.elapsed());
+                (work.running, work.runs) = (work.running - 1, work.runs + 1);
+                // What ends after its caller has gone may have been frozen meanwhile, see `pace`.
+                if outcome.is_ok() && progress.wanted() {
+                    work.pace.note(company, ids.len(), started.elapsed());
+                }
             }
             progress.finish(index, outcome);
         }
@@ -293,6 +303,49 @@ mod tests {
         });
         let runs = seen.try_iter().filter(|&first| first == 7).count();
         assert!(runs <= 1, "{runs} units of an abandoned batch ran");
+    }
+
+    #[test]
+    fn a_run_that_outlasts_its_caller_foretells_nothing() {
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |_: &[u32], _| {
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        let foretold = |pool: &Pool| pool.too_long(1_000, 1, Duration::ZERO).is_some();
+        block_on(async {
+            let mut abandoned = Box::pin(pool.run(vec![vec![1; 1_000]]));
+            assert!(futures_poll_once(&mut abandoned).await.is_none());
+            while lock(&pool.shared.work).running == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(abandoned);
+            go.send(()).unwrap();
+            go.send(()).unwrap();
+            pool.run(vec![vec![1]]).await.unwrap();
+            assert_eq!((pool.runs(), foretold(&pool)), (2, false));
+            go.send(()).unwrap();
+            pool.run(vec![vec![1; 1_000]]).await.unwrap();
+            assert!(foretold(&pool));
+        });
+    }
+
+    #[test]
+    fn a_refusal_makes_the_next_forecast_shorter() {
+        let pool = Pool::start(1, |_: &[u32], _| {
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(pool.run(vec![vec![1; 1_000]])).unwrap();
+        let first = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
+        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() < first);
+        let second = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
+        assert_eq!(pool.too_long(1_000, 1, Duration::from_secs(3600)), None);
+        // Nothing was refused that time.
+        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() > second.mul_f64(0.7));
     }
 
     async fn futures_poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {

@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use super::pooling::{mean, normalize};
 use super::tokenizer::Tokenizer;
-use super::{Embeddings, InputType, Keep, Options, Timings, Truncate};
+use super::{Embeddings, Keep, Options, Timings, Truncate};
+use crate::aside::Waiting;
 use crate::error::{Error, Kind, Result};
 use crate::model::Manifest;
 
@@ -25,12 +26,15 @@ pub struct Outline {
 }
 
 impl Prepared {
-    pub(super) fn new(tokenizer: &Tokenizer, manifest: &Manifest, texts: &[String], options: Options) -> Result<Self> {
+    pub(super) fn new(
+        tokenizer: &Tokenizer,
+        manifest: &Manifest,
+        texts: &[String],
+        options: Options,
+        waiting: &Waiting,
+    ) -> Result<Self> {
         let started = Instant::now();
-        let prefix = match options.input_type {
-            InputType::Query => &manifest.query_prefix,
-            InputType::Passage => &manifest.passage_prefix,
-        };
+        let prefix = options.input_type.prefix(manifest);
         let room = manifest.max_tokens - tokenizer.specials();
         let mut units = Vec::with_capacity(texts.len());
         let mut outline = Outline {
@@ -41,10 +45,14 @@ impl Prepared {
             tokenize: Duration::ZERO,
         };
         for (index, text) in texts.iter().enumerate() {
+            waiting.check()?;
+            // What is cut off behind need not be known.
+            let beginning = options.truncate == Truncate::Cut && options.keep == Keep::Start;
+            let more = |ids| waiting.check().map(|()| !(beginning && ids > room));
             let ids = if prefix.is_empty() {
-                tokenizer.encode(text)?
+                tokenizer.encode_while(text, more)?
             } else {
-                tokenizer.encode(&[prefix.as_str(), text.as_str()].concat())?
+                tokenizer.encode_while(&[prefix, text.as_str()].concat(), more)?
             };
             let first_unit = units.len();
             if ids.len() <= room {

@@ -58,11 +58,6 @@ impl<T: Clone> Queue<T> {
         self.fresh.is_empty() && self.ring.is_empty()
     }
 
-    pub fn clear(&mut self) {
-        self.fresh.clear();
-        self.ring.clear();
-    }
-
     /// The next unit: its index in its batch, its ids, what the batch shares. Batches that are no longer
     /// `wanted` are dropped on the way.
     pub fn pop(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(usize, Vec<u32>, T)> {

@@ -18,14 +18,11 @@ use super::engine::Engine;
 use super::pool::{Company, Pool};
 use super::session::{MappedFile, Runtime};
 use super::tokenizer::Tokenizer;
-use super::{Embedder, Inner, pooling};
+use super::{Embedder, Inner, pooling, probe};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::metrics;
 use crate::model::{FileEntry, ModelFolder};
-
-/// What the first run embeds: as short as a run can be, for what is slow is that it is the first.
-const WARM_UP: &str = "warm";
 
 /// How long each stage of a start took; stages overlap, so they do not add up to `total`.
 #[derive(Debug, Clone, Copy, Default)]
@@ -36,7 +33,7 @@ pub struct Startup {
     pub verify: Duration,
     pub tokenizer: Duration,
     pub session: Duration,
-    /// The first run, whose page faults no caller waits for.
+    /// The first run, see [`probe`].
     pub warm_up: Duration,
     pub total: Duration,
 }
@@ -126,12 +123,9 @@ impl Embedder {
             }
         });
         let (tokenizer, engine) = (tokenizer?, engine?);
-        let (warmed_up, took) = timed(|| engine.run(&tokenizer.wrap(&tokenizer.encode(WARM_UP)?), Company::Alone));
-        warmed_up?;
-        startup.warm_up = took;
+        let rebuilds = engine.given_up();
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
-        let rebuilds = engine.given_up();
         let run = move |ids: &[u32], company| {
             let vector = pooling::pool(engine.run(ids, company)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
@@ -139,6 +133,9 @@ impl Embedder {
                 false => Err(unexpected_output(vector.len(), dimensions)),
             }
         };
+        let (first, took) = timed(|| run(&tokenizer.wrap(&tokenizer.encode(probe::text(folder))?), Company::Alone));
+        probe::check(folder, &first?)?;
+        startup.warm_up = took;
         let pool =
             Pool::start(config.threads, run).map_err(|e| Error::internal("the worker threads do not start", e))?;
         startup.total = started.elapsed();

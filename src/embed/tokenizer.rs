@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
+use super::slices::Cuts;
 use crate::error::{Error, Result};
 
 /// A loaded tokenizer; shared between threads.
@@ -16,6 +17,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
+    cuts: Option<Cuts>,
 }
 
 /// One token as `/tokenize` reports it; `start` and `stop` count characters of the text, and a special
@@ -34,7 +36,7 @@ impl Tokenizer {
     /// # Errors
     /// A sentence on what is wrong with the file.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
-        let mut inner = read(json).map_err(|e| format!("the tokenizer is not understood: {e}"))?;
+        let (mut inner, cuts) = read(json).map_err(|e| format!("the tokenizer is not understood: {e}"))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| e.to_string())?;
         let probe = inner.encode("a", true).map_err(|e| format!("the tokenizer does not run: {e}"))?;
@@ -44,7 +46,7 @@ impl Tokenizer {
         let suffix = masks[prefix..].iter().rev().take_while(special).count();
         let ids = probe.get_ids();
         let (prefix, suffix) = (ids[..prefix].to_vec(), ids[ids.len() - suffix..].to_vec());
-        Ok(Self { inner, prefix, suffix })
+        Ok(Self { inner, prefix, suffix, cuts })
     }
 
     /// Special tokens that every run carries.
@@ -54,8 +56,31 @@ impl Tokenizer {
 
     /// The ids of `text` alone, without special tokens and without a limit.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>> {
-        let encoding = self.inner.encode_fast(text, false).map_err(tokenizer_failed)?;
-        Ok(encoding.get_ids().to_vec())
+        self.encode_while(text, |_| Ok(true))
+    }
+
+    /// The first ids of `text` at least: a long one is read part by part, and after each `more` says, told the number
+    /// of ids so far, whether there is need of more.
+    ///
+    /// # Errors
+    /// Those of `more` too.
+    pub fn encode_while(&self, text: &str, mut more: impl FnMut(usize) -> Result<bool>) -> Result<Vec<u32>> {
+        let mut ids = Vec::new();
+        for part in self.parts(text) {
+            let encoding = self.inner.encode_fast(part, false).map_err(tokenizer_failed)?;
+            ids.extend_from_slice(encoding.get_ids());
+            if !more(ids.len())? {
+                break;
+            }
+        }
+        Ok(ids)
+    }
+
+    fn parts<'a>(&'a self, text: &'a str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+        match &self.cuts {
+            Some(cuts) => Box::new(cuts.parts(text)),
+            None => Box::new(std::iter::once(text)),
+        }
     }
 
     /// The byte of `text` at which each of its tokens begins, ascending, without special tokens.
@@ -69,22 +94,48 @@ impl Tokenizer {
         [&self.prefix, ids, &self.suffix].concat()
     }
 
-    /// The tokens of `text`, each with its place in the text.
-    pub fn tokens(&self, text: &str, add_special_tokens: bool) -> Result<Vec<Token>> {
-        let encoding = self.inner.encode_char_offsets(text, add_special_tokens).map_err(tokenizer_failed)?;
-        let special = encoding.get_special_tokens_mask().iter().map(|&mask| mask == 1);
-        Ok(encoding
-            .get_ids()
-            .iter()
-            .zip(encoding.get_tokens())
-            .zip(encoding.get_offsets().iter().zip(special))
-            .map(|((&id, token), (&span, special))| Token {
+    /// The tokens of `text`, each with its place in the text. A long text is read part by part, see
+    /// [`encode_while`](Self::encode_while).
+    ///
+    /// # Errors
+    /// Those of `more` too.
+    pub fn tokens(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        mut more: impl FnMut(usize) -> Result<bool>,
+    ) -> Result<Vec<Token>> {
+        let around = |ids: &[u32]| if add_special_tokens { self.specials_of(ids) } else { Vec::new() };
+        let mut tokens = around(&self.prefix);
+        let mut characters = 0;
+        for part in self.parts(text) {
+            let encoding = self.inner.encode_char_offsets(part, false).map_err(tokenizer_failed)?;
+            let placed = encoding.get_tokens().iter().zip(encoding.get_offsets());
+            tokens.extend(encoding.get_ids().iter().zip(placed).map(|(&id, (token, &(start, stop)))| Token {
                 id,
                 text: token.clone(),
-                special,
-                span: (!special).then_some(span),
-            })
-            .collect())
+                special: false,
+                span: Some((characters + start, characters + stop)),
+            }));
+            if !more(tokens.len())? {
+                break;
+            }
+            characters += part.chars().count();
+        }
+        tokens.extend(around(&self.suffix));
+        Ok(tokens)
+    }
+
+    fn specials_of(&self, ids: &[u32]) -> Vec<Token> {
+        let text = |id| self.inner.id_to_token(id).unwrap_or_default();
+        ids.iter().map(|&id| Token { id, text: text(id), special: true, span: None }).collect()
+    }
+}
+
+#[cfg(test)]
+impl Tokenizer {
+    pub fn in_parts_of(self, bytes: usize) -> Self {
+        Self { cuts: self.cuts.map(|cuts| cuts.of_parts(bytes)), ..self }
     }
 }
 
@@ -112,18 +163,19 @@ struct ModelKind<'a> {
 /// Reads a WordPiece tokenizer part by part, any other with the library's own reader. That one does not
 /// know a model's kind beforehand, buffers its vocabulary and tries kind after kind: 12 ms instead of 4
 /// for 30,000 words.
-fn read(json: &[u8]) -> tokenizers::Result<tokenizers::Tokenizer> {
+fn read(json: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<Cuts>)> {
     let parts: Parts<'_> = serde_json::from_slice(json)?;
     let kind: ModelKind<'_> = serde_json::from_str(parts.model.get())?;
     if kind.kind != Some("WordPiece") {
-        return tokenizers::Tokenizer::from_bytes(json);
+        return Ok((tokenizers::Tokenizer::from_bytes(json)?, None));
     }
     let mut inner = tokenizers::Tokenizer::new(serde_json::from_str::<WordPiece>(parts.model.get())?);
     inner.with_normalizer(part::<NormalizerWrapper>(parts.normalizer)?)?;
     inner.with_pre_tokenizer(part::<PreTokenizerWrapper>(parts.pre_tokenizer)?);
     inner.with_post_processor(part::<PostProcessorWrapper>(parts.post_processor)?);
+    let cuts = Cuts::of(inner.get_normalizer(), inner.get_pre_tokenizer(), &parts.added_tokens);
     inner.add_tokens(parts.added_tokens)?;
-    Ok(inner)
+    Ok((inner, cuts))
 }
 
 fn part<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> serde_json::Result<Option<T>> {

@@ -180,6 +180,16 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_without_versions_names_none() {
+        for (written, version) in [(json!(""), None), (json!("null"), None), (json!("v1"), Some("v1"))] {
+            let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks":
+                [{"taskId": "t", "s3Key": "k", "s3VersionId": written, "s3Bucket": "b"}]});
+            let job = Job::read(&event.to_string()).unwrap();
+            assert_eq!(job.tasks[0].change.as_ref().unwrap().version.as_deref(), version);
+        }
+    }
+
+    #[test]
     fn the_answer_repeats_what_was_asked() {
         let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks":
             [{"taskId": "t", "s3Key": "%FF", "s3Bucket": "b"}]});

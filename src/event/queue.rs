@@ -179,11 +179,26 @@ mod tests {
 
     #[test]
     fn envelopes_without_end_are_not_opened() {
-        let mut event = s3();
-        for _ in 0..DEEPEST {
-            event = topic_in_queue(&event);
+        for envelope in [topic_in_queue, in_topic] {
+            let mut event = s3();
+            for _ in 1..DEEPEST {
+                event = envelope(&event);
+                assert!(changes(&event.to_string()).is_ok(), "{event}");
+            }
+            assert!(changes(&envelope(&event).to_string()).is_err());
         }
-        assert!(changes(&event.to_string()).is_err());
+    }
+
+    #[test]
+    fn what_only_looks_like_an_event_of_s3_is_refused() {
+        let mut other_source = bridge();
+        other_source["source"] = "aws.ec2".into();
+        let stream = json!({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]});
+        let half = json!({"Records": [s3()["Records"][0], {"eventSource": "aws:dynamodb"}]});
+        let test_of_another = json!({"Service": "Amazon EC2", "Event": "ec2:TestEvent"});
+        for event in [other_source, stream, half, test_of_another] {
+            assert!(changes(&event.to_string()).is_err(), "{event}");
+        }
     }
 
     #[test]

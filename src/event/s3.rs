@@ -173,6 +173,23 @@ mod tests {
         assert!(decode_key("%FF%FE").is_err());
     }
 
+    proptest::proptest! {
+        /// S3 encodes keys in notifications and manifests, with or without their slashes; EventBridge gets them plain.
+        #[test]
+        fn any_key_arrives_as_s3_names_it(key: String) {
+            use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+            const BUT_SLASHES: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-').remove(b'_');
+            for set in [NON_ALPHANUMERIC, BUT_SLASHES] {
+                let encoded = utf8_percent_encode(&key, set).to_string();
+                assert_eq!(decode_key(&encoded).unwrap(), key);
+                assert_eq!(decode_key(&encoded.replace("%20", "+")).unwrap(), key);
+            }
+            let event = serde_json::json!({"source": "aws.s3", "detail-type": "Object Created", "detail":
+                {"bucket": {"name": "b"}, "object": {"key": key}}});
+            assert_eq!(BridgeEvent::read(&event.to_string()).unwrap().key, key);
+        }
+    }
+
     fn notification(record: &str) -> Result<Vec<Change>> {
         Notification::read(&format!(r#"{{"Records":[{record}]}}"#))
     }
@@ -199,6 +216,15 @@ mod tests {
         ] {
             let record = format!(r#"{{"eventName":"{name}","s3":{{"bucket":{{"name":"b"}},"object":{{"key":"k"}}}}}}"#);
             assert_eq!(notification(&record).unwrap()[0].kind, kind, "{name}");
+        }
+        for (name, kind) in [
+            ("Object Created", ChangeKind::Created),
+            ("Object Deleted", ChangeKind::Removed),
+            ("Object Tags Added", ChangeKind::Other),
+        ] {
+            let event =
+                format!(r#"{{"detail-type":"{name}","detail":{{"bucket":{{"name":"b"}},"object":{{"key":"k"}}}}}}"#);
+            assert_eq!(BridgeEvent::read(&event).unwrap().kind, kind, "{name}");
         }
     }
 

@@ -126,7 +126,7 @@ impl<'a> Chunker<'a> {
             return Ok(());
         }
         // Less by what it is too large: the pieces that a cut word falls to are few.
-        let smaller = room.saturating_sub(tokens - self.options.tokens).clamp(room.div_ceil(2), room.max(2) - 1);
+        let smaller = room.saturating_sub(tokens - self.options.tokens).max(room.div_ceil(2));
         let counts = Counts { text: window, starts: self.tokenizer.starts(window)? };
         let pieces: Vec<_> = windows(Format::Text, &counts, window, smaller, 0)?;
         if pieces.len() < 2 {

@@ -111,6 +111,36 @@ fn windows_end_where_a_reader_would_pause() {
 }
 
 #[test]
+fn a_window_is_three_quarters_of_the_model_and_an_eighth_of_it_overlap() {
+    let model = model("fixture", |manifest| manifest.max_tokens = 512).unwrap();
+    assert_eq!(ChunkOptions::for_model(&model.manifest), ChunkOptions { tokens: 384, overlap: 48 });
+}
+
+#[test]
+fn a_window_is_full_wherever_in_the_text_it_stands() {
+    let model = model("fixture", |_| ()).unwrap();
+    let options = ChunkOptions { tokens: 24, overlap: 0 };
+    let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
+    // A token each, of one byte and of eight.
+    let text = "a ".repeat(220) + &"sentence ".repeat(220);
+    let chunks = chunker.chunks(&section(Format::Text, &text, 0)).unwrap();
+    assert_eq!(chunks.iter().map(|chunk| chunk.tokens).collect::<Vec<_>>(), [options.tokens; 20]);
+}
+
+#[test]
+fn a_window_of_markdown_begins_with_its_heading() {
+    let model = model("fixture", |_| ()).unwrap();
+    let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 24, overlap: 0 }).unwrap();
+    // Two sections and a third one's heading would fit.
+    let text = ["# city\n\n", &"water ".repeat(8), "\n\n"].concat().repeat(6);
+    let begins_with_heading = |format| {
+        let chunks = chunker.chunks(&section(format, &text, 0)).unwrap();
+        chunks.iter().all(|chunk| chunk.text.starts_with("# city"))
+    };
+    assert!(begins_with_heading(Format::Markdown) && !begins_with_heading(Format::Text));
+}
+
+#[test]
 fn a_window_overlaps_the_one_before_it() {
     let model = model("fixture", |_| ()).unwrap();
     let text = "the light of the sea and the wind. ".repeat(40);
@@ -146,6 +176,15 @@ fn a_page_of_base64_is_not_one_window() {
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
     let chunks = chunker.chunks(&section(Format::Text, &"QUJD".repeat(16 * 1024), 0)).unwrap();
     assert!(chunks.iter().all(|chunk| chunk.text.len() <= options.tokens * 32), "{} windows", chunks.len());
+}
+
+#[test]
+fn a_window_that_is_too_large_becomes_smaller_by_that_much() {
+    let model = model("fixture", |_| ()).unwrap();
+    let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 24, overlap: 0 }).unwrap();
+    // One token to 100 letters and more, 25 to the 25 that are left: three more than there is room for.
+    let chunks = chunker.chunks(&section(Format::Text, &"b".repeat(735 + 25), 0)).unwrap();
+    assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).collect::<Vec<_>>(), [735, 19, 6]);
 }
 
 /// There are no dictionaries of them (data/icu): sentences end as others do, and within one a window ends at a comma or

@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Ingest;
-use super::extract::Unreadable;
+use super::extract::{Skip, Unreadable};
 use super::outcome::{Failure, Outcome, Times};
 use super::progress::Progress;
 use super::reading::Interrupted;
 use super::record::Document;
 use super::source::{Clock, Origin};
 use super::writing::{Attempt, SHORT};
-use crate::call::Deadline;
+use crate::call::{self, Deadline};
 use crate::error::Error;
 use crate::event::{Change, ChangeKind};
 use crate::s3::{Body, Bucket, Cause, Found, Trouble};
@@ -36,8 +36,8 @@ pub enum Stop {
     /// Time is up.
     Late,
     Failed(Failure),
-    /// There is no text to be had.
-    Skipped(String),
+    /// There is no text to be had; the cause and the reason of the outcome.
+    Skipped(&'static str, String),
     /// It is not there any more.
     Gone,
 }
@@ -47,7 +47,9 @@ impl From<Refused> for Stop {
         match refused {
             Refused::Superseded | Refused::StateLost(_) => Self::Again,
             // Nothing may be written down of it either, so the event has to come back.
-            Refused::Trouble(trouble) => Self::Failed(Failure { reason: said(trouble), retryable: true }),
+            Refused::Trouble(trouble) => {
+                Self::Failed(Failure { cause: of_a_sink(&trouble), reason: said(trouble), retryable: true })
+            }
         }
     }
 }
@@ -57,10 +59,12 @@ impl From<Interrupted> for Stop {
         match interrupted {
             Interrupted::Source(trouble) => Self::of_source(trouble),
             Interrupted::Fault(error) => Self::of_fault(error),
-            Interrupted::Unreadable(Unreadable::Skipped { reason, .. }) => Self::Skipped(reason),
-            Interrupted::Unreadable(Unreadable::Broken(reason)) => Self::Failed(Failure { reason, retryable: false }),
+            Interrupted::Unreadable(Unreadable::Skipped { why, reason }) => Self::Skipped(why.word(), reason),
+            Interrupted::Unreadable(Unreadable::Broken(reason)) => {
+                Self::Failed(Failure { cause: "broken", reason, retryable: false })
+            }
             Interrupted::Unreadable(broken @ Unreadable::Input(_)) => {
-                Self::Failed(Failure { reason: broken.to_string(), retryable: true })
+                Self::Failed(Failure { cause: "source_busy", reason: broken.to_string(), retryable: true })
             }
         }
     }
@@ -75,19 +79,41 @@ impl Stop {
             // A right that is missing may be given before the event comes back.
             cause => {
                 let retryable = trouble.passing || cause == Cause::Denied;
-                Self::Failed(Failure { reason: said(trouble), retryable })
+                Self::Failed(Failure { cause: of_the_source(&trouble), reason: said(trouble), retryable })
             }
         }
     }
 
     pub fn of_fault(error: Error) -> Self {
-        let retryable = error.kind().row().retryable;
-        Self::Failed(Failure { reason: error.chain().to_string(), retryable })
+        let row = error.kind().row();
+        let (cause, retryable) = (row.lambda_type, row.retryable);
+        Self::Failed(Failure { cause, reason: error.chain().to_string(), retryable })
+    }
+}
+
+/// What the object's own bucket did, in a word for the log.
+fn of_the_source(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble { cause: Cause::Denied, .. } => "source_denied",
+        Trouble { cause: Cause::Elsewhere, .. } => "source_elsewhere",
+        Trouble { passing: true, .. } => "source_busy",
+        _ => "source_refused",
+    }
+}
+
+/// What a sink, or the bucket of outcomes and checkpoints, did.
+pub fn of_a_sink(trouble: &Trouble) -> &'static str {
+    match trouble {
+        Trouble { cause: Cause::Denied, .. } => "sink_denied",
+        Trouble { cause: Cause::Elsewhere, .. } => "sink_elsewhere",
+        Trouble { cause: Cause::Absent, .. } => "sink_absent",
+        Trouble { passing: true, .. } => "sink_busy",
+        _ => "sink_refused",
     }
 }
 
 /// The trouble and its causes on one line.
-pub fn said(trouble: Trouble) -> String {
+fn said(trouble: Trouble) -> String {
     match trouble.source {
         None => trouble.message,
         Some(source) => format!("{}: {}", trouble.message, Error::internal("caused by", source).chain()),
@@ -136,12 +162,14 @@ impl Work<'_> {
                 Err(Stop::Again) => continue,
                 Err(Stop::Late) => return Outcome::Unfinished,
                 Err(Stop::Gone) => return Outcome::Gone,
-                Err(Stop::Skipped(reason)) => return self.noted(Outcome::Skipped { reason }, stamp.as_ref()).await,
+                Err(Stop::Skipped(cause, reason)) => {
+                    return self.noted(Outcome::Skipped { cause, reason }, stamp.as_ref()).await;
+                }
                 Err(Stop::Failed(failure)) => return self.noted(Outcome::Failed(failure), stamp.as_ref()).await,
             }
         }
         let reason = format!("others wrote this document {ROUNDS} times while it was embedded; it is tried again");
-        Outcome::Failed(Failure { reason, retryable: true })
+        Outcome::Failed(Failure { cause: "raced", reason, retryable: true })
     }
 
     /// The change as a new content, `anyway` even if what is held is newer.
@@ -172,13 +200,13 @@ impl Work<'_> {
         if document.size > self.ingest.settings.limits.object {
             let limit = self.ingest.settings.limits.object;
             let reason = format!("it has {} bytes, EMBED_MAX_OBJECT_BYTES allows {limit}", document.size);
-            return self.without_text(reason, &held).await;
+            return self.without_text(Skip::TooLarge.word(), reason, &held).await;
         }
         // One document of many megabytes at a time, or many small ones.
         let _room = self.ingest.room(document.size).await;
         let attempt = Attempt { work: self, origin: &origin, document: &document, stamp: new, held: &held, open };
         match attempt.write(body).await {
-            Err(Stop::Skipped(reason)) => self.without_text(reason, &held).await,
+            Err(Stop::Skipped(cause, reason)) => self.without_text(cause, reason, &held).await,
             written => {
                 let (chunks, tokens) = written?;
                 self.forget_outcome().await;
@@ -317,12 +345,12 @@ impl Work<'_> {
     }
 
     /// The document has no text: what is held of an older version is not its text any more.
-    async fn without_text(&mut self, reason: String, held: &[Held]) -> Result<Outcome, Stop> {
+    async fn without_text(&mut self, cause: &'static str, reason: String, held: &[Held]) -> Result<Outcome, Stop> {
         for (sink, held) in self.ingest.sinks.iter().zip(held) {
             sink.remove(&self.change.bucket, &self.change.key, held).await?;
         }
         self.forget_progress().await;
-        Err(Stop::Skipped(reason))
+        Err(Stop::Skipped(cause, reason))
     }
 
     pub async fn forget_progress(&self) {
@@ -351,7 +379,7 @@ impl Work<'_> {
     /// Removes what is of no use any more; that it stays harms nobody.
     async fn forget(&self, key: &str) {
         if let Err(trouble) = self.ingest.output.delete(key, None).await {
-            tracing::warn!(key, "not removed: {}", trouble.message);
+            tracing::warn!(requestId = call::request_id(), key, cause = of_a_sink(&trouble), "not removed");
         }
     }
 
@@ -360,8 +388,9 @@ impl Work<'_> {
         match self.ingest.note(self.change, &outcome, stamp).await {
             Ok(()) => outcome,
             Err(trouble) => {
+                let cause = of_a_sink(&trouble);
                 let reason = format!("{}; this could not be written down: {}", outcome.sentence(), said(trouble));
-                Outcome::Failed(Failure { reason, retryable: true })
+                Outcome::Failed(Failure { cause, reason, retryable: true })
             }
         }
     }

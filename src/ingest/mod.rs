@@ -13,7 +13,8 @@
 //!
 //! Invariants: an event may come late, twice or beside another of the same object, and what lies in the sinks
 //! is the newest version's, whole; an event is only taken as done when its result, or the reason why there is
-//! none, is written down; memory is bounded whatever the documents' sizes.
+//! none, is written down, but for events of what is no bucket, which leave a log line alone; memory is bounded
+//! whatever the documents' sizes.
 
 pub mod chunk;
 #[cfg(test)]
@@ -43,7 +44,7 @@ use crate::config::{Documents, FileFormat, SinkName};
 use crate::embed::Embedder;
 use crate::error::{Error, Result};
 use crate::event::Change;
-use crate::s3::{Bucket, Client, Condition, Headers, Trouble};
+use crate::s3::{Bucket, Client, Condition, Headers, Trouble, is_bucket_name};
 use crate::secrets::Secret;
 use crate::sink::qdrant::QdrantSink;
 use crate::sink::s3::S3Sink;
@@ -96,6 +97,11 @@ impl Ingest {
         let manifest = embedder.manifest();
         let reading = Reading { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
         Chunker::new(embedder.tokenizer(), manifest, reading.chunk)?;
+        if settings.input.is_none() {
+            tracing::warn!(
+                "EMBED_INPUT is not set: whoever may invoke this function chooses among all objects that its role reads"
+            );
+        }
         let options = EncodeOptions {
             format: match settings.format {
                 FileFormat::JsonLines => OutputFormat::JsonLines,
@@ -144,37 +150,42 @@ impl Ingest {
     /// What does not fit before `deadline` is unfinished.
     pub async fn take(self: &Arc<Self>, changes: Vec<Change>, deadline: Deadline) -> (Vec<Outcome>, Summary) {
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
-        let one = |change: Change| {
+        let one = |change: &Change| {
+            let change = change.clone();
             let (ingest, places) = (Arc::clone(self), Arc::clone(&places));
             tokio::spawn(call::traced(async move {
                 let _place = places.acquire_owned().await;
                 let (outcome, times) = ingest.one(&change, deadline).await;
-                tracing::info!(
-                    bucket = change.bucket,
-                    key = change.key,
-                    outcome = outcome.word(),
-                    "{}",
-                    outcome.sentence()
-                );
+                outcome.log(&change);
                 (outcome, times)
             }))
         };
-        let tasks: Vec<_> = changes.into_iter().map(one).collect();
+        let tasks: Vec<_> = changes.iter().map(one).collect();
         let (mut outcomes, mut summary) = (Vec::with_capacity(tasks.len()), Summary::default());
-        for task in tasks {
+        for (task, change) in tasks.into_iter().zip(&changes) {
             let (outcome, times) = task.await.unwrap_or_else(|ended| {
                 let reason = format!("a fault inside: {ended}");
-                (Outcome::Failed(Failure { reason, retryable: true }), Times::default())
+                let outcome = Outcome::Failed(Failure { cause: "panic", reason, retryable: true });
+                outcome.log(change);
+                (outcome, Times::default())
             });
             summary.count(&outcome, times);
             outcomes.push(outcome);
         }
+        summary.rebuilds = self.embedder.take_rebuilds();
         (outcomes, summary)
     }
 
     async fn one(&self, change: &Change, deadline: Deadline) -> (Outcome, Times) {
         if let Some(why) = self.nothing_to_do(change) {
             return (Outcome::Ignored { why }, Times::default());
+        }
+        if !is_bucket_name(&change.bucket) {
+            // Nothing is written down of it: an outcome lies below the name of its bucket, and this is none.
+            let reason =
+                "the event's bucket is no plain name of a bucket; access points, by ARN or alias, are not read";
+            let failure = Failure { cause: "no_bucket_name", reason: reason.to_owned(), retryable: false };
+            return (Outcome::Failed(failure), Times::default());
         }
         let source = Bucket::new(&self.client, &self.region, &change.bucket);
         let (clock, times) = (Arc::default(), Times::default());
@@ -202,7 +213,7 @@ impl Ingest {
     async fn note(&self, change: &Change, outcome: &Outcome, stamp: Option<&Stamp>) -> Result<(), Trouble> {
         let Change { bucket, key, version, sequencer, .. } = change;
         let (reason, retryable) = match outcome {
-            Outcome::Failed(Failure { reason, retryable }) => (reason.clone(), *retryable),
+            Outcome::Failed(Failure { reason, retryable, .. }) => (reason.clone(), *retryable),
             other => (other.sentence(), false),
         };
         let note = json!({

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::call;
+use crate::event::Change;
+
 /// What became of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -13,8 +16,8 @@ pub enum Outcome {
     Unchanged,
     /// A newer version's were there already.
     Outdated,
-    /// There is no text in it; said beside the output.
-    Skipped { reason: String },
+    /// There is no text in it; said beside the output. `cause` as in [`Failure`].
+    Skipped { cause: &'static str, reason: String },
     /// Its vectors were taken away, as it was.
     Removed,
     /// It is no longer there, so there is nothing to read.
@@ -30,7 +33,10 @@ pub enum Outcome {
 /// Why a document has no vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure {
-    /// What happened and what to do about it.
+    /// The kind of it, for the log: a word that stands in our source.
+    pub cause: &'static str,
+    /// What happened and what to do about it, for whoever owns the documents: it may quote them, or what a store
+    /// said, so it stands in outcome records and answers and is never logged.
     pub reason: String,
     /// Whether the same event may succeed later: it comes back then.
     pub retryable: bool,
@@ -52,16 +58,41 @@ impl Outcome {
         }
     }
 
+    /// Why, for the log.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Skipped { cause, .. } | Self::Failed(Failure { cause, .. }) => Some(cause),
+            Self::Ignored { why } => Some(why),
+            _ => None,
+        }
+    }
+
     /// Whether the event is to be delivered again.
     pub fn comes_back(&self) -> bool {
         matches!(self, Self::Unfinished | Self::Failed(Failure { retryable: true, .. }))
+    }
+
+    /// Leaves the one log line of a change. It names the object, says how it went in words of ours, and quotes
+    /// nothing that a document, a store or an event's sender wrote beside that name.
+    pub(super) fn log(&self, change: &Change) {
+        let Change { bucket, key, .. } = change;
+        let (outcome, cause) = (self.word(), self.cause());
+        let (chunks, tokens) = match self {
+            Self::Embedded { chunks, tokens } => (Some(chunks), Some(tokens)),
+            _ => (None, None),
+        };
+        let id = call::request_id();
+        match self {
+            Self::Failed(_) => tracing::warn!(requestId = id, bucket, key, outcome, cause, "document"),
+            _ => tracing::info!(requestId = id, bucket, key, outcome, cause, chunks, tokens, "document"),
+        }
     }
 
     /// For people: the word, and what there is to say.
     pub fn sentence(&self) -> String {
         match self {
             Self::Embedded { chunks, tokens } => format!("embedded: {chunks} chunks, {tokens} tokens"),
-            Self::Skipped { reason } => format!("skipped: {reason}"),
+            Self::Skipped { reason, .. } => format!("skipped: {reason}"),
             Self::Failed(failure) => format!("failed: {}", failure.reason),
             Self::Unfinished => "unfinished: time was up, the next attempt goes on".to_owned(),
             Self::Ignored { why } => format!("ignored: {why}"),
@@ -90,9 +121,13 @@ pub struct Summary {
     pub tokens: usize,
     #[serde(flatten)]
     pub times: Times,
+    /// Sessions that failed runs have cost.
+    #[serde(skip)]
+    pub rebuilds: usize,
 }
 
-/// Where documents' time went; documents overlap, so it may add up to more than the call's.
+/// Where documents' time went, and how many texts were cut; documents overlap, so time may add up to more than the
+/// call's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Times {
     /// Waiting for S3 to hand out documents.
@@ -104,6 +139,15 @@ pub struct Times {
     /// Waiting for sinks, looks and checkpoints included.
     #[serde(rename = "writeMs", serialize_with = "milliseconds")]
     pub write: Duration,
+    /// Chunks to token ids.
+    #[serde(skip)]
+    pub tokenize: Duration,
+    /// Batches of chunks in the model, each from its queueing to its last vector.
+    #[serde(skip)]
+    pub run: Duration,
+    /// Chunks that were cut at the model's limit.
+    #[serde(skip)]
+    pub truncated: usize,
 }
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -115,6 +159,9 @@ impl Times {
         self.read += other.read;
         self.embed += other.embed;
         self.write += other.write;
+        self.tokenize += other.tokenize;
+        self.run += other.run;
+        self.truncated += other.truncated;
     }
 }
 

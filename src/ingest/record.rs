@@ -64,3 +64,16 @@ impl Record {
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What users' databases hold already: these are `uuid.uuid5(uuid.NAMESPACE_URL, …)` of Python.
+    #[test]
+    fn a_chunk_keeps_its_id() {
+        for (index, id) in [(0, "2df80541-68df-5530-8a59-52a7cf60775e"), (1, "b1279bec-2f36-520b-bad2-20f81e421eb1")] {
+            assert_eq!(Record::id_of("b", "docs/a.txt", index).to_string(), id);
+        }
+    }
+}

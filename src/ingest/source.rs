@@ -90,7 +90,7 @@ async fn pump(
         if !trouble.passing || attempt == ATTEMPTS {
             return Err(trouble);
         }
-        tracing::debug!(attempt, key = origin.key, at, "asking S3 again: {}", trouble.message);
+        tracing::debug!(requestId = call::request_id(), attempt, key = origin.key, at, "asking S3 again");
         body = None;
         tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
     }

@@ -14,12 +14,13 @@ use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use super::document::{Stop, Work, said};
-use super::extract::Extracted;
+use super::document::{Stop, Work, of_a_sink};
+use super::extract::{Extracted, Skip};
 use super::progress::{Progress, period};
 use super::reading::{BATCH, Batch, Chunks};
 use super::record::{Document, Record};
 use super::source::Origin;
+use crate::call;
 use crate::embed::{Embeddings, Options, Truncate};
 use crate::error::Result;
 use crate::s3::Body;
@@ -82,7 +83,7 @@ impl Attempt<'_, '_> {
         self.tell(&extracted);
         let chunks = batches.iter().map(|batch| batch.pieces.len()).sum();
         if chunks == 0 {
-            return Err(Stop::Skipped("it holds no text".to_owned()));
+            return Err(Stop::Skipped(Skip::Empty.word(), "it holds no text".to_owned()));
         }
         let progress = Progress::new(self.stamp).counted(chunks);
         self.embed(Pieces::Short(batches), progress, chunks, None).await
@@ -172,7 +173,13 @@ impl Attempt<'_, '_> {
             let (sink, held) = (&ingest.sinks[index], &self.held[index]);
             let opened = sink.open(job, held, states.get(sink.name())).await;
             if let Err(Refused::StateLost(trouble)) = &opened {
-                tracing::warn!(key = self.document.key, "starting anew: {}", trouble.message);
+                let (key, cause) = (&self.document.key, of_a_sink(trouble));
+                tracing::warn!(
+                    requestId = call::request_id(),
+                    key,
+                    cause,
+                    "the checkpoint is of no use: starting anew"
+                );
                 self.work.forget_progress().await;
             }
             writings.push((sink.name(), opened?));
@@ -188,6 +195,9 @@ impl Attempt<'_, '_> {
             let asked = Instant::now();
             let embeddings = embedding.end().await.map_err(Stop::of_fault)?;
             self.work.times.embed += asked.elapsed();
+            self.work.times.tokenize += embeddings.timings.tokenize;
+            self.work.times.run += embeddings.timings.inference;
+            self.work.times.truncated += embeddings.truncated.len();
             progress.anchor = batch.anchor.clone().or(progress.anchor);
             let records = self.records(batch, embeddings);
             progress.done += records.len();
@@ -239,7 +249,8 @@ impl Attempt<'_, '_> {
         progress.store(&self.work.ingest.output, key).await.map_err(Refused::from)?;
         // The states hold what may be megabytes and are read from the checkpoint alone.
         progress.sinks = BTreeMap::new();
-        tracing::debug!(key = self.document.key, chunks = progress.done, total = progress.total, "checkpoint");
+        let (key, chunks) = (&self.document.key, progress.done);
+        tracing::debug!(requestId = call::request_id(), key, chunks, total = progress.total, "checkpoint");
         match self.work.deadline.is_soon() {
             true => Err(Stop::Late),
             false => Ok(()),
@@ -283,7 +294,8 @@ impl Attempt<'_, '_> {
             Some((sink, state))
         }) {
             if let Err(Refused::Trouble(trouble)) = sink.forget(bucket, key, state).await {
-                tracing::warn!(key, "an upload that nobody goes on with stays: {}", said(trouble));
+                let cause = of_a_sink(&trouble);
+                tracing::warn!(requestId = call::request_id(), key, cause, "an upload that nobody goes on with stays");
             }
         }
     }
@@ -291,8 +303,8 @@ impl Attempt<'_, '_> {
     fn tell(&self, extracted: &Extracted) {
         if extracted.left_out.count > 0 {
             let Document { bucket, key, .. } = self.document;
-            let reasons = extracted.left_out.reasons.join("; ");
-            tracing::warn!(bucket, key, parts = extracted.left_out.count, "parts were left out: {reasons}");
+            let (parts, first) = (extracted.left_out.count, extracted.left_out.kinds.join("; "));
+            tracing::warn!(requestId = call::request_id(), bucket, key, parts, first, "parts were left out");
         }
     }
 }

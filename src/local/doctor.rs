@@ -68,7 +68,11 @@ async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     let (embedder, startup) = Embedder::open(config, folder)?;
     let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
     let length = done.vectors[0].iter().map(|value| value * value).sum::<f32>().sqrt();
-    Ok(format!("{}; \"hello world\" has {} tokens and length {length:.4}", startup, done.tokens[0]))
+    let probed = match &folder.manifest.probe {
+        Some(_) => "the first vector is the one its makers had",
+        None => "the manifest has no probe to compare the first vector with",
+    };
+    Ok(format!("{startup}; {probed}; \"hello world\" has {} tokens and length {length:.4}", done.tokens[0]))
 }
 
 /// What of the CPU matters to int8 products.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
@@ -22,8 +23,10 @@ use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::admission::Permit;
+use crate::aside;
 use crate::call::Call;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::event::HttpReply;
 use crate::handler::Handler;
 
@@ -72,6 +75,7 @@ pub async fn run(handler: Handler, address: SocketAddr) -> Result<ExitCode> {
     drop(listener);
     if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
         tracing::warn!("calls were still under way after {} s", DRAIN.as_secs());
+        handler.stop();
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -94,15 +98,32 @@ async fn answer(
         Err(_) if handler.is_probe(path) => None,
         Err(error) => return Ok(as_it_is(handler.turn_away(path, error, &call).await)),
     };
-    let answered = match tokio::time::timeout(BODY_TIME, event(request)).await {
-        Ok(Ok(event)) => match handler.handle_entered(permit, &event, &call).await {
-            Ok(reply) => response(reply.get()),
-            Err(error) => plain(StatusCode::INTERNAL_SERVER_ERROR, &error.public_message()),
-        },
-        Ok(Err(status)) => plain(status, "the request could not be read"),
-        Err(_) => plain(StatusCode::REQUEST_TIMEOUT, "the request's body did not arrive in time"),
-    };
-    Ok(answered)
+    let answered = handler.watch(&call, async {
+        call.meter.note(|m| m.source = "http");
+        let answered = read_and_answer(&handler, permit, request, &call).await;
+        answered.inspect_err(|error| call.meter.note(|m| m.status = Some(error.kind().row().status)))
+    });
+    Ok(answered.await.unwrap_or_else(|error| {
+        let status = StatusCode::from_u16(error.kind().row().status);
+        plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.public_message())
+    }))
+}
+
+async fn read_and_answer(
+    handler: &Handler,
+    permit: Option<Permit>,
+    request: Request<Incoming>,
+    call: &Call,
+) -> Result<Response<Full<Bytes>>> {
+    let read = tokio::time::timeout(BODY_TIME, event(request)).await;
+    let too_slow = |_| Err(Error::request(Kind::Abandoned, None, "the request's body did not arrive in time"));
+    let event = read.unwrap_or_else(too_slow)?;
+    let reply = handler.answer(Ok(None), &event, call).await?;
+    let large = reply.get().len() >= aside::FROM_BYTES;
+    let answered = aside::run(large, "reading an answer panicked", move |_| Ok(response(reply.get()))).await;
+    // Room is needed for the answer's copies too.
+    drop(permit);
+    answered
 }
 
 fn metrics(handler: &Handler) -> Response<Full<Bytes>> {
@@ -119,18 +140,23 @@ fn as_it_is(reply: HttpReply) -> Response<Full<Bytes>> {
 }
 
 /// The request as API Gateway would hand it to the function.
-async fn event(request: Request<Incoming>) -> std::result::Result<Vec<u8>, StatusCode> {
+async fn event(request: Request<Incoming>) -> Result<Vec<u8>> {
     let (parts, body) = request.into_parts();
     let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| match error
         .is::<http_body_util::LengthLimitError>(
     ) {
-        true => StatusCode::PAYLOAD_TOO_LARGE,
-        false => StatusCode::BAD_REQUEST,
+        true => Error::request(Kind::TooLarge, None, format!("a request has {BODY_LIMIT} bytes at most")),
+        false => Error::request(Kind::Malformed, None, "the request could not be read"),
     })?;
     let body = body.to_bytes();
-    let (body, is_base64) = match std::str::from_utf8(&body) {
+    let large = body.len() >= aside::FROM_BYTES;
+    aside::run(large, "writing an event panicked", move |_| Ok(written(&parts, &body))).await
+}
+
+fn written(parts: &Parts, body: &[u8]) -> Vec<u8> {
+    let (body, is_base64) = match std::str::from_utf8(body) {
         Ok(text) => (text.to_owned(), false),
-        Err(_) => (BASE64.encode(&body), true),
+        Err(_) => (BASE64.encode(body), true),
     };
     let event = json!({
         "version": "2.0",
@@ -145,7 +171,7 @@ async fn event(request: Request<Incoming>) -> std::result::Result<Vec<u8>, Statu
         "body": body,
         "isBase64Encoded": is_base64,
     });
-    Ok(event.to_string().into_bytes())
+    event.to_string().into_bytes()
 }
 
 /// Repeated headers joined by commas, as payload 2.0 has them.

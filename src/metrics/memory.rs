@@ -39,6 +39,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_page_is_as_large_as_the_system_says() {
+        let said = std::process::Command::new("getconf").arg("PAGESIZE").output().unwrap().stdout;
+        assert_eq!(page_bytes(), String::from_utf8(said).unwrap().trim().parse().ok());
+    }
+
+    #[test]
     fn memory_is_what_the_status_file_says() {
         let memory = Memory::open();
         // Touched, so that the two files differ by little beside it.

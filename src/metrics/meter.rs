@@ -97,6 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn durations_are_told_in_milliseconds() {
+        let measured = Measurements { run: Duration::from_micros(2_500), ..Measurements::default() };
+        let run = measured.values().into_iter().find(|(metric, _)| metric.name == RUN.name).unwrap().1;
+        assert_eq!(run, 2.5);
+    }
+
+    #[test]
     fn a_callers_mistake_leaves_its_kind_and_no_word_of_it() {
         let meter = Meter::default();
         meter.fail(&Error::request(Kind::Invalid, "input", "input: invalid type: string \"a secret\""));

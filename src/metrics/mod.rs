@@ -96,12 +96,12 @@ metrics! {
     INVOCATIONS      = "Invocations",     "embed_invocations_total",           Count,        Source,    Sum,  "calls, by the kind of event that made them";
     ERRORS           = "Errors",          "embed_errors_total",                Count,        ErrorType, Sum,  "calls that were refused or failed, by their kind";
     COLD_START       = "ColdStart",       "embed_cold_starts_total",           Count,        Service,   Sum,  "1 for a process's first call";
-    DURATION         = "Duration",        "embed_duration_seconds_total",      Milliseconds, Service,   Sum,  "from a call's event to its answer";
+    DURATION         = "Duration",        "embed_duration_seconds_total",      Milliseconds, Service,   Sum,  "from a call's event to its answer; under serve from the request's head";
     TEXTS            = "Texts",           "embed_texts_total",                 Count,        Service,   Sum,  "texts embedded; for documents, their chunks";
     TOKENS           = "Tokens",          "embed_tokens_total",                Count,        Service,   Sum,  "tokens that went through the model, special tokens included";
     TRUNCATED        = "Truncated",       "embed_truncated_total",             Count,        Service,   Sum,  "texts that were cut at the model's limit";
     TOKENIZE         = "TokenizeTime",    "embed_tokenize_seconds_total",      Milliseconds, Service,   Sum,  "texts to token ids";
-    RUN              = "RunTime",         "embed_run_seconds_total",           Milliseconds, Service,   Sum,  "the model, from the first text's queueing to the last vector";
+    RUN              = "RunTime",         "embed_run_seconds_total",           Milliseconds, Service,   Sum,  "the model, from the first text's queueing to the last vector; of documents, their batches added up";
     ENCODE           = "EncodeTime",      "embed_encode_seconds_total",        Milliseconds, Service,   Sum,  "vectors to an answer's bytes, packing included";
     DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
     DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were passed over: already there, or of no kind that has text";

@@ -10,37 +10,57 @@ use super::memory::Memory;
 use super::totals::Totals;
 use super::{COLD_START, DURATION, ERRORS, INVOCATIONS, Measurements, Names, RESIDENT_MEMORY, Value, page};
 use crate::call::Call;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::panics;
 
 /// Watches calls, one for a process.
 #[derive(Debug)]
 pub struct Observer {
     names: Names,
-    /// What the start took; told with the first call.
-    init: Vec<Value>,
+    /// What the start took, until it is told with the first call that ends after it.
+    init: Mutex<Vec<Value>>,
     memory: Memory,
     /// Whether a call has ended already.
     warm: AtomicBool,
+    /// Whether calls are dropped because the process ends.
+    stopping: AtomicBool,
     totals: Mutex<Totals>,
 }
 
 impl Observer {
-    pub fn new(names: Names, init: Vec<Value>) -> Self {
-        Self { names, init, memory: Memory::open(), warm: AtomicBool::new(false), totals: Mutex::default() }
+    pub fn new(names: Names) -> Self {
+        Self {
+            names,
+            init: Mutex::default(),
+            memory: Memory::open(),
+            warm: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            totals: Mutex::default(),
+        }
     }
 
-    /// Runs a call's `work` and tells of it when it has ended.
+    /// The process ends: calls that are dropped from now on are its doing.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes what the start took.
+    pub fn started(&self, init: Vec<Value>) {
+        *self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = init;
+    }
+
+    /// Runs a call's `work` and tells of it once, when it has ended or is dropped. Whoever drops it may have noted
+    /// why; else nobody waited for the answer any more.
     ///
     /// # Errors
     /// The work's own; a panic in it is an internal error, and ends this call alone.
     pub async fn watch<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
-        let started = Instant::now();
+        let mut ending = Ending { observer: self, call, started: Instant::now(), dropped: true };
         let outcome = call.scope(panics::caught("the call panicked", work)).await;
         if let Err(error) = &outcome {
             call.meter.fail(error);
         }
-        self.tell(call, started.elapsed());
+        ending.dropped = false;
         outcome
     }
 
@@ -90,8 +110,8 @@ impl Observer {
         values.extend(m.values());
         if cold_start {
             values.push((&COLD_START, 1.0));
-            values.extend(&self.init);
         }
+        values.append(&mut self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner()));
         values.retain(|(_, value)| *value != 0.0);
         values
     }
@@ -138,6 +158,34 @@ impl Observer {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Totals> {
         self.totals.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// A call under way; the end of it is told when this is dropped.
+struct Ending<'a> {
+    observer: &'a Observer,
+    call: &'a Call,
+    started: Instant,
+    /// Whether the work has not ended by itself.
+    dropped: bool,
+}
+
+impl Drop for Ending<'_> {
+    fn drop(&mut self) {
+        if self.dropped {
+            let error = match self.observer.stopping.load(Ordering::Relaxed) {
+                true => {
+                    let message = "the process ended before this call was answered".to_owned();
+                    Error::Later { kind: Kind::Stopping, message }
+                }
+                false => {
+                    let gone = "whoever asked does not wait for the answer any more";
+                    Error::request(Kind::Abandoned, None, gone)
+                }
+            };
+            self.call.meter.fail(&error);
+        }
+        self.observer.tell(self.call, self.started.elapsed());
     }
 }
 

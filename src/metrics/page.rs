@@ -45,8 +45,26 @@ a call that was turned away for lack of time or room, ERROR for a fault of ours,
 | `tokenize_ms`, `run_ms`, `encode_ms`, `read_ms`, `write_ms`, `duration_ms` | where the time went |
 | `resident_mb` | the process's memory after the call |
 
-A line never holds a text, a vector, a token or the name of a secret; of a caller's mistake it holds the kind alone,
-because the message may quote what the caller wrote. Other libraries' lines pass from WARN on, whatever the level.
+Every call has its line and its metrics, however it ends: one that is handed back or whose client went away is told
+when it is dropped, one that came before the model was there like any other.
+
+One line a document besides, `\"message\": \"document\"`, INFO or, for one that failed, WARN:
+
+| field | what it is |
+|---|---|
+| `requestId` | of the call that dealt with it |
+| `bucket`, `key` | the object |
+| `outcome` | as in `docs/events.md`, in a word |
+| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; `source_denied`, `source_elsewhere`, `source_busy`, `source_refused` by its own bucket; `sink_` and the same, or `sink_absent`, by the place where vectors go; `no_bucket_name`; `raced`; `panic`; an error's type |
+| `chunks`, `tokens` | of one that was embedded |
+
+The reason in full stands in the document's `<key>.outcome.json` beside the vectors, and in the call's answer: it may
+quote the document, or a store's words. Parts that a document had to leave out are a WARN line with `parts`, their
+number, and `first`, the places and kinds of the first ones.
+
+A line never holds a text, a vector, a token, a token's id or the name of a secret; of a caller's mistake it holds the
+kind alone, because the message may quote what the caller wrote; in the messages of ONNX Runtime, which may quote a
+token's id, `#` stands for every number. Other libraries' lines pass from WARN on, whatever the level.
 ";
 
 /// Gauges that exist for Prometheus alone, since they are of one moment: name and what it is.

@@ -51,7 +51,7 @@ impl Totals {
         for metric in METRICS.iter().filter(|metric| metric.prometheus != "embed_duration_seconds_total") {
             self.write_metric(&mut text, metric);
         }
-        head(&mut text, HISTOGRAM, "from a call's event to its answer", "histogram");
+        head(&mut text, HISTOGRAM, "from the request's head to its answer", "histogram");
         let mut below = 0;
         for (bound, count) in BOUNDS.iter().zip(self.durations) {
             below += count;
@@ -97,6 +97,7 @@ fn head(text: &mut String, name: &str, about: &str, kind: &str) {
 mod tests {
     use super::super::{DURATION, ERRORS, INVOCATIONS, RESIDENT_MEMORY, TOKENIZE};
     use super::*;
+    use std::collections::HashSet;
 
     #[test]
     fn sums_add_up_and_memory_is_the_last() {
@@ -120,9 +121,26 @@ mod tests {
             "embed_duration_seconds_bucket{le=\"0.5\"} 2",
             "embed_duration_seconds_bucket{le=\"+Inf\"} 2",
             "embed_duration_seconds_count 2",
+            "embed_duration_seconds_sum 0.6",
             "embed_calls 4",
+            "# TYPE embed_texts_total counter",
+            "# TYPE embed_resident_memory_bytes gauge",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
+        // What never happened is 0 only where it counts on its own, and nothing is told twice.
+        let names: Vec<_> = text.lines().filter_map(|line| line.rsplit_once(' ')).map(|(name, _)| name).collect();
+        assert!(!names.contains(&"embed_init_seconds") && !names.contains(&"embed_errors_total"), "{text}");
+        assert_eq!(names.iter().collect::<HashSet<_>>().len(), names.len(), "{text}");
+    }
+
+    #[test]
+    fn a_call_beyond_every_bound_is_counted() {
+        let mut totals = Totals::default();
+        for seconds in [60.0, 61.0] {
+            totals.add_duration(seconds);
+        }
+        let text = totals.prometheus(&[]);
+        assert!(text.contains("_bucket{le=\"60\"} 1\n") && text.contains("_bucket{le=\"+Inf\"} 2\n"), "{text}");
     }
 }

@@ -27,12 +27,12 @@ use tokio::task::JoinSet;
 
 use super::growing::{self, Growth};
 use super::manifest::hex;
-use super::retry::{Patience, Retry};
+use super::retry::Retry;
 use super::store::{Object, ObjectStore, Want};
 use super::{FileEntry, Manifest, ModelFolder};
 use crate::config::{S3Location, Verify};
 use crate::error::{Error, Result};
-use crate::s3::Trouble;
+use crate::s3::{Patience, Trouble};
 
 /// Bytes of one ranged request. Large enough that a request's latency (some 30 ms) is small beside its
 /// transfer, small enough that a model of 34 MB keeps every connection busy.

@@ -10,11 +10,10 @@ use sha2::{Digest, Sha256};
 
 use super::fetch::fetch;
 use super::manifest::hex;
-use super::retry::Patience;
 use super::store::{Body, Object, ObjectStore, Want};
 use super::stores_for_tests::{FailureStore, Fault, MemoryStore, Pieces};
 use crate::config::S3Location;
-use crate::s3::Trouble;
+use crate::s3::{Patience, Trouble};
 
 const MS: Duration = Duration::from_millis(1);
 /// Short, yet long beside what a busy machine makes a thread wait.

@@ -47,7 +47,19 @@ pub struct Manifest {
     /// What to know before use, shown wherever the model is named.
     #[serde(default)]
     pub note: Option<String>,
+    /// What the first run of a start has to give; without it a start checks nothing.
+    #[serde(default)]
+    pub probe: Option<Probe>,
     pub files: Files,
+}
+
+/// A text and its vector by the weights before they were quantized.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Probe {
+    /// Embedded as it stands, without a prefix.
+    pub text: String,
+    /// `[dimensions]`, of any length but zero.
+    pub vector: Vec<f32>,
 }
 
 /// The files a model consists of.
@@ -87,6 +99,9 @@ impl Manifest {
         }
         if !self.matryoshka_dimensions.iter().all(|cut| (1..=self.dimensions).contains(cut)) {
             return Err("matryoshka_dimensions must lie between 1 and dimensions".to_owned());
+        }
+        if self.probe.as_ref().is_some_and(|probe| probe.vector.len() != self.dimensions) {
+            return Err("the probe's vector must have as many values as there are dimensions".to_owned());
         }
         for file in self.files.all() {
             if file.path.is_empty() || file.path.contains(['/', '\\']) || file.path.starts_with('.') {

@@ -50,6 +50,6 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
         let store = s3::S3Store::connect(&config.aws, &location.bucket, Attempts::Once).await;
-        fetch::fetch(store, location, &config.cache_dir, retry::Patience::IN_INIT).await
+        fetch::fetch(store, location, &config.cache_dir, retry::IN_INIT).await
     })
 }

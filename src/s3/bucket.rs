@@ -78,6 +78,20 @@ impl Body {
     }
 }
 
+/// Whether `name` is one that a general purpose bucket may have ("General purpose bucket naming rules" of S3's user
+/// guide, with the capitals, underscores and 255 characters that us-east-1 allowed until March 2018). To the client a
+/// bucket's name may be something else too: an access point by its ARN or alias, possibly of another account. Nobody
+/// who only sends events is to choose among those.
+pub fn is_bucket_name(name: &str) -> bool {
+    const ALIASES: [&str; 7] = ["-s3alias", "--ol-s3", "--op-s3", "--xa-s3", ".mrap", "--x-s3", "--table-s3"];
+    (3..=255).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err()
+        && !ALIASES.iter().any(|alias| name.ends_with(alias))
+}
+
 impl Bucket {
     pub fn new(client: &Client, region: &str, name: &str) -> Self {
         Self { name: name.to_owned(), client: client.clone(), region: region.to_owned() }
@@ -268,4 +282,35 @@ fn sorted(metadata: &std::collections::HashMap<String, String>) -> BTreeMap<Stri
 
 fn unsorted(metadata: &BTreeMap<String, String>) -> std::collections::HashMap<String, String> {
     metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_has_a_plain_name() {
+        for name in ["docs", "my-documents", "a.b-c.1", "123", "Old_Reports", &"x".repeat(63)] {
+            assert!(is_bucket_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "ab",
+            &"x".repeat(256),
+            "docs/",
+            "-docs",
+            "a..b",
+            "192.168.5.4",
+            "dócs",
+            "arn:aws:s3:us-east-1:111122223333:accesspoint/theirs",
+            "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias",
+            "theirs--ol-s3",
+            "theirs-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
+            "theirs--use1-az4--xa-s3",
+            "theirs--use1-az4--x-s3",
+            "mfzwi23gnjvgw.mrap",
+        ] {
+            assert!(!is_bucket_name(name), "{name}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! profiles nor instance metadata are asked; an endpoint without TLS loads no root certificates.
 
 mod bucket;
+mod patience;
 mod trouble;
 
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
@@ -17,7 +18,8 @@ use aws_sdk_s3::error::BoxError;
 
 pub use aws_sdk_s3::Client;
 
-pub use bucket::{Body, Bucket, Condition, Found, Headers, Part};
+pub use bucket::{Body, Bucket, Condition, Found, Headers, Part, is_bucket_name};
+pub use patience::Patience;
 pub use trouble::{Cause, Trouble};
 
 use crate::call;
@@ -35,7 +37,7 @@ pub enum Attempts {
 /// Sends the call's X-Ray header on. The SDK does so by itself from `_X_AMZN_TRACE_ID`, which holds one call's:
 /// where several run at once Lambda's runtime leaves it unset.
 #[derive(Debug)]
-struct TraceHeader;
+pub(crate) struct TraceHeader;
 
 impl Intercept for TraceHeader {
     fn name(&self) -> &'static str {

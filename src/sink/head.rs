@@ -7,9 +7,11 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Held, Stamp};
+use super::{Held, Refused, Stamp};
+use crate::s3::Trouble;
 
 /// Stands in the first point's payload or metadata, as `embed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,13 +38,46 @@ impl Head {
     }
 
     /// Whether it is what an attempt at `mark` left, or is leaving: another one can go on with its number.
-    pub fn is_begun(&self, mark: &str) -> bool {
+    fn is_begun(&self, mark: &str) -> bool {
         self.stamp.is_none() && self.mark == mark
     }
 }
 
+/// A writing that begins over what was looked at, or goes on.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Opening {
+    pub over: Option<Head>,
+    pub mark: String,
+    pub writing: u64,
+    /// Whether the first point carries this writing's number already.
+    pub claimed: bool,
+}
+
+impl Opening {
+    /// Of `stamp`'s version over `held`; with the [`state`] of an earlier call it goes on with that call's writing.
+    ///
+    /// # Errors
+    /// [`Refused::StateLost`] when that writing is not what `held` speaks of any more.
+    pub fn of(held: &Held, stamp: &Stamp, state: Option<&Value>) -> Result<Self, Refused> {
+        let (over, mark) = (Head::of(held), mark(stamp));
+        let begun = over.as_ref().filter(|head| head.is_begun(&mark)).map(|head| head.writing);
+        if let Some(state) = state
+            && (begun.is_none() || state["writing"].as_u64() != begun)
+        {
+            return Err(Refused::StateLost(Trouble::lasting("someone else wrote to the document meanwhile")));
+        }
+        let writing = begun.unwrap_or_else(|| later_than(over.as_ref().map(|head| head.writing)));
+        Ok(Self { over, mark, writing, claimed: begun.is_some() })
+    }
+}
+
+/// What a later call goes on with.
+pub fn state(writing: u64) -> Value {
+    json!({"writing": writing})
+}
+
 /// The same for every event of the same version under the same configuration.
-pub fn mark(stamp: &Stamp) -> String {
+fn mark(stamp: &Stamp) -> String {
     let entries = Stamp { sequencer: None, ..stamp.clone() }.entries();
     let text = entries.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
@@ -50,7 +85,7 @@ pub fn mark(stamp: &Stamp) -> String {
 
 /// A number above `over` and, clocks permitting, above that of every attempt that began before: microseconds since
 /// 1970, which a float64, as stores compare by, holds exactly until 2255.
-pub fn later_than(over: Option<u64>) -> u64 {
+fn later_than(over: Option<u64>) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
     over.map_or(now, |over| now.max(over + 1))
 }

@@ -21,31 +21,18 @@ use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use tokio::time::{Instant, timeout};
 
-use crate::s3::Trouble;
+use crate::call;
+use crate::s3::{Patience, Trouble};
 use crate::secrets::Secret;
 
-/// The durations of asking again.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience {
-    /// Until an answer is there; then the attempt counts as failed.
-    pub answer: Duration,
-    /// Since the first attempt failed; then the request is given up.
-    pub trouble: Duration,
-    /// Before the second attempt; doubled each time.
-    pub first_delay: Duration,
-    pub longest_delay: Duration,
-}
-
-impl Patience {
-    /// A restart of a store takes some ten seconds, a write that waits for a busy one as many; what lasts
-    /// longer is left to the event's next delivery.
-    pub const OF_A_CALL: Self = Self {
-        answer: Duration::from_secs(30),
-        trouble: Duration::from_secs(20),
-        first_delay: Duration::from_millis(100),
-        longest_delay: Duration::from_secs(4),
-    };
-}
+/// A restart of a store takes some ten seconds, a write that waits for a busy one as many; what lasts longer is left
+/// to the event's next delivery. Trouble counts from the first failed attempt at a request.
+pub const OF_A_CALL: Patience = Patience {
+    answer: Duration::from_secs(30),
+    trouble: Duration::from_secs(20),
+    first_delay: Duration::from_millis(100),
+    longest_delay: Duration::from_secs(4),
+};
 
 /// A server, and who asks it.
 #[derive(Debug)]
@@ -81,7 +68,7 @@ impl Http {
 
     /// Asks until there is an answer that stays; `body` is JSON.
     pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<Answer, Trouble> {
-        let (mut attempt, mut since, mut delay) = (0, None, self.patience.first_delay);
+        let (mut attempt, mut since) = (0, None);
         loop {
             attempt += 1;
             let (mut trouble, told) = match timeout(self.patience.answer, self.once(method, path, body)).await {
@@ -97,7 +84,7 @@ impl Http {
                 return Err(trouble);
             }
             let since = *since.get_or_insert_with(Instant::now);
-            let pause = told.unwrap_or_default().max(delay.mul_f64(0.5 + fastrand::f64() / 2.0));
+            let pause = told.unwrap_or_default().max(self.patience.delay(attempt - 1));
             if since.elapsed() + pause >= self.patience.trouble {
                 trouble.message = format!(
                     "{}; given up after {attempt} attempts in {:.1} s",
@@ -106,9 +93,10 @@ impl Http {
                 );
                 return Err(trouble);
             }
-            tracing::debug!(attempt, pause_ms = pause.as_millis() as u64, "asking again: {}", trouble.message);
+            // Without what was answered, which may quote a record.
+            let (id, pause_ms) = (call::request_id(), pause.as_millis() as u64);
+            tracing::debug!(requestId = id, store = self.name, attempt, pause_ms, "asking again");
             tokio::time::sleep(pause).await;
-            delay = (delay * 2).min(self.patience.longest_delay);
         }
     }
 

@@ -9,7 +9,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 # What a command of ours starts with; an indented block of anything else is a drawing or an answer.
-PROGRAMS = ("aws", "bootstrap", "cargo", "curl", "docker", "make", "npm", "npx", "pip", "python", "sam", "terraform")
+PROGRAMS = (
+    "aws", "bootstrap", "cargo", "curl", "docker", "eval", "export", "make", "npm", "npx", "pip", "python", "python3", "sam",
+    "terraform",
+)  # fmt: skip
+# A function of the shell around one command, and a command whose output another one takes.
+FUNCTION = re.compile(r"^\w+\(\) \{ (.*?);? \}$")
+INNER = re.compile(r"\$\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,23 @@ def files() -> list[Path]:
 
 
 def commands() -> list[Command]:
-    return [command for path in files() for command in _of(path) if command.program in PROGRAMS]
+    return [
+        Command(whole.file, whole.line, text)
+        for path in files()
+        for whole in _of(path)
+        for text in _each(whole.text)
+        if Command(whole.file, whole.line, text).program in PROGRAMS
+    ]
+
+
+def _each(text: str) -> Iterator[str]:
+    """A line's command and those inside it, each on its own; X stands where the output of one goes."""
+    if found := FUNCTION.match(text):
+        text = found[1]
+    while found := INNER.search(text):
+        yield found[1]
+        text = text[: found.start()] + "X" + text[found.end() :]
+    yield text
 
 
 def _of(path: Path) -> Iterator[Command]:
@@ -53,7 +75,7 @@ def _of(path: Path) -> Iterator[Command]:
             text = line.strip()
         elif fenced is None:
             # Commands inside a sentence or a table, as far as they are complete.
-            for found in re.findall(r"`((?:make|sam|cargo lambda|bootstrap) [^`…]+)`", line):
+            for found in re.findall(r"`((?:aws|make|python3|sam|cargo lambda|bootstrap) [^`…]+)`", line):
                 yield Command(path.name, number, found)
             continue
         else:

@@ -16,12 +16,17 @@ import unittest
 from collections.abc import Callable
 
 import botocore.session
+import jmespath
 
 from tests.docs.commands import ROOT, Command, commands
 
 BOOTSTRAP = ROOT / "target/release/bootstrap"
-# `aws s3` is the CLI's own and in no service description.
-S3_COMMANDS = {"cp": {"--recursive"}, "rm": {"--recursive"}, "ls": {"--recursive"}, "sync": set(), "mb": set()}
+# `aws s3` and `aws configure` are the CLI's own and in no service description.
+OWN_COMMANDS: dict[str, dict[str, set[str]]] = {
+    "configure": {"export-credentials": {"--format"}},
+    "s3": {"cp": {"--recursive"}, "rm": {"--recursive"}, "ls": {"--recursive"}, "sync": set(), "mb": set()},
+}
+SERVICES = {"s3api": "s3"}
 GLOBAL = {"--query", "--output", "--region", "--profile", "--no-cli-pager"}
 CLI_OWN = {"--cli-binary-format"}
 PLACEHOLDER = re.compile(r"my-models|…|<[a-z-]+>")
@@ -82,16 +87,19 @@ def pip(command: Command) -> None:
 
 
 def aws(command: Command) -> None:
-    """Service, operation and parameters are AWS's, by botocore's description of them."""
-    words = [word.strip("\"')") for word in shlex.split(command.text.replace("$(", " ").replace(")", " ")) if word]
+    """Service, operation and parameters are AWS's, by botocore's description of them; what is required is there."""
+    words = shlex.split(command.text)
     words = words[words.index("aws") :]
     service, name = words[1], words[2]
     options = {word for word in words[3:] if word.startswith("--")}
-    if service == "s3":
-        if name not in S3_COMMANDS or not options - GLOBAL <= S3_COMMANDS[name]:
-            raise Checked(f"aws s3 {name} {options}")
+    if "--query" in options:
+        jmespath.compile(words[words.index("--query") + 1].replace("$1", "name"))
+    if service in OWN_COMMANDS:
+        known = OWN_COMMANDS[service].get(name)
+        if known is None or not options - GLOBAL <= known:
+            raise Checked(f"aws {service} {name} {options}")
         return
-    client = botocore.session.get_session().create_client(service, region_name="us-east-1")
+    client = botocore.session.get_session().create_client(SERVICES.get(service, service), region_name="us-east-1")
     if name == "wait":
         if words[3].replace("-", "_") not in client.waiter_names:
             raise Checked(f"{service} has no waiter {words[3]}")
@@ -100,10 +108,25 @@ def aws(command: Command) -> None:
     if (method := name.replace("-", "_")) not in operations:
         raise Checked(f"{service} has no operation {name}")
     shape = client.meta.service_model.operation_model(operations[method]).input_shape
-    members = {"--" + botocore.xform_name(member, "-") for member in shape.members}
-    nested = words.count("aws") > 1
-    if not nested and (unknown := options - members - GLOBAL - CLI_OWN):
+    named = {member: "--" + botocore.xform_name(member, "-") for member in shape.members}
+    if unknown := options - set(named.values()) - GLOBAL - CLI_OWN:
         raise Checked(f"{service} {name} has no parameter {unknown}")
+    # A sentence may name an operation alone.
+    if options and (missing := {named[member] for member in shape.required_members} - options):
+        raise Checked(f"{service} {name} needs {missing}")
+
+
+def export(command: Command) -> None:
+    """Its variables of ours are the program's."""
+    for variable in re.findall(r"\b(EMBED_[A-Z_0-9]+)=", command.text):
+        if f"| `{variable}` |" not in (ROOT / "README.md").read_text():
+            raise Checked(f"there is no variable {variable}")
+
+
+def evaluated(command: Command) -> None:
+    """What is inside has a check of its own."""
+    if re.sub(r"\s", "", command.text) not in ('eval"X"', "evalX"):
+        raise Checked("eval of something else than a command's output")
 
 
 def sam(command: Command) -> None:
@@ -142,14 +165,68 @@ KINDS: dict[str, Callable[[Command], None]] = {
     "bootstrap": bootstrap,
     "cargo": cargo,
     "curl": curl,
+    "eval": evaluated,
+    "export": export,
     "make": make,
     "pip": pip,
     "python": python,
+    "python3": python,
     "sam": sam,
 }
 
 
+# Run by this test as they are written: they take seconds, once what they need is there.
+RUN = (
+    "make runtime local-model",
+    "make doctor",
+    "make invoke",
+    "make invoke EVENT=events/alb-embed.json",
+    "make invoke EVENT=events/sqs-s3.json",
+    "make verify-model MODEL=all-MiniLM-L6-v2",
+)
+# Targets that other tests run, and how they can be seen there.
+ELSEWHERE = {
+    "base-image": ("tests/sam/harness.py", "tools.base_image"),
+    "image": ("tests/sam/test_image.py", '"docker", "build"'),
+    "local": ("tests/sam/test_local.py", "sam_local.answer"),
+    "model": ("Makefile", "test-tools: $(READY)\n\t@$(PY) -m tools.build"),
+    "package": (".ci/run", "make package ARCH=x86_64"),
+    "push-model": ("tests/sam/test_local.py", '"push-model"'),
+    "serve": ("tests/it/readme.rs", "serve"),
+    "test": (".ci/run", "make test\n"),
+    "test-clients": ("Makefile", "test: test-rust test-tools test-clients"),
+}
+# Targets that no test runs, and what they ask for; their results stand in docs, with the command.
+BY_HAND = {
+    "deploy": "an AWS account; tests/sam/test_deploy.py goes as far as its questions",
+    **dict.fromkeys(("bench", "bench-cold", "bench-http", "bench-ingest", "bench-memory", "bench-resident"), "a quiet machine"),
+    **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
+}
+
+
 class Commands(unittest.TestCase):
+    def test_what_can_run_here_runs(self) -> None:
+        written = {" ".join(command.words) for command in commands()}
+        for command in RUN:
+            with self.subTest(command):
+                self.assertIn(command, written)
+                ran = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
+                self.assertEqual(ran.returncode, 0, ran.stdout[-2000:] + ran.stderr[-2000:])
+
+    def test_every_target_is_run_by_something_or_told_why_not(self) -> None:
+        targets = {
+            word
+            for command in commands()
+            if command.program == "make"
+            for word in command.words[1:]
+            if "=" not in word
+        }  # fmt: skip
+        run = {word for command in RUN for word in command.split()[1:] if "=" not in word}
+        self.assertEqual(targets - run - set(ELSEWHERE) - set(BY_HAND), set())
+        self.assertEqual((set(ELSEWHERE) | set(BY_HAND)) - targets, set(), "in no document")
+        for target, (file, seen) in ELSEWHERE.items():
+            self.assertIn(seen, (ROOT / file).read_text(), target)
+
     def test_every_command_is_one_that_exists(self) -> None:
         found = commands()
         self.assertGreater(len(found), 30)
@@ -158,7 +235,7 @@ class Commands(unittest.TestCase):
                 self.assertIn(command.program, KINDS, "a new kind of command: give it a check")
                 try:
                     KINDS[command.program](command)
-                except Checked as fault:
+                except (Checked, jmespath.exceptions.JMESPathError) as fault:
                     self.fail(str(fault))
 
     def test_the_checks_refuse_what_does_not_exist(self) -> None:
@@ -166,13 +243,17 @@ class Commands(unittest.TestCase):
             "make packages",
             "make package ARCHITECTURE=arm64",
             "bootstrap server",
-            "python -m tools.manifest F --size 3",
+            "python3 -m tools.manifest F --size 3",
             "python examples/qdrant/search.py --over server",
             "python examples/qdrant/find.py --through server",
             "pip install qdrant",
             "aws lambda invokes",
             "aws lambda invoke --function my-function",
             "aws cloudformation wait stack-gone",
+            "aws lambda update-alias --name live --function-version 3",
+            "aws sqs get-queue-attributes --queue-url X --query 'Attributes['",
+            "aws configure export-all",
+            "export EMBED_MODEL=folder",
             "aws s3 remove s3://bucket",
             "sam local start-apis",
             "sam build --with-source",
@@ -180,7 +261,7 @@ class Commands(unittest.TestCase):
         ]
         for text in wrong:
             command = Command("wrong", 1, text)
-            with self.subTest(text), self.assertRaises((Checked, ValueError)):
+            with self.subTest(text), self.assertRaises((Checked, ValueError, jmespath.exceptions.JMESPathError)):
                 KINDS[command.program](command)
 
     def test_shell_blocks_parse(self) -> None:

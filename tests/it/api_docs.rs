@@ -63,7 +63,7 @@ fn documentation_is_open_when_a_token_is_asked_for() {
 fn a_model_that_may_be_cut_offers_its_lengths_and_gives_unit_vectors_of_them() {
     let folder = Copy::of_fixture("matryoshka");
     folder.change("manifest.json", |bytes| {
-        let text = String::from_utf8_lossy(bytes).replacen('{', "{\"matryoshka_dimensions\": [16, 8],", 1);
+        let text = String::from_utf8_lossy(bytes).replacen('{', "{\"matryoshka_dimensions\": [32, 16, 8],", 1);
         *bytes = text.into_bytes();
     });
     let handler = handler(&folder.0, &[]);
@@ -79,9 +79,14 @@ fn a_model_that_may_be_cut_offers_its_lengths_and_gives_unit_vectors_of_them() {
         let openai = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": length})).json();
         assert_eq!(crate::harness::vectors(&serde_json::json!([openai["data"][0]["embedding"]]))[0], cut);
     }
+    let document =
+        |length: usize| serde_json::json!({"data": "hello", "model": "fixture", "options": {"dimensions": length}});
+    let mixed = post("/qdrant/inference", serde_json::json!({"inputs": [document(8), document(16), document(8)]}));
+    let lengths = crate::harness::vectors(&mixed.json()["embeddings"]).iter().map(Vec::len).collect::<Vec<_>>();
+    assert_eq!(lengths, [8, 16, 8], "each input of a request has its own");
     let refused = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": 12}));
     assert_eq!(refused.status, 400);
-    assert!(refused.text.contains("32 or 16 or 8 dimensions"), "{}", refused.text);
+    assert!(refused.text.contains("gives 32 or 16 or 8 dimensions"), "{}", refused.text);
     let document = Answer::of(&invoke(&handler, &event("GET", "/openapi.json", &[], ""))).json();
     assert_eq!(document["components"]["schemas"]["Vector"]["minItems"], 8);
 }

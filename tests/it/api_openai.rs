@@ -72,6 +72,7 @@ fn mistakes_are_4xx_in_the_nested_shape_and_name_field_and_remedy() {
         assert_eq!(&error["param"], param, "{body}: {error}");
         assert!(error["message"].as_str().unwrap().contains(words), "{body}: {error}");
         assert!(error["code"].is_string(), "{body}: {error}");
+        assert_eq!(answer.header("retry-after"), "", "{body}: to send it again would not help");
     }
 }
 
@@ -82,8 +83,14 @@ fn an_answer_beyond_lambdas_limit_is_refused_before_any_work() {
     let answer = post_to(&handler, "/v1/embeddings", &json!({"input": texts}));
     assert_eq!(answer.status, 413);
     assert!(answer.text.contains("20 fit") && answer.text.contains("base64"), "{}", answer.text);
-    let packed = json!({"input": vec!["hello"; 40], "encoding_format": "base64"});
-    assert_eq!(post_to(&handler, "/v1/embeddings", &packed).status, 200);
+    // 480 bytes for 32 numbers, 236 for their base64.
+    for (format, fit) in [("float", 20), ("base64", 42)] {
+        let ask = |count| {
+            let body = json!({"input": vec!["hello"; count], "encoding_format": format});
+            post_to(&handler, "/v1/embeddings", &body).status
+        };
+        assert_eq!((ask(fit), ask(fit + 1)), (200, 413), "{format}");
+    }
 }
 
 #[test]
@@ -95,6 +102,9 @@ fn limits_on_texts_and_tokens_are_said() {
     let answer = post_to(&handler, "/v1/embeddings", &json!({"input": "hello ".repeat(30)}));
     assert_eq!(answer.status, 413);
     assert!(answer.text.contains("32 tokens in one request; the limit is 20"), "{}", answer.text);
+    for at_the_limit in [json!(["a", "b", "c"]), json!("hello ".repeat(18))] {
+        assert_eq!(post_to(&handler, "/v1/embeddings", &json!({"input": at_the_limit})).status, 200);
+    }
 }
 
 #[test]
@@ -110,7 +120,7 @@ fn a_token_is_asked_for_when_one_is_configured() {
     let ask = |path: &str, method: &str, headers: &[(&str, &str)]| {
         Answer::of(&invoke(&handler, &event(method, path, headers, r#"{"input": "a", "inputs": "a"}"#)))
     };
-    let wrong = ["", "Bearer", "Bearer ", "Bearer sesam", "Bearer sesame2", "Basic sesame", "sesame"];
+    let wrong = ["", "Bearer", "Bearer ", "Bearer sesam", "Bearer sesame2", "Bearer sesamy", "Basic sesame", "sesame"];
     for value in wrong {
         let answer = ask("/v1/embeddings", "POST", &[("authorization", value)]);
         assert_eq!(answer.status, 401, "{value}");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, event, fixture_handler, invoke, post, vectors};
+use crate::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, post_to, vectors};
 
 #[test]
 fn embed_gives_one_list_a_text_and_tells_what_it_took() {
@@ -60,6 +60,35 @@ fn tokenize_gives_ids_and_places_in_characters() {
     let prompted = post("/tokenize", &json!({"inputs": "hello", "prompt_name": "query"})).json();
     let whole = post("/tokenize", &json!({"inputs": "query: hello"})).json();
     assert_eq!(prompted, whole);
+}
+
+#[test]
+fn a_list_of_tokens_beyond_the_limit_of_an_answer_is_refused() {
+    let body = json!({"inputs": ["hello world", "hello"]});
+    let whole = post("/tokenize", &body).text.len();
+    for (limit, status) in [(whole, 200), (whole - 1, 413), (whole / 2, 413)] {
+        let handler = handler(&fixture(), &[("EMBED_MAX_RESPONSE_BYTES", &limit.to_string())]);
+        assert_eq!(post_to(&handler, "/tokenize", &body).status, status, "{limit} of {whole} bytes");
+    }
+}
+
+#[test]
+fn limits_on_texts_tokens_and_bytes_hold_for_tokenize() {
+    let limits = [("EMBED_MAX_TEXTS", "3"), ("EMBED_MAX_TOKENS", "20"), ("EMBED_MAX_RESPONSE_BYTES", "8000")];
+    let handler = handler(&fixture(), &limits);
+    // A word without end is one unknown token, so the answer to it would be short.
+    for (inputs, refusal) in [
+        (json!(["a", "b", "c"]), None),
+        (json!(["a", "b", "c", "d"]), Some("4 texts in one request; the limit is 3")),
+        (json!("hello ".repeat(18)), None),
+        (json!(["hello ".repeat(9), "hello ".repeat(8)]), Some("more than 20 tokens")),
+        (json!("a".repeat(2_000)), None),
+        (json!(["a".repeat(2_000), "a"]), Some("2001 bytes to tokenize in one request; the limit is 2000")),
+    ] {
+        let answer = post_to(&handler, "/tokenize", &json!({"inputs": inputs}));
+        assert_eq!(answer.status, if refusal.is_some() { 413 } else { 200 }, "{}", answer.text);
+        assert!(answer.text.contains(refusal.unwrap_or_default()), "{}", answer.text);
+    }
 }
 
 #[test]

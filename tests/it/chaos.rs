@@ -2,11 +2,11 @@
 //! the process goes on or ends as Lambda expects. `make chaos` runs it at length.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG};
+use crate::function::{Function, LONG, peak};
 use crate::harness::{Answer, Copy, embed, event, fixture_handler, handler, invoke, root, vectors};
 use crate::runtime_api::{Delivery, Manner};
 
@@ -24,16 +24,22 @@ const MANNERS: [Manner; 10] = [
     Manner::Without("lambda-runtime-trace-id"),
 ];
 
+/// Of every call, though one of the manners leaves it out.
+const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
+
 /// Sends `count` calls in every manner in turn, `beside` at once; each is answered once, with its own vector.
 fn storm(count: usize, beside: usize, variables: &[(&str, &str)]) {
     let mut function = Function::start(variables);
     let words = |number: usize| format!("call number {number} of many");
     let mut open: BTreeMap<String, usize> = BTreeMap::new();
     let (mut sent, mut ends) = (0, 0);
+    // A call takes milliseconds, and a restart less than a second: a call that is lost fails the test.
+    let end = Instant::now() + LONG + Duration::from_secs(1) * count as u32;
     while sent < count || !open.is_empty() {
         while sent < count && open.len() < beside {
             let event = json!({"inputs": words(sent)}).to_string();
-            let id = function.api.deliver(Delivery::of(event).in_manner(MANNERS[sent % MANNERS.len()]));
+            let delivery = Delivery { trace: Some(TRACE), ..Delivery::of(event) };
+            let id = function.api.deliver(delivery.in_manner(MANNERS[sent % MANNERS.len()]));
             open.insert(id, sent);
             sent += 1;
         }
@@ -48,7 +54,11 @@ fn storm(count: usize, beside: usize, variables: &[(&str, &str)]) {
             None => ends += usize::from(function.revive(variables)),
         }
         assert!(ends <= count / MANNERS.len() + 1, "{ends} ends: {}", function.written());
+        assert!(Instant::now() < end, "never answered: {open:?}: {}", function.written());
     }
+    let traced = function.lines("invocation").iter().filter(|line| line["xrayTraceId"] == TRACE).count();
+    let without = function.lines("invocation").iter().filter(|line| line.get("xrayTraceId").is_none()).count();
+    assert!(traced > 0 && without >= count / MANNERS.len(), "{traced} calls with a trace, {without} without");
     println!("{count} calls in {} manners, {beside} at once: each answered once; {ends} restarts", MANNERS.len());
 }
 
@@ -171,13 +181,18 @@ fn broken_events() -> Vec<String> {
 #[test]
 fn an_event_of_six_megabytes_is_answered_and_a_larger_body_refused() {
     let function = Function::start(&[]);
-    let answer = |characters: usize| {
-        let body = json!({"inputs": "x ".repeat(characters / 2)}).to_string();
+    let answer = |word: &str, bytes: usize| {
+        let body = json!({"inputs": word.repeat(bytes / word.len())}).to_string();
         Answer::of(&function.answer(&event("POST", "/embed", &[], &body)).body)
     };
-    let large = answer(6 * 1024 * 1024 - 2_000);
-    assert_eq!((large.status, large.header("x-truncated")), (200, "0"));
-    assert_eq!(answer(6 * 1024 * 1024).status, 413);
+    // Six million tokens read at once would take gigabytes.
+    for word in ["x ", "!", "中"] {
+        let large = answer(word, 6 * 1024 * 1024 - 2_000);
+        assert_eq!((large.status, large.header("x-truncated")), (200, "0"));
+    }
+    let peak = peak(&function.process);
+    assert!(peak < 192, "{peak} MB");
+    assert_eq!(answer("x ", 6 * 1024 * 1024).status, 413);
     let texts: Vec<_> = (0..2_048).map(|number| format!("{number} {}", "word ".repeat(570))).collect();
     let body = json!({"input": texts, "encoding_format": "base64"}).to_string();
     assert!(body.len() > 5 << 20);
@@ -209,4 +224,12 @@ fn a_run_that_fails_costs_its_call_and_the_session_and_no_other_call() {
     let rebuilt = text.lines().find_map(|line| line.strip_prefix("embed_session_rebuilds_total ")).unwrap();
     assert!((1.0..=3.0).contains(&rebuilt.parse::<f64>().unwrap()), "{rebuilt}");
     assert!(text.contains("embed_errors_total{error_type=\"Runtime.Internal\"} 3"), "{text}");
+    // The operator reads of it at the level of faults, with the cause that the caller does not see.
+    let function = Function::start(&[("EMBED_MODEL_DIR", folder.0.to_str().unwrap())]);
+    assert_eq!(function.answer(&json!({"inputs": "hello"})).kind, "error");
+    let logged = function.lines("invocation").remove(0);
+    assert_eq!((logged["level"].as_str(), logged["outcome"].as_str()), (Some("ERROR"), Some("Runtime.Internal")));
+    // A token id stands for a word of the caller's.
+    let cause = logged["cause"].as_str().unwrap();
+    assert!(cause.contains("Gather") && cause.contains("idx=#") && !cause.contains("30000000"), "{logged}");
 }

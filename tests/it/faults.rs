@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use serde_json::Value;
+
 use crate::harness::{Copy, bootstrap, library, output, root};
 
 /// Starts the real binary on one event; it must fail with `words` on standard error.
@@ -89,6 +91,33 @@ fn a_manifest_that_is_not_understood_is_named() {
     let folder = Copy::of_fixture("manifest");
     folder.change("manifest.json", |bytes| *bytes = b"{\"format\": 1}".to_vec());
     fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &["manifest.json is not understood", "missing field"]);
+}
+
+#[test]
+fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
+    let folder = Copy::of_fixture("probe");
+    let change = |change: fn(&mut Value)| {
+        folder.change("manifest.json", |bytes| {
+            let mut manifest = serde_json::from_slice(bytes).unwrap();
+            change(&mut manifest);
+            *bytes = serde_json::to_vec(&manifest).unwrap();
+        });
+    };
+    // The makers' vector of another text stands for the processor's mistake.
+    change(|manifest| manifest["probe"]["text"] = "hello world".into());
+    let start = || {
+        let mut command = bootstrap();
+        command.env("EMBED_MODEL_DIR", &folder.0);
+        command
+    };
+    fails_with(&mut start(), &["its first vector is not the one that its makers had (cosine 0.", "this processor"]);
+
+    change(|manifest| manifest["probe"]["vector"].as_array_mut().unwrap().truncate(3));
+    fails_with(&mut start(), &["the probe's vector must have as many values as there are dimensions"]);
+
+    change(|manifest| drop(manifest.as_object_mut().unwrap().remove("probe")));
+    let (succeeded, _, error) = output(start().arg("invoke").arg(root().join("events/direct-tei.json")));
+    assert!(succeeded, "{error}");
 }
 
 #[test]

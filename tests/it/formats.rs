@@ -15,12 +15,12 @@ const SET: &str = "target/documents/set";
 
 /// A row of the index; tests/documents/make.py describes it.
 #[derive(Deserialize)]
-struct Expected {
-    file: String,
-    key: String,
-    outcome: String,
-    content_type: Option<String>,
-    content_encoding: Option<String>,
+pub struct Expected {
+    pub file: String,
+    pub key: String,
+    pub outcome: String,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
     format: Option<Format>,
     charset: Option<String>,
     contains: Vec<String>,
@@ -31,14 +31,18 @@ struct Expected {
 }
 
 impl Expected {
-    fn hints(&self) -> Hints<'_> {
+    pub fn path(&self) -> PathBuf {
+        Path::new(SET).join(&self.file)
+    }
+
+    pub fn hints(&self) -> Hints<'_> {
         let (content_type, content_encoding) = (self.content_type.as_deref(), self.content_encoding.as_deref());
         Hints { key: &self.key, content_type, content_encoding }
     }
 }
 
 /// The index, or `None` with a message where the documents could not be made.
-fn index() -> Option<Vec<Expected>> {
+pub fn index() -> Option<Vec<Expected>> {
     let Ok(index) = std::fs::read(Path::new(SET).join("index.json")) else {
         eprintln!("skipped: there are no test documents; `make documents` makes them");
         return None;
@@ -50,7 +54,7 @@ fn options() -> ExtractOptions {
     ExtractOptions { pdf_reader: Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"))), ..ExtractOptions::default() }
 }
 
-fn read(
+pub fn read(
     input: impl Read,
     hints: &Hints<'_>,
     resumed: Option<&Cursor>,
@@ -74,7 +78,7 @@ fn within(expected: &Map<String, Value>, found: &Value) -> bool {
 }
 
 fn check(expected: &Expected) -> Result<(), String> {
-    let file = File::open(Path::new(SET).join(&expected.file)).map_err(|e| e.to_string())?;
+    let file = File::open(expected.path()).map_err(|e| e.to_string())?;
     let (sections, outcome) = read(file, &expected.hints(), None);
     match (expected.outcome.as_str(), outcome) {
         ("skipped", Err(Unreadable::Skipped { why, .. })) if Some(name(why)) == expected.why => Ok(()),
@@ -128,7 +132,7 @@ fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
     let Some(index) = index() else { return };
     let mut cursors = 0;
     for expected in index.iter().filter(|expected| expected.outcome == "read") {
-        let open = || File::open(Path::new(SET).join(&expected.file)).unwrap();
+        let open = || File::open(expected.path()).unwrap();
         let (whole, outcome) = read(open(), &expected.hints(), None);
         let outcome = outcome.unwrap();
         for (number, section) in whole.iter().enumerate() {

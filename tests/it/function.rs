@@ -12,6 +12,13 @@ use crate::runtime_api::{Delivery, Report, RuntimeApi};
 
 pub const LONG: Duration = Duration::from_secs(60);
 
+/// The most that was resident of `process`, in megabytes.
+pub fn peak(process: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
+}
+
 /// A function; killed when dropped.
 pub struct Function {
     pub api: RuntimeApi,
@@ -80,6 +87,28 @@ impl Function {
             message => line["message"] == message,
         };
         lines.into_iter().filter(wanted).collect()
+    }
+
+    /// Returns once the model's threads are at work: with a call's runs, because its start leaves them idle.
+    pub fn wait_for_runs(&self) {
+        let end = Instant::now() + LONG;
+        // Hundredths of a second.
+        while self.worked() < 3 {
+            assert!(Instant::now() < end, "{}", self.written());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// What the threads that run texts have used of a core so far, in the kernel's ticks.
+    fn worked(&self) -> u64 {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
+        let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());
+        // `1234 (embed-0) R …`; the name may hold spaces, and the twelfth field after it is the time in user mode.
+        let ticks = |stat: String| {
+            let (name, fields) = stat.rsplit_once(") ")?;
+            name.contains("(embed-").then(|| fields.split(' ').nth(11)?.parse::<u64>().ok())?
+        };
+        stats.filter_map(ticks).sum()
     }
 
     /// How it ended, if it does within `limit`.

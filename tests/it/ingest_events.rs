@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::documents::{World, created, notification, queue};
 use crate::harness::{fixture, root};
+use crate::s3_proxy::{Fault, Proxy};
 use crate::s3_server::Bucket;
 
 /// The samples that tell of an object, which all name the same one.
@@ -138,11 +139,93 @@ fn our_own_output_and_other_places_are_passed_over() {
     assert_eq!(keys, [format!("out/{name}/in/a.txt.jsonl")]);
 }
 
+/// The events of S3, SQS and SNS that AWS's own tool makes; what they name is there but for the job's bucket.
+#[test]
+fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
+    let folder = root().join("target/sample-events");
+    let sample = |name: &str| -> Option<Value> {
+        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).ok()?;
+        Some(serde_json::from_str(&text).unwrap())
+    };
+    if sample("s3.put").is_none() {
+        eprintln!("skipped: {} is not here; `make samples` brings it", folder.display());
+        return;
+    }
+    let (Some(documents), Some(vectors)) = (Bucket::named("example-bucket"), Bucket::new("aws-vecs")) else { return };
+    let world = World::between(documents, vectors, None, &fixture(), &[]);
+    world.put("test/key", "one text");
+    let invoke = |name: &str| world.invoke(&sample(name).unwrap());
+    assert_eq!(invoke("s3.put").unwrap()["embedded"], 1);
+    assert_eq!(world.records("test/key").len(), 1);
+    assert_eq!(invoke("rekognition.s3-request").unwrap()["unchanged"], 1);
+    assert_eq!(invoke("s3.delete").unwrap()["ignored"], 1);
+    let job = invoke("s3.batch-invocation").unwrap();
+    assert_eq!(
+        (&job["results"][0]["resultCode"], &job["results"][0]["resultString"]),
+        (&json!("Succeeded"), &json!("gone"))
+    );
+    let message = sample("sqs.receive-message").unwrap()["Records"][0]["messageId"].clone();
+    assert_eq!(invoke("sqs.receive-message").unwrap(), json!({"batchItemFailures": [{"itemIdentifier": message}]}));
+    for other in ["sns.notification", "cloudwatch.scheduled-event"] {
+        assert_eq!(invoke(other).unwrap_err().kind().row().lambda_type, "Event.Unknown", "{other}");
+    }
+}
+
+#[test]
+fn an_event_of_a_foreign_bucket_causes_no_request() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("foreign-docs"), Bucket::new("foreign-vecs")) else { return };
+    let Some(foreign) = Bucket::new("foreign-other") else { return };
+    let proxy = Proxy::before(documents.server, |_| Fault::None);
+    let input = format!("s3://{}", documents.name);
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[("EMBED_INPUT", &input)]);
+    world.put("a.txt", "one text");
+    foreign.put("a.txt", &[], b"one text");
+    let bridge = json!({"source": "aws.s3", "detail-type": "Object Created",
+        "detail": {"bucket": {"name": foreign.name}, "object": {"key": "a.txt"}}});
+    for event in [notification(&[created(&foreign.name, "a.txt")]), notification(&[created(ACCESS_POINT, "a")]), bridge]
+    {
+        assert_eq!(world.invoke(&event).unwrap()["ignored"], 1, "{event}");
+        assert_eq!(world.invoke(&queue(&[event])).unwrap(), json!({"batchItemFailures": []}));
+    }
+    let reply = world.invoke(&job_of(&foreign.name)).unwrap();
+    assert_eq!(reply["results"][0]["resultString"], "ignored: it lies outside EMBED_INPUT");
+    assert_eq!(proxy.requests(), 0);
+    assert_eq!(world.created("a.txt")["embedded"], 1);
+    assert!(proxy.requests() > 0);
+}
+
+#[test]
+fn what_is_no_buckets_name_causes_no_request() {
+    let (Some(documents), Some(vectors)) = (Bucket::new("names-docs"), Bucket::new("names-vecs")) else { return };
+    let proxy = Proxy::before(documents.server, |_| Fault::None);
+    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    for name in [ACCESS_POINT, "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias", "../elsewhere", "a b", ""] {
+        assert_eq!(world.invoke(&notification(&[created(name, "a.txt")])).unwrap()["failed"], 1, "{name}");
+        let reply = world.invoke(&job_of(name)).unwrap();
+        assert_eq!(reply["results"][0]["resultCode"], "PermanentFailure", "{reply}");
+        assert!(reply["results"][0]["resultString"].as_str().unwrap().contains("no plain name"), "{reply}");
+    }
+    let mut by_arn = job_of("unused");
+    by_arn["tasks"][0] = json!({"taskId": "1", "s3Key": "a.txt", "s3BucketArn": ACCESS_POINT});
+    assert_eq!(world.invoke(&by_arn).unwrap()["results"][0]["resultCode"], "PermanentFailure");
+    assert_eq!(proxy.requests(), 0);
+    assert!(world.vectors.keys().is_empty());
+}
+
+/// Of another account.
+const ACCESS_POINT: &str = "arn:aws:s3:us-east-1:111122223333:accesspoint/theirs";
+
+/// An event of a job whose one object lies in `bucket`.
+fn job_of(bucket: &str) -> Value {
+    json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j", "userArguments": {}},
+        "tasks": [{"taskId": "1", "s3Key": "a.txt", "s3Bucket": bucket}]})
+}
+
 #[test]
 fn without_an_output_the_event_is_refused_with_the_variable() {
     let handler = crate::harness::fixture_handler();
     let event = notification(&[created("bucket", "a.txt")]).to_string();
     let call = lambda_embed::call::Call::default();
     let error = crate::harness::block_on(handler.handle(event.as_bytes(), &call)).unwrap_err();
-    assert!(error.to_string().contains("EMBED_OUTPUT"), "{error}");
+    assert!(error.public_message().contains("set EMBED_OUTPUT"), "{error}");
 }

@@ -4,15 +4,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lambda_embed::ingest::extract::{ExtractOptions, Hints, Section, extract};
+use lambda_embed::ingest::extract::Section;
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::documents::World;
+use crate::formats::{Expected, index, read};
 use crate::harness::{Copy, cosine, embed, fixture_handler, output, root};
 use crate::ingest_queue::Function;
 use crate::queue::Queue;
@@ -20,44 +20,21 @@ use crate::queue::Queue;
 /// Texts that are embedded directly at a time; a request takes 2,048.
 const A_REQUEST: usize = 1_000;
 
-/// A row of the index that `make documents` writes.
-#[derive(Deserialize)]
-struct Expected {
-    file: String,
-    key: String,
-    outcome: String,
-    content_type: Option<String>,
-    content_encoding: Option<String>,
+fn headers(expected: &Expected) -> Vec<(&str, &str)> {
+    let content_type = expected.content_type.as_deref().map(|value| ("content-type", value));
+    let encoding = expected.content_encoding.as_deref().map(|value| ("content-encoding", value));
+    content_type.into_iter().chain(encoding).collect()
 }
 
-impl Expected {
-    fn path(&self) -> PathBuf {
-        root().join("target/documents/set").join(&self.file)
+/// A document's extracted text as the library gives it, section by section, by their records.
+fn sections(expected: &Expected) -> HashMap<Option<u64>, Vec<Section>> {
+    let (sections, outcome) = read(File::open(expected.path()).unwrap(), &expected.hints(), None);
+    outcome.unwrap();
+    let mut by_record: HashMap<_, Vec<Section>> = HashMap::new();
+    for section in sections {
+        by_record.entry(section.place.record).or_default().push(section);
     }
-
-    fn headers(&self) -> Vec<(&str, &str)> {
-        let content_type = self.content_type.as_deref().map(|value| ("content-type", value));
-        let encoding = self.content_encoding.as_deref().map(|value| ("content-encoding", value));
-        content_type.into_iter().chain(encoding).collect()
-    }
-
-    /// The document's extracted text as the library gives it, section by section, by their records.
-    fn sections(&self) -> HashMap<Option<u64>, Vec<Section>> {
-        let hints = Hints {
-            key: &self.key,
-            content_type: self.content_type.as_deref(),
-            content_encoding: self.content_encoding.as_deref(),
-        };
-        let mut sections: HashMap<_, Vec<Section>> = HashMap::new();
-        let binary = PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"));
-        let options = ExtractOptions { pdf_reader: Some(binary), ..ExtractOptions::default() };
-        extract(File::open(self.path()).unwrap(), &hints, &options, None, &mut |section| {
-            sections.entry(section.place.record).or_default().push(section);
-            ControlFlow::Continue(())
-        })
-        .unwrap();
-        sections
-    }
+    by_record
 }
 
 /// A record as a client read it.
@@ -91,13 +68,13 @@ impl Record {
 
 /// The index and the Python that reads results, or `None` with a message.
 fn prepared() -> Option<(Vec<Expected>, PathBuf)> {
-    let folder = root().join("target/documents");
-    let (python, index) = (folder.join("venv/bin/python"), folder.join("set/index.json"));
-    if !index.is_file() || !python.is_file() {
-        eprintln!("skipped: there are no test documents; `make documents` makes them");
+    let index = index()?;
+    let python = root().join("target/documents/venv/bin/python");
+    if !python.is_file() {
+        eprintln!("skipped: there are no readers of results; `make documents` fetches them");
         return None;
     }
-    Some((serde_json::from_slice(&std::fs::read(index).unwrap()).unwrap(), python))
+    Some((index, python))
 }
 
 /// What the clients make of every file in `folder`, in their order.
@@ -115,7 +92,7 @@ fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
     let (Some(world), Some(queue)) = (World::new("kinds", &[]), Queue::new("kinds")) else { return };
     queue.hear_of(&world.documents);
     for expected in &index {
-        world.documents.put(&expected.key, &expected.headers(), &std::fs::read(expected.path()).unwrap());
+        world.documents.put(&expected.key, &headers(expected), &std::fs::read(expected.path()).unwrap());
     }
     let function = |format| Function::start(&world.vectors, &[("EMBED_OUTPUT_FORMAT", format)]);
     let functions = [function("jsonl"), function("parquet")];
@@ -166,7 +143,7 @@ fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
             }
             continue;
         }
-        let sections = expected.sections();
+        let sections = sections(expected);
         for record in records {
             assert!(record.is_slice_of(&sections), "{}: {record:?}", expected.file);
         }

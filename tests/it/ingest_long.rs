@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::documents::{World, created, notification, paragraphs, queue, result_key};
+use crate::function::peak;
 use crate::harness::fixture;
 use crate::ingest_queue::Function;
 use crate::s3_proxy::{Fault, Proxy};
@@ -128,13 +129,6 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
 /// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
 const CEILING: u64 = 128;
 
-/// The most that was resident of the function's process, in megabytes.
-fn peak(function: &Function) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", function.process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() / 1024
-}
-
 #[test]
 fn memory_does_not_grow_with_the_document() {
     const MEGABYTES: usize = 96;
@@ -146,7 +140,7 @@ fn memory_does_not_grow_with_the_document() {
     let summary = function.answer(&notification(&[created(&world.documents.name, "large.txt")]));
     assert_eq!(summary["embedded"], 1, "{summary}");
     assert!(world.records("large.txt").len() >= 64);
-    let peak = peak(&function);
+    let peak = peak(&function.process);
     eprintln!("peak memory for a document of {MEGABYTES} MB: {peak} MB");
     assert!(peak < CEILING, "{peak} MB");
 }
@@ -164,10 +158,10 @@ fn a_gigabyte_of_text_goes_through_in_bounded_memory() {
     let (began, mut calls) = (std::time::Instant::now(), 1);
     while function.answer(&event)["batchItemFailures"] != json!([]) {
         calls += 1;
-        eprintln!("call {calls} after {:.0} s, peak {} MB", began.elapsed().as_secs_f32(), peak(&function));
+        eprintln!("call {calls} after {:.0} s, peak {} MB", began.elapsed().as_secs_f32(), peak(&function.process));
         assert!(calls < 50, "no end in sight");
     }
-    let (records, peak) = (world.records("large.txt"), peak(&function));
+    let (records, peak) = (world.records("large.txt"), peak(&function.process));
     eprintln!("{} chunks, {calls} calls, {:.0} s, peak {peak} MB", records.len(), began.elapsed().as_secs_f32());
     assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
     assert_eq!(records[0]["chunks"], records.len());

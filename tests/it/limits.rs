@@ -10,7 +10,7 @@ use lambda_embed::handler::Handler;
 use serde_json::{Value, json};
 
 use crate::function::{Function, LONG};
-use crate::harness::{Answer, block_on, embed, event, fixture, fixture_handler, handler, model, vectors};
+use crate::harness::{Answer, block_on, embed, event, fixture, handler, model, vectors};
 use crate::runtime_api::Delivery;
 use crate::serve::{Server, http};
 
@@ -48,72 +48,118 @@ fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
 fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
     // One whose runs take longer than its tokenizer.
     let Some(model) = model("all-MiniLM-L6-v2") else { return };
-    let handler = handler(&model, &[("EMBED_THREADS", "1")]);
-    let ask = |tokens: usize, left: Duration| {
-        let body = json!({"inputs": texts(tokens)}).to_string();
+    let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    let ask = |texts: &[String], left: Duration| {
+        let body = json!({"inputs": texts, "truncate": "mean"}).to_string();
         let started = Instant::now();
         let outcome = block_on(handler.handle(body.as_bytes(), &call_with(left)));
         (outcome.map(drop), started.elapsed())
     };
-    // Measures: how long a tenth takes says how long the whole would.
-    let (outcome, tenth) = ask(6_000, LONG);
+    // Measures: how long a hundredth takes says how long the whole would.
+    let (outcome, hundredth) = ask(&texts(6_000), LONG);
     outcome.unwrap();
-    let (outcome, took) = ask(60_000, Duration::from_millis(200) + tenth);
+    let runs = handler.runs();
+    // Time enough for the tokenizer, and by far not for the runs.
+    let (outcome, _) = ask(&vec!["word ".repeat(598); 1_000], Duration::from_secs(2) + hundredth);
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), Kind::Deadline);
     assert!(error.to_string().contains("would take about"), "{error}");
-    assert!(took < tenth * 10, "refused after {took:?}, a tenth takes {tenth:?}");
-    ask(1_200, LONG).0.unwrap();
+    assert_eq!(handler.runs(), runs, "refused before it started");
+    ask(&texts(1_200), LONG).0.unwrap();
 }
 
 #[test]
 fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
-    let open = || handler(&fixture(), &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
-    let texts = vec!["word ".repeat(1_000); 400];
-    let body = json!({"inputs": texts, "truncate": "mean"}).to_string();
-    let ask = |handler: &Handler, call: &Call| {
-        block_on(async {
-            let started = Instant::now();
-            let outcome = handler.handle(body.as_bytes(), call).await;
-            (outcome.map(drop), started.elapsed())
-        })
-    };
-    let (outcome, whole) = ask(&open(), &Call::default());
-    outcome.unwrap();
-    // A new process has measured nothing and foretells nothing: the time runs out, in tokenising or in the runs.
-    let handler = open();
-    let (outcome, took) = ask(&handler, &call_with(Duration::from_millis(200) + whole / 4));
-    assert_eq!(outcome.unwrap_err().kind(), Kind::Deadline);
-    assert!(took < whole, "{took:?} of {whole:?}");
-    // Its units are dropped: a text after it is not behind them.
-    let started = Instant::now();
-    embed(&handler, &["hello"]);
-    assert!(started.elapsed() < whole, "{:?} of {whole:?}", started.elapsed());
+    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    // New, so it has measured nothing and foretells nothing.
+    let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    // A tenth of a second for the tokenizer, a minute for the model.
+    let body = json!({"inputs": vec!["word ".repeat(598); 500], "truncate": "mean"}).to_string();
+    block_on(async {
+        let call = call_with(Duration::from_secs(3));
+        let error = handler.handle(body.as_bytes(), &call).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Deadline);
+        assert!(error.to_string().contains("tokens did not end before"), "{error}");
+        assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
+        let runs = handler.runs();
+        assert!(0 < runs && runs < 1_500, "{runs}");
+        // Its units are dropped: of those that follow only texts run, after the one that was under way.
+        let query = Call::default();
+        for _ in 0..5 {
+            handler.handle(br#"{"inputs": "hello"}"#, &query).await.unwrap();
+        }
+        let more = handler.runs() - runs;
+        assert!((5..=6).contains(&more), "{more} runs for five texts");
+    });
 }
 
 #[test]
 fn beside_a_long_list_a_query_waits_for_one_run() {
-    let handler = handler(&fixture(), &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
+    const QUERIES: u64 = 20;
+    // One whose runs take longer than a query's way to them and back.
+    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let handler = handler(&model, &[("EMBED_THREADS", "1")]);
     block_on(async {
-        let list = json!({"input": texts(2_048 * 60), "encoding_format": "base64"}).to_string();
-        let (calls, query) = (Call::default(), Call::default());
-        let work = handler.handle(list.as_bytes(), &calls);
-        tokio::pin!(work);
+        let list = json!({"input": vec!["word ".repeat(250); 1_000], "encoding_format": "base64"}).to_string();
+        let (call, query) = (Call::default(), Call::default());
         let queries = async {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-            for _ in 0..50 {
+            while handler.runs() < 2 {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let before = handler.runs();
+            for _ in 0..QUERIES {
                 handler.handle(br#"{"inputs": "hello world"}"#, &query).await.unwrap();
             }
+            handler.runs() - before
         };
-        tokio::pin!(queries);
-        // All fifty are answered before the list is.
-        let first = tokio::select! {
-            _ = &mut work => "list",
-            () = &mut queries => "queries",
+        let runs = tokio::select! {
+            list = handler.handle(list.as_bytes(), &call) => panic!("the list ended first: {list:?}"),
+            runs = queries => runs,
         };
-        assert_eq!(first, "queries");
-        work.await.unwrap();
+        // For each query its own and the one that was under way; another if the machine is busy elsewhere.
+        assert!((QUERIES..=3 * QUERIES).contains(&runs), "{runs} runs for {QUERIES} queries");
     });
+}
+
+/// A call to `/tokenize` that takes hundreds of times as long as a query.
+fn long_tokenization() -> (Handler, String) {
+    let limits = [("EMBED_MAX_TOKENS", "100000000"), ("EMBED_MAX_RESPONSE_BYTES", "1000000000")];
+    let body = json!({"inputs": vec!["word ".repeat(500); 1_000]}).to_string();
+    let event = event("POST", "/tokenize", &[("content-type", "application/json")], &body);
+    (handler(&fixture(), &limits), event.to_string())
+}
+
+#[test]
+fn beside_a_long_tokenization_queries_and_probes_are_answered() {
+    let (handler, long) = long_tokenization();
+    let health = event("GET", "/health", &[], "").to_string();
+    let (call, other) = (Call::default(), Call::default());
+    block_on(async {
+        let mut work = std::pin::pin!(handler.handle(long.as_bytes(), &call));
+        tokio::select! {
+            // Asked first, so that it is under way when the others come.
+            biased;
+            _ = &mut work => panic!("the tokenization ended first"),
+            () = async {
+                for _ in 0..5 {
+                    handler.handle(br#"{"inputs": "hello"}"#, &other).await.unwrap();
+                    handler.handle(health.as_bytes(), &other).await.unwrap();
+                }
+            } => {}
+        }
+        let answer = Answer::of(&serde_json::from_str(work.await.unwrap().get()).unwrap());
+        assert_eq!((answer.status, answer.json()[999].as_array().unwrap().len()), (200, 502));
+    });
+}
+
+#[test]
+fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
+    let (handler, long) = long_tokenization();
+    let call = call_with(Duration::from_millis(230));
+    let reply = block_on(handler.handle(long.as_bytes(), &call)).unwrap();
+    let answer = Answer::of(&serde_json::from_str(reply.get()).unwrap());
+    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text);
+    assert!(answer.text.contains("deadline"), "{}", answer.text);
 }
 
 #[test]
@@ -149,27 +195,26 @@ fn serve_turns_away_what_is_too_much_and_answers_probes() {
     let json_type = [("content-type", "application/json")];
     std::thread::scope(|scope| {
         let busy = scope.spawn(|| http(&server.address, "POST", "/v1/embeddings", &json_type, long.as_bytes()).0);
-        let calls = || String::from_utf8(http(&server.address, "GET", "/metrics", &[], b"").2).unwrap();
-        let end = Instant::now() + LONG;
-        while !calls().contains("embed_calls 1") {
-            assert!(Instant::now() < end);
-        }
+        server.wait_for_a_call();
         let (status, head, body) = http(&server.address, "POST", "/embed", &json_type, b"{\"inputs\": \"a\"}");
         assert_eq!(status, 429);
         assert!(head.contains("retry-after: 1"), "{head}");
         assert_eq!(serde_json::from_slice::<Value>(&body).unwrap()["error_type"], "Overloaded");
         assert_eq!(http(&server.address, "GET", "/health", &[], b"").0, 200);
         assert_eq!(busy.join().unwrap(), 200);
-        assert!(calls().contains("embed_errors_total{error_type=\"Call.Overloaded\"} 1"));
+        assert!(server.metrics().contains("embed_errors_total{error_type=\"Call.Overloaded\"} 1"));
     });
 }
 
 #[test]
 fn as_many_calls_as_lambda_allows_run_side_by_side() {
-    let function = Function::start(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4")]);
+    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let expected = embed(&handler(&model, &[]), &["hello world"]);
+    let function =
+        Function::start(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
     assert!(function.api.asked_by(4, LONG));
-    let expected = embed(&fixture_handler(), &["hello world"]);
-    let long = function.api.send(&embed_event(&texts(120_000)));
+    let long = function.api.send(&embed_event(&texts(60_000)));
+    function.wait_for_runs();
     let short: Vec<_> = (0..20).map(|_| function.api.send(&json!({"inputs": "hello world"}))).collect();
     let reports: Vec<_> = (0..21).map(|_| function.api.report(LONG).unwrap()).collect();
     assert_eq!(reports.last().unwrap().id, long, "the short calls do not wait for the long one");
@@ -196,9 +241,9 @@ fn told_to_end_it_ends_at_once_when_nothing_runs() {
 fn told_to_end_it_hands_back_what_runs_too_long() {
     let Some(model) = model("all-MiniLM-L6-v2") else { return };
     let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
-    // Many seconds of work in a small event, so that it is at work when the signal comes.
+    // Many seconds of work in a small event.
     function.api.send(&json!({"inputs": texts(60_000)}));
-    std::thread::sleep(Duration::from_millis(1_000));
+    function.wait_for_runs();
     let asked = Instant::now();
     terminate(&function);
     let report = function.api.report(LONG).unwrap();

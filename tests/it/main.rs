@@ -44,3 +44,4 @@ mod serve;
 mod soak;
 mod tokens;
 mod vectors;
+mod watched;

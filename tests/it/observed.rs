@@ -1,10 +1,16 @@
 //! What an operator can see of a call, and what nobody may.
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
+use crate::documents::{CREDENTIALS, created, notification, output, queue};
 use crate::function::Function;
-use crate::harness::{Answer, event, root};
+use crate::harness::{Answer, event, fixture_handler, invoke, root};
 use crate::runtime_api::Delivery;
+use crate::s3_server::Bucket;
 use crate::serve::{Server, http};
 
 fn embed_event(body: &Value) -> Value {
@@ -47,7 +53,9 @@ fn a_call_leaves_one_log_line_and_one_line_of_metrics() {
     }
     let stamp = first["timestamp"].as_str().unwrap();
     assert!(stamp.len() >= 20 && stamp.contains('T') && stamp.ends_with('Z'), "RFC 3339: {stamp}");
+    assert!(logged[1].get("truncated").is_none() && logged[1].get("documents").is_none(), "zeros: {}", logged[1]);
     let of = |field: &str| logged.iter().map(|line| line[field].to_string()).collect::<Vec<_>>();
+    assert_eq!(of("level"), ["\"INFO\""; 4], "a caller's mistake is no alarm");
     assert_eq!(of("cold_start"), ["true", "false", "false", "false"]);
     assert_eq!(of("source"), ["\"http\"", "\"direct\"", "\"direct\"", "\"http\""]);
     assert_eq!(of("outcome"), ["\"ok\"", "\"ok\"", "\"Request.Invalid\"", "\"Request.NotFound\""]);
@@ -68,12 +76,36 @@ fn a_call_leaves_one_log_line_and_one_line_of_metrics() {
         }
     }
     assert_eq!((metrics[0]["ColdStart"].as_u64(), metrics[1].get("ColdStart")), (Some(1), None));
+    // The line of metrics and the log line tell of the same call.
+    for (metric, field) in [
+        ("Duration", "duration_ms"),
+        ("TokenizeTime", "tokenize_ms"),
+        ("RunTime", "run_ms"),
+        ("EncodeTime", "encode_ms"),
+    ] {
+        let (measured, written) = (metrics[0][metric].as_f64().unwrap(), first[field].as_f64().unwrap());
+        assert!((measured - written).abs() < 0.01, "{metric}: {measured} ms and {written}");
+    }
+    let megabytes = metrics[0]["ResidentMemory"].as_u64().unwrap() >> 20;
+    assert_eq!(first["resident_mb"], megabytes);
     assert!(metrics[0]["InitTime"].as_f64() >= metrics[0]["InitSessionTime"].as_f64());
     assert_eq!((metrics[0]["Texts"].as_u64(), metrics[0]["Tokens"].as_u64()), (Some(2), first["tokens"].as_u64()));
     assert_eq!((metrics[2]["Errors"].as_u64(), metrics[2]["error_type"].as_str()), (Some(1), Some("Request.Invalid")));
     // Everything that was written is JSON: a line that is not would be charged and never found.
     for line in function.written().lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
+    }
+}
+
+#[test]
+fn a_direct_answer_says_where_its_time_went() {
+    let handler = fixture_handler();
+    for _ in 0..5 {
+        let started = Instant::now();
+        let timings = invoke(&handler, &json!({"inputs": "hello ".repeat(50)}))["timings"].clone();
+        let took = started.elapsed().as_secs_f64() * 1e3;
+        let [tokenize, run] = ["tokenize_ms", "inference_ms"].map(|name| timings[name].as_f64().unwrap());
+        assert!(tokenize > 0.0 && run > 0.0 && tokenize + run <= took, "{timings} of {took} ms");
     }
 }
 
@@ -128,14 +160,101 @@ fn nothing_a_caller_wrote_and_no_secret_is_ever_logged() {
         function.answer(&direct);
     }
     function.answer_to(Delivery::of("{\"inputs\": \"zanzibarquux\""));
-    let written = function.written();
     // A slice of a vector as any printer would show it.
     let digits = format!("{}", vector[0][0]);
-    for secret in ["zanzibarquux", "Sup3rSecret", digits.as_str()] {
-        let found: Vec<_> = written.lines().filter(|line| line.contains(secret)).collect();
-        assert!(found.is_empty(), "{secret} in {found:?}");
-    }
+    assert_hushed(&function, &["zanzibarquux", "Sup3rSecret", &digits]);
     assert!(function.lines("invocation").len() > 20);
+}
+
+/// Documents in every way in and of every kind that quotes itself when it is refused; a store that quotes a record;
+/// starts that fail on a secret.
+#[test]
+fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
+    let word = "zanzibarquux";
+    let (Some(documents), Some(vectors)) = (Bucket::new("hush-docs"), Bucket::new("hush-vecs")) else { return };
+    let (endpoint, output) = (format!("http://{}", documents.server), output(&vectors));
+    let mut variables = vec![("EMBED_LOG", "trace"), ("EMBED_OUTPUT", output.as_str())];
+    variables.extend([("AWS_ENDPOINT_URL_S3", endpoint.as_str()), ("EMBED_CHUNK_TOKENS", "16")]);
+    variables.extend(CREDENTIALS);
+    let function = Function::start(&variables);
+    let line = format!("{{\"{word}\": \"{word}\"}}\n");
+    let bodies = [
+        ("good.txt", format!("The {word} sleeps. ").repeat(9), None),
+        ("headless.csv", format!("The {word} was admitted,{word}\nand left,{word}\n"), Some("no_text")),
+        ("partly.jsonl", format!("{line}{{\"text\": \"{word}\"}}\n{{\"text\": {word}\n"), None),
+        ("textless.jsonl", line.repeat(3), Some("no_text")),
+        ("keys.json", line, Some("no_text")),
+        ("broken.json", format!("{{\"text\": {word}"), Some("broken")),
+        ("broken.pdf", format!("%PDF-1.7\n{word}\n/{word} ("), Some("broken")),
+    ];
+    let keys: Vec<_> = bodies
+        .iter()
+        .map(|(key, body, _)| {
+            documents.put(key, &[], body.as_bytes());
+            *key
+        })
+        .collect();
+    let message = |key: &&str| notification(&[created(&documents.name, key)]);
+    let mut messages: Vec<_> = keys.iter().map(message).collect();
+    messages.extend([json!(word), json!({word: word}), json!({"Records": [{"s3": {word: word}}]})]);
+    let answered = function.answer(&queue(&messages));
+    let back = |id: &str| json!({"itemIdentifier": id});
+    assert_eq!(answered.body, json!({"batchItemFailures": [back("7"), back("8"), back("9")]}));
+    function.answer(&message(&"headless.csv"));
+    let task = json!({"taskId": "1", "s3Key": "textless.jsonl", "s3Bucket": documents.name});
+    function.answer(&json!({"invocationSchemaVersion": "2.0", "invocationId": word, "job": {"id": word,
+        "userArguments": {word: word}}, "tasks": [task]}));
+    function.answer(&json!({"invocationSchemaVersion": "2.0", "invocationId": word, "job": {"id": word},
+        "tasks": [task]}));
+    let told = function.lines("document");
+    assert_eq!(told.len(), keys.len() + 2, "{}", function.written());
+    for (key, _, cause) in &bodies {
+        let line = told.iter().find(|line| line["key"] == *key).unwrap();
+        assert!(cause.is_none_or(|cause| line["cause"] == cause), "{line}");
+        assert_eq!((line["requestId"].as_str(), line["bucket"].as_str()), (Some("1"), Some(documents.name.as_str())));
+    }
+    assert_eq!(function.lines("parts were left out")[0]["first"], "record 0: no_text; record 2: not_json");
+    // Whoever owns the documents reads why beside the vectors.
+    let noted = vectors.get(&format!("out/{}/headless.csv.outcome.json", documents.name)).unwrap();
+    assert!(String::from_utf8(noted).unwrap().contains(word));
+    assert_hushed(&function, &[word]);
+
+    // A store that says what it was sent.
+    let store = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", store.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in store.incoming() {
+            let (mut client, body) = (client.unwrap(), format!("{{\"status\": \"{word}\"}}"));
+            let _ = client.read(&mut [0; 4096]);
+            let (length, head) = (body.len(), "HTTP/1.1 400 Bad Request\r\nconnection: close");
+            let _ = write!(client, "{head}\r\ncontent-length: {length}\r\n\r\n{body}");
+        }
+    });
+    variables.extend([("EMBED_SINK", "qdrant"), ("EMBED_QDRANT_URL", url.as_str())]);
+    let function = Function::start(&variables);
+    assert_eq!(function.answer(&message(&"good.txt")).kind, "error");
+    assert_eq!(function.lines("document")[0]["cause"], "sink_refused", "{}", function.written());
+    assert_hushed(&function, &[word]);
+
+    let secret = "Sup3rSecretToken";
+    let url = format!("https://me:{secret}@qdrant:6333");
+    for (variable, value) in [("EMBED_APIKEY", secret), ("EMBED_QDRANT_URL", &url), ("EMBED_QDRANT_APIKEY", secret)] {
+        variables.retain(|(name, _)| *name != "EMBED_QDRANT_URL");
+        let function = Function::starting(&[&variables[..], &[(variable, value)]].concat());
+        let report = function.api.report(crate::function::LONG).unwrap();
+        let message = report.body["errorMessage"].as_str().unwrap();
+        assert!(message.contains(variable) && !message.contains(secret), "{message}");
+        assert_hushed(&function, &[secret]);
+    }
+}
+
+fn assert_hushed(function: &Function, words: &[&str]) {
+    let written = function.written();
+    assert!(!written.is_empty());
+    for word in words {
+        let found: Vec<_> = written.lines().filter(|line| line.contains(word)).collect();
+        assert!(found.is_empty(), "{word} in {found:?}");
+    }
 }
 
 #[test]

@@ -175,7 +175,10 @@ fn a_document_longer_than_a_call_goes_on_where_it_was() {
         }
         let points = collection.points();
         halves += usize::from(!points.is_empty());
-        assert!(points.iter().all(|point| point["payload"]["embed"]["stamp"].is_null()), "half a document is stamped");
+        // A call may end right after the stamp: the document is whole then, and its event comes back nevertheless.
+        if points.iter().any(|point| !point["payload"]["embed"]["stamp"].is_null()) {
+            collection.whole("long.txt", &etag);
+        }
         assert!(calls < 200, "no end in sight");
         left += Duration::from_millis(100);
     }

@@ -70,13 +70,13 @@ fn the_readmes_requests_are_answered() {
 
 #[test]
 fn the_readmes_way_to_bring_a_model_makes_one() {
-    let command = commands("python ").pop().expect("a command that writes a manifest");
+    let command = commands("python3 ").pop().expect("a command that writes a manifest");
     let folder = Copy::of_fixture("readme-model");
     let stock = root().join("models/fixture-stock");
     for file in ["model.onnx", "tokenizer.json"] {
         std::fs::copy(stock.join(file), folder.0.join(file)).unwrap();
     }
-    let command = command.replace("python ", "python3 ").replace("FOLDER", folder.0.to_str().unwrap());
+    let command = command.replace("FOLDER", folder.0.to_str().unwrap());
     // The fixture is smaller than what the README's reader brings.
     let command = command.replace("--max-tokens 512 --dimensions 384", "--max-tokens 64 --dimensions 32");
     let (succeeded, _, error) = output(Command::new("sh").arg("-c").arg(&command).current_dir(root()));

@@ -2,9 +2,9 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 /// What happens to one answer. Offsets count the answer's body.
 #[derive(Debug, Clone)]
@@ -48,6 +48,7 @@ struct Shared {
     upstream: String,
     plan: Box<dyn Fn(&Seen<'_>) -> Fault + Send + Sync>,
     requests: AtomicU64,
+    first: OnceLock<Instant>,
     transferred: AtomicU64,
     ended: AtomicBool,
 }
@@ -61,6 +62,7 @@ impl Proxy {
             upstream: upstream.to_owned(),
             plan: Box::new(plan),
             requests: AtomicU64::new(0),
+            first: OnceLock::new(),
             transferred: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
@@ -81,6 +83,11 @@ impl Proxy {
     /// Body bytes that went through.
     pub fn transferred(&self) -> u64 {
         self.shared.transferred.load(Ordering::SeqCst)
+    }
+
+    /// The time since the first request came.
+    pub fn since_first(&self) -> Duration {
+        self.shared.first.get().expect("a request has come").elapsed()
     }
 
     pub fn requests(&self) -> u64 {
@@ -105,6 +112,7 @@ impl Shared {
         reader.read_exact(&mut body)?;
         let (method, path) = request.split_once(' ').unwrap_or_default();
         let path = path.split(' ').next().unwrap_or_default();
+        self.first.get_or_init(Instant::now);
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         let fault = (self.plan)(&Seen { number, method, path, range: range(&request) });
         match fault {

@@ -4,10 +4,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::function::LONG;
 use crate::harness::{bootstrap, embed, fixture, fixture_handler, vectors};
 
 /// One HTTP/1.1 exchange: status, head, body.
@@ -68,6 +69,19 @@ impl Server {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let address = line.split("http://").nth(1).and_then(|rest| rest.split(' ').next()).expect("an address");
         Self { address: address.to_owned(), process }
+    }
+
+    /// What `GET /metrics` says.
+    pub fn metrics(&self) -> String {
+        String::from_utf8(http(&self.address, "GET", "/metrics", &[], b"").2).unwrap()
+    }
+
+    /// Returns once a call is under way.
+    pub fn wait_for_a_call(&self) {
+        let end = Instant::now() + LONG;
+        while !self.metrics().contains("embed_calls 1") {
+            assert!(Instant::now() < end);
+        }
     }
 
     fn post(&self, path: &str, body: &Value) -> (u16, String, Value) {
@@ -136,7 +150,7 @@ fn sigterm_ends_it_after_the_call_under_way() {
         let body = json!({"input": texts, "encoding_format": "base64"}).to_string();
         http(&address, "POST", "/v1/embeddings", &[("content-type", "application/json")], body.as_bytes()).0
     });
-    std::thread::sleep(Duration::from_millis(100));
+    server.wait_for_a_call();
     std::process::Command::new("kill").arg(server.process.id().to_string()).status().unwrap();
     assert_eq!(call.join().unwrap(), 200);
     assert!(server.process.wait().unwrap().success());

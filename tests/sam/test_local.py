@@ -81,6 +81,10 @@ class Local(unittest.TestCase):
             found = ["--parameter-overrides", "ModelBucket=models ModelPrefix=a/b"]
             answer = harness.invoke(event, *options, *found)
             self.assertEqual(answer["embeddings"], harness.reference(event)["embeddings"])
+            with Api(*options, *found) as url:
+                vectors = post(f"{url}/embed", {"inputs": TEXTS})
+                for ours, theirs in zip(answer["embeddings"], vectors, strict=True):
+                    self.assertGreater(harness.cosine(ours, theirs), 0.999999)
             missing = ["--parameter-overrides", "ModelBucket=models ModelPrefix=elsewhere"]
             with self.assertRaisesRegex(sam_local.Failed, "elsewhere/manifest.json"):
                 harness.invoke(event, *options, *missing)
@@ -102,14 +106,17 @@ class Local(unittest.TestCase):
 
 
 class Api:
-    """`sam local start-api` on a free port, from the built template."""
+    """`sam local start-api` on a free port, from the built template unless `options` name another."""
+
+    def __init__(self, *options: str) -> None:
+        self.options = options
 
     def __enter__(self) -> str:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         command = [harness.SAM, "local", "start-api", "--port", str(port), "--skip-pull-image"]
-        command += ["--disable-authorizer", "--warm-containers", "EAGER"]
+        command += ["--disable-authorizer", "--warm-containers", "EAGER", *self.options]
         self.log = tempfile.TemporaryFile(mode="w+")
         environment = harness.environment()
         self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=self.log, stderr=self.log)

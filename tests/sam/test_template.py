@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import re
+import subprocess
 import unittest
 from collections.abc import Iterator
 from typing import Any
@@ -27,6 +28,22 @@ EVERYTHING = {
 SECRET = "arn:aws:secretsmanager:us-east-1:123456789012:secret:qdrant-AbCdEf"
 QDRANT = {"Sinks": "s3,qdrant", "QdrantUrl": "https://qdrant.example:6333", "QdrantApiKeySecretArn": SECRET}
 S3VECTORS = {"Sinks": "s3vectors", "VectorBucketName": "vectors-example"}
+KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:key-AbCdEf"
+# Two values of every parameter that may reach the function for requests, and of one that does not.
+CHANGES: dict[str, tuple[Any, Any]] = {
+    "Architecture": ("x86_64", "arm64"),
+    "MemoryMegabytes": (1769, 3538),
+    "TimeoutSeconds": (30, 60),
+    "LogLevel": ("INFO", "DEBUG"),
+    "Tracing": ("PassThrough", "Active"),
+    "Auth": ("IAM", "API_KEY"),
+    "ApiKeySecretArn": (KEY, KEY.replace("key", "other")),
+    "ModelBucket": ("models", "other-models"),
+    "ModelPrefix": ("bge-small-en-v1.5", "another"),
+    "ModelManifestVersion": ("", "v2"),
+    "OutputPrefix": ("vectors", "others"),
+}
+UNSEEN = {"OutputPrefix"}
 # X-Ray's two permissions have no narrower resource, says AWS's service authorization reference.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 # Billed by the hour or month, used or not.
@@ -47,7 +64,8 @@ def listed(value: Any) -> list[Any]:
 @functools.cache
 def variants() -> list[tuple[str, Template]]:
     """Every way of authentication, plain and with everything else turned on, and the stores, from source and as built."""
-    paths = [SOURCE, *([BUILT] if BUILT.is_file() else [])]
+    built = BUILT.is_file() and BUILT.stat().st_mtime >= SOURCE.stat().st_mtime
+    paths = [SOURCE, *([BUILT] if built else [])]
     made = []
     for path, (auth, more), extra in itertools.product(paths, AUTHS.items(), ({}, EVERYTHING)):
         name = f"{path.parent.name}, {auth}{', everything' if extra else ''}"
@@ -63,6 +81,17 @@ def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
         for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
                 yield name, statement
+
+
+def wildcards(resource: Any) -> bool:
+    """Whether a statement's resource leaves open more than what lies below a name that it gives."""
+    text = resource["Fn::Sub"] if isinstance(resource, dict) and "Fn::Sub" in resource else resource
+    if not isinstance(text, str):
+        return False
+    whole, below = text.rstrip("*"), text.endswith("*")
+    # What the star stands behind: `${Bucket.Arn}/prefix/` and `${DocumentBucket.Arn}/${DocumentPrefix}` are names.
+    named = re.search(r"\$\{[A-Za-z]+(\.Arn)?\}/(\$\{[A-Za-z]+\}/?)?$", whole)
+    return "*" in whole or (below and not named)
 
 
 class Security(unittest.TestCase):
@@ -81,12 +110,15 @@ class Security(unittest.TestCase):
                     if resource == "*":
                         self.assertLessEqual(set(actions), WITHOUT_RESOURCES, role)
                     else:
-                        self.assertNotRegex(json.dumps(resource), r'"(\*|arn:[^"]*:\*)"', role)
+                        self.assertFalse(wildcards(resource), f"{role}: {resource}")
 
     def test_roles_are_our_own_and_lambdas_alone(self) -> None:
         for template in self.each():
             roles = template.of_type("AWS::IAM::Role")
             self.assertEqual(set(roles), {"EmbedRole", "DocumentRole"})
+            # Rights are given nowhere else.
+            other = {n for n, r in template.resources.items() if r["Type"].startswith("AWS::IAM::")} - set(roles)
+            self.assertFalse(other)
             for role in roles.values():
                 self.assertNotIn("ManagedPolicyArns", role)
                 (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
@@ -118,21 +150,27 @@ class Security(unittest.TestCase):
                 (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
                 self.assertEqual(rule["ServerSideEncryptionByDefault"]["SSEAlgorithm"], "AES256")
                 self.assertEqual(bucket["OwnershipControls"]["Rules"], [{"ObjectOwnership": "BucketOwnerEnforced"}])
-            denied = self.denied_without_tls(template, "AWS::S3::BucketPolicy", "Bucket")
-            self.assertEqual(denied, set(buckets))
+            self.assertEqual(self.denied_without_tls(template, "AWS::S3::BucketPolicy", "Bucket", "s3:*"), set(buckets))
+            for policy in template.of_type("AWS::S3::BucketPolicy").values():
+                (statement,) = policy["PolicyDocument"]["Statement"]
+                bucket = policy["Bucket"]["Ref"]
+                whole = [{"Fn::GetAtt": [bucket, "Arn"]}, {"Fn::Sub": "${" + bucket + ".Arn}/*"}]
+                self.assertEqual(statement["Resource"], whole)
 
     def test_queues_are_encrypted_and_tls_only(self) -> None:
         for template in self.each():
             queues = template.of_type("AWS::SQS::Queue")
             for queue in queues.values():
                 self.assertTrue(queue["SqsManagedSseEnabled"])
-            self.assertEqual(self.denied_without_tls(template, "AWS::SQS::QueuePolicy", "Queues"), set(queues))
+            denied = self.denied_without_tls(template, "AWS::SQS::QueuePolicy", "Queues", "sqs:*")
+            self.assertEqual(denied, set(queues))
 
-    def denied_without_tls(self, template: Template, type: str, names: str) -> set[str]:
+    def denied_without_tls(self, template: Template, type: str, names: str, action: str) -> set[str]:
         found = set()
         for policy in template.of_type(type).values():
             for statement in policy["PolicyDocument"]["Statement"]:
                 if statement["Effect"] == "Deny":
+                    self.assertEqual(statement["Action"], action)
                     self.assertEqual(statement["Condition"], {"Bool": {"aws:SecureTransport": "false"}})
                     self.assertEqual(statement["Principal"], "*")
                     found.update(reference["Ref"] for reference in listed(policy[names]))
@@ -158,8 +196,14 @@ class Security(unittest.TestCase):
         for template in self.each():
             auth = template.parameters["Auth"]
             routes = template.of_type("AWS::ApiGatewayV2::Route")
-            self.assertTrue(routes)
+            # What a browser asks before it sends carries no authorization; an OPTIONS is never answered with vectors.
+            preflight = routes.pop("PreflightRoute", None)
+            self.assertEqual(preflight is not None, bool(template.parameters["CorsOrigins"]))
+            if preflight:
+                self.assertEqual((preflight["RouteKey"], preflight["AuthorizationType"]), ("OPTIONS /{proxy+}", "NONE"))
+            self.assertEqual(set(routes), {"EmbedRoute"})
             for route in routes.values():
+                self.assertEqual(route["RouteKey"], "$default")
                 self.assertEqual(route["AuthorizationType"], wanted[auth])
                 self.assertEqual("AuthorizerId" in route, auth == "JWT")
             key = template.of_type("AWS::Lambda::Function")["EmbedFunction"]["Environment"]["Variables"]["EMBED_API_KEY"]
@@ -187,6 +231,8 @@ class Security(unittest.TestCase):
             queue = template.of_type("AWS::SQS::Queue")["DocumentQueue"]
             target = queue["RedrivePolicy"]["deadLetterTargetArn"]
             self.assertEqual(target, {"Fn::GetAtt": ["FailedDocuments", "Arn"]})
+            # AWS asks for five at least, so that throttling alone sends nothing there.
+            self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 5)
             (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
             self.assertEqual(source["EventSourceArn"], {"Fn::GetAtt": ["DocumentQueue", "Arn"]})
             self.assertEqual(source["FunctionResponseTypes"], ["ReportBatchItemFailures"])
@@ -225,8 +271,7 @@ class Choices(unittest.TestCase):
         for name, parameter in template.definitions.items():
             self.assertIn("Default", parameter, name)
             self.assertGreater(len(parameter["Description"]), 20, name)
-            bounded = {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter)
-            self.assertTrue(bounded or parameter["Type"] == "CommaDelimitedList", name)
+            self.assertTrue({"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter), name)
 
     def test_documents_can_be_left_out_whole(self) -> None:
         template = Template(Documents="false", Alarms="true", Tracing="Active")
@@ -238,13 +283,64 @@ class Choices(unittest.TestCase):
             for reference in re.findall(r'"(?:Ref|Fn::GetAtt)": (?:\[)?("[A-Za-z]+")', json.dumps(resource)):
                 self.assertTrue(reference in existing or reference.strip('"') in template.parameters, f"{name}: {reference}")
 
-    def test_alarms_watch_errors_throttles_failed_documents_and_latency(self) -> None:
-        watched = {(a["Namespace"], a["MetricName"]) for a in Template(Alarms="true").of_type("AWS::CloudWatch::Alarm").values()}
-        wanted = {("AWS/Lambda", "Errors"), ("AWS/Lambda", "Throttles"), ("AWS/Lambda", "Duration")}
-        self.assertEqual(watched, wanted | {("AWS/SQS", "ApproximateNumberOfMessagesVisible")})
+    def test_alarms_watch_errors_throttles_failures_failed_documents_and_latency(self) -> None:
+        requests, documents = ("FunctionName", {"Ref": "EmbedFunction"}), ("FunctionName", {"Ref": "DocumentFunction"})
+        failed = ("QueueName", {"Fn::GetAtt": ["FailedDocuments", "QueueName"]})
+        wanted = {
+            "RequestErrorAlarm": ("AWS/Lambda", "Errors", requests, "Sum", 0),
+            "RequestThrottleAlarm": ("AWS/Lambda", "Throttles", requests, "Sum", 0),
+            "RequestLatencyAlarm": ("AWS/Lambda", "Duration", requests, "p99", 250),
+            "RequestFailureAlarm": ("AWS/ApiGateway", "5xx", ("ApiId", {"Ref": "EmbedApi"}), "Sum", 0),
+            "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
+            "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
+            "FailedDocumentAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", failed, "Maximum", 0),
+        }
         topic = "arn:aws:sns:us-east-1:123456789012:alarms"
-        for alarm in Template(Alarms="true", AlarmTopicArn=topic).of_type("AWS::CloudWatch::Alarm").values():
+        alarms = Template(Alarms="true", AlarmTopicArn=topic, AlarmLatencyMilliseconds=250).of_type("AWS::CloudWatch::Alarm")
+        found = {}
+        for name, alarm in alarms.items():
+            ((dimension, value),) = (d.values() for d in alarm["Dimensions"])
+            statistic = alarm.get("Statistic") or alarm["ExtendedStatistic"]
+            found[name] = (alarm["Namespace"], alarm["MetricName"], (dimension, value), statistic, alarm["Threshold"])
             self.assertEqual((alarm["AlarmActions"], alarm["OKActions"]), ([topic], [topic]))
+            self.assertEqual(alarm["ComparisonOperator"], "GreaterThanThreshold")
+        self.assertEqual(found, wanted)
+        explained = set(re.findall(r"^\| `([A-Za-z]+Alarm)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
+        self.assertEqual(explained, set(wanted))
+
+    def test_what_changes_the_function_makes_a_new_version(self) -> None:
+        """CloudFormation replaces a version whose description changes, and refuses one of an unchanged function."""
+
+        def made(**parameters: Any) -> tuple[str, dict[str, Any]]:
+            template = Template(**{"Auth": "API_KEY", "ApiKeySecretArn": KEY, "ModelBucket": "models", **parameters})
+            (version,) = template.of_type("AWS::Lambda::Version").values()
+            function = template.of_type("AWS::Lambda::Function")["EmbedFunction"]
+            return text(version["Description"]), json.loads(text(function))
+
+        def text(value: Any) -> str:
+            """With parameters in place of references, which CloudFormation would put there."""
+            return re.sub(r"\$\{([A-Za-z]+)\}", lambda name: str(parameters_now.get(name[1], name[0])), json.dumps(value))
+
+        for name, (one, other) in CHANGES.items():
+            with self.subTest(name):
+                parameters_now = {"ModelBucket": "models", "ModelPrefix": "bge-small-en-v1.5", name: one}
+                before = made(**{name: one})
+                parameters_now = {"ModelBucket": "models", "ModelPrefix": "bge-small-en-v1.5", name: other}
+                after = made(**{name: other})
+                self.assertEqual(before[0] == after[0], before[1] == after[1])
+                self.assertEqual(before[0] != after[0], name not in UNSEEN)
+
+    def test_a_versions_description_never_exceeds_what_there_is_room_for(self) -> None:
+        definitions = Template().definitions
+        longest = {n: max(len(str(v)) for v in d["AllowedValues"]) for n, d in definitions.items() if "AllowedValues" in d}
+        named = ["Architecture", "LogLevel", "Tracing"]
+        length = sum(longest[name] for name in named) + sum(
+            len(str(definitions[name]["MaxValue"])) for name in ("MemoryMegabytes", "TimeoutSeconds")
+        )
+        (secret,) = re.findall(r"\[\^:\]\{1,(\d+)\}", definitions["ApiKeySecretArn"]["AllowedPattern"])
+        bucket, prefix, version = 63, definitions["ModelPrefix"]["MaxLength"], definitions["ModelManifestVersion"]["MaxLength"]
+        length += int(secret) + len("s3:///?versionId=") + bucket + prefix + version + 6
+        self.assertLessEqual(length, 256)
 
     def test_a_model_comes_from_the_package_or_from_its_bucket(self) -> None:
         def variable(template: Template) -> Any:
@@ -295,7 +391,20 @@ class Choices(unittest.TestCase):
             self.assertIn("curl", commands[1])
             self.assertEqual("--aws-sigv4" in commands[1], auth == "IAM")
             self.assertEqual("Bearer" in commands[1], auth in ("JWT", "API_KEY"))
+            self.assertEqual("$" + "{!AWS_SESSION_TOKEN:+" in commands[1], auth == "IAM")
             self.assertIn("aws s3 cp", commands[2])
+
+
+    def test_a_request_is_signed_with_a_token_only_where_there_is_one(self) -> None:
+        command = Template().outputs["TryHttp"]["Value"]["Fn::Sub"]
+        command = re.sub(r"\$\{([A-Z][A-Za-z:.]+)\}", "x", command).replace("$" + "{!", "$" + "{").replace("curl", "printf '%s\n'", 1)
+        for token, wanted in (("", []), ("a/b+c=", ["-Hx-amz-security-token:a/b+c="])):
+            variables = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "s+/=", "AWS_SESSION_TOKEN": token}
+            sent = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, env=variables).stdout
+            words = sent.splitlines()
+            self.assertIn("id:s+/=", words)
+            self.assertEqual([word for word in words if "token" in word or not word], wanted)
+            self.assertEqual(json.loads(words[-1]), {"input": ["where is my order?"]})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ PROFILE = "small"
 # Unwinding tables where a panic may pass, and not for every function, which only debuggers ask for.
 RUST_FLAGS = ["-Cforce-unwind-tables=no"]
 C_FLAGS = ["-fno-asynchronous-unwind-tables"]
+# What C code takes for the time of its build, the zip's own; mimalloc prints it. 1980-01-01, in seconds.
+SOURCE_DATE_EPOCH = "315532800"
 
 
 class BuildFailed(Exception):
@@ -53,7 +55,10 @@ def _need_target(triple: str) -> None:
 
 
 def _flags(triple: str) -> dict[str, str]:
-    """Variables for the compilers. This machine's folders are kept out of the binary: panics and assertions name files."""
+    """Variables for the compilers. This machine's folders are kept out of the binary: panics and assertions name files.
+
+    So is the time, by https://reproducible-builds.org/docs/source-date-epoch/.
+    """
     cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     folders = {cargo_home: "/cargo", os.getcwd(): "/lambda-embed", _rustc("--print", "sysroot"): "/rust"}
     rust = RUST_FLAGS + [f"--remap-path-prefix={folder}={name}" for folder, name in folders.items()]
@@ -61,6 +66,7 @@ def _flags(triple: str) -> dict[str, str]:
     return {
         "CARGO_ENCODED_RUSTFLAGS": "\x1f".join(rust),
         f"CFLAGS_{triple.replace('-', '_')}": " ".join(c),
+        "SOURCE_DATE_EPOCH": SOURCE_DATE_EPOCH,
     }
 
 

@@ -25,7 +25,7 @@ pub fn read(
         progress.advance(length);
         let text = line.trim_ascii();
         if length > line.len() {
-            out.leave_out(&format!("it is larger than {} bytes, the limit", options.max_record_bytes));
+            out.leave_out("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
         } else if !text.is_empty() {
             match serde_json::from_slice(text).map_err(not_json) {
                 Ok(value) => {
@@ -33,7 +33,7 @@ pub fn read(
                     record(value, options, out, |out| progress.cursor(out))?;
                 }
                 Err(Stop::Unreadable(why)) => {
-                    out.leave_out(&why.to_string());
+                    out.leave_out("not_json", &why.to_string());
                     first_wrong.get_or_insert(why);
                 }
                 Err(other) => return Err(other),

@@ -151,8 +151,11 @@ pub struct Extracted {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOut {
     pub count: u64,
-    /// Of the first few, which and why.
+    /// Of the first few, which and why; a reason may quote the document.
     pub reasons: Vec<String>,
+    /// The same in words of ours alone, for the log.
+    #[serde(default)]
+    pub kinds: Vec<String>,
 }
 
 /// Why a document yields no text, or no more of it. Sections may have been emitted before.
@@ -186,6 +189,21 @@ pub enum Skip {
     TooDeep,
     /// No record has text where the options say.
     NoText,
+}
+
+impl Skip {
+    /// The word for it in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotText => "not_text",
+            Self::Encrypted => "encrypted",
+            Self::TooLarge => "too_large",
+            Self::PackedTooFar => "packed_too_far",
+            Self::TooDeep => "too_deep",
+            Self::NoText => "no_text",
+        }
+    }
 }
 
 impl Unreadable {
@@ -263,7 +281,7 @@ fn finish(
         Err(Stop::Unreadable(why)) => return Err(why),
     };
     if complete && out.sections == 0 {
-        let LeftOut { count, reasons } = &out.left_out;
+        let LeftOut { count, reasons, .. } = &out.left_out;
         return Err(match reasons.first() {
             None => Unreadable::skipped(Skip::Empty, "it has no text"),
             Some(first) => Unreadable::skipped(Skip::NoText, format!("none of its {count} parts has text; {first}")),

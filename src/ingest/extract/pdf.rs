@@ -81,7 +81,9 @@ fn handle(line: Line, out: &mut Out<'_>) -> Result<(), Stop> {
         Line::Page { number, text } => {
             out.part(&tidy(&text), &Place { page: Some(number), ..Place::default() })?;
         }
-        Line::Unreadable { number, why } => out.left_out.add(format!("page {number}: {why}")),
+        Line::Unreadable { number, why } => {
+            out.left_out.add(format_args!("page {number}"), "unreadable", &why);
+        }
         Line::Encrypted => return Err(Unreadable::skipped(Skip::Encrypted, "it needs a password").into()),
         Line::Broken { why } => {
             return Err(Unreadable::Broken(format!("it is not a PDF that can be read: {why}")).into());

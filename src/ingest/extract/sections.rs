@@ -88,7 +88,7 @@ impl<'a> Out<'a> {
         resume: impl Fn(&Self) -> Option<Cursor>,
     ) -> Result<(), Stop> {
         if text.trim().is_empty() {
-            self.leave_out("its text is empty");
+            self.leave_out("empty", "its text is empty");
             return Ok(());
         }
         let place = Place { record: Some(self.records), ..Place::default() };
@@ -98,10 +98,10 @@ impl<'a> Out<'a> {
     }
 
     /// Counts a record that yields no text.
-    pub fn leave_out(&mut self, reason: &str) {
+    pub fn leave_out(&mut self, kind: &'static str, reason: &str) {
         let record = self.records;
         self.records += 1;
-        self.left_out.add(format!("record {record}: {reason}"));
+        self.left_out.add(format_args!("record {record}"), kind, reason);
     }
 
     fn emit(
@@ -136,10 +136,12 @@ impl<'a> Out<'a> {
 pub const PART_SEPARATOR: &str = "\n\n";
 
 impl LeftOut {
-    pub(super) fn add(&mut self, reason: String) {
+    /// Counts the part at `place`. The `kind` of it is logged, the `reason` may quote the document.
+    pub(super) fn add(&mut self, place: std::fmt::Arguments<'_>, kind: &'static str, reason: &str) {
         self.count += 1;
         if self.reasons.len() < REASONS {
-            self.reasons.push(reason);
+            self.reasons.push(format!("{place}: {reason}"));
+            self.kinds.push(format!("{place}: {kind}"));
         }
     }
 }

@@ -53,7 +53,7 @@ pub fn read(
     };
     while next(&mut row, progress)? {
         let Some(text) = row.get(text_column) else {
-            out.leave_out(&format!("it has {} columns only", row.len()));
+            out.leave_out("no_text", &format!("it has {} columns only", row.len()));
             continue;
         };
         let mut fields: Map<String, Value> = columns
@@ -65,7 +65,8 @@ pub fn read(
             .collect();
         if row.as_slice().len() - text.len() > MAX_FIELDS {
             let record = out.records;
-            out.left_out.add(format!("record {record}: its other columns, more than {MAX_FIELDS} bytes"));
+            let reason = format!("its other columns, more than {MAX_FIELDS} bytes");
+            out.left_out.add(format_args!("record {record}"), "fields_too_large", &reason);
             fields.clear();
         }
         out.record(text, &fields, |out| progress.cursor(out))?;

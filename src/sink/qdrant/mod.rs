@@ -29,8 +29,8 @@ use serde_json::{Value, json};
 
 use self::payload::{WRITING, of_document, point};
 use self::store::{Missing, Store};
-use super::head::{Head, later_than, mark};
-use super::http::{Http, Patience};
+use super::head::{Head, Opening, state};
+use super::http::{Http, OF_A_CALL};
 use super::{End, Held, Job, Refused, Sink, Stamp, Work, Writing};
 use crate::config::Qdrant;
 use crate::ingest::encode::ModelRef;
@@ -54,7 +54,7 @@ pub struct QdrantSink {
 
 impl QdrantSink {
     pub fn new(place: &Qdrant, key: Option<Secret>, model: ModelRef, text: bool) -> Self {
-        let http = Http::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), Patience::OF_A_CALL);
+        let http = Http::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), OF_A_CALL);
         Self { store: Store::new(http, &place.collection, model.dimensions), model, text }
     }
 
@@ -79,26 +79,9 @@ impl Sink for QdrantSink {
 
     fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
         Box::pin(async move {
-            let (head, mark) = (Head::of(held), mark(job.stamp));
-            let begun = head.as_ref().filter(|head| head.is_begun(&mark)).map(|head| head.writing);
-            if let Some(state) = state
-                && (begun.is_none() || state["writing"].as_u64() != begun)
-            {
-                return Err(Refused::StateLost(Trouble::lasting(
-                    "someone else wrote to the document's points meanwhile",
-                )));
-            }
-            let over = head.map(|head| head.writing);
-            let writing = QdrantWriting {
-                sink: self,
-                job,
-                mark,
-                over,
-                writing: begun.unwrap_or_else(|| later_than(over)),
-                claimed: begun.is_some(),
-                points: Vec::new(),
-                bytes: 0,
-            };
+            let Opening { over, mark, writing, claimed } = Opening::of(held, job.stamp, state)?;
+            let over = over.map(|head| head.writing);
+            let writing = QdrantWriting { sink: self, job, mark, over, writing, claimed, points: Vec::new(), bytes: 0 };
             Ok(Box::new(writing) as Box<dyn Writing>)
         })
     }
@@ -169,7 +152,7 @@ impl Writing for QdrantWriting<'_> {
     fn suspend(&mut self) -> Work<'_, Value> {
         Box::pin(async move {
             self.flush().await?;
-            Ok(json!({"writing": self.writing}))
+            Ok(state(self.writing))
         })
     }
 

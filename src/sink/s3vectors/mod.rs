@@ -31,12 +31,12 @@ use uuid::Uuid;
 
 use self::index::{Bring, Index, PUT_AT_ONCE};
 use self::metadata::{HEAD, document, head, metadata, writing};
-use super::head::{Head, later_than, mark};
+use super::head::{Head, Opening, state};
 use super::{End, Held, Job, Refused, Sink, Stamp, Work, Writing};
 use crate::config::{Aws, S3Vectors};
 use crate::ingest::encode::ModelRef;
 use crate::ingest::record::Record;
-use crate::s3::Trouble;
+use crate::s3::{TraceHeader, Trouble};
 
 /// Attempts at one request: 1 + 2 + 4 + 8 s of waiting at most.
 const ATTEMPTS: u32 = 5;
@@ -68,7 +68,7 @@ pub async fn connect(aws: &Aws) -> Client {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
     };
-    let builder = builder.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    let builder = builder.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS)).interceptor(TraceHeader);
     Client::from_conf(
         builder.timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER).build()).build(),
     )
@@ -107,26 +107,10 @@ impl Sink for S3VectorsSink {
 
     fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
         Box::pin(async move {
-            let (over, mark) = (Head::of(held), mark(job.stamp));
-            let begun = over.as_ref().filter(|head| head.is_begun(&mark)).map(|head| head.writing);
-            if let Some(state) = state
-                && (begun.is_none() || state["writing"].as_u64() != begun)
-            {
-                let message = "someone else wrote to the document's vectors meanwhile";
-                return Err(Refused::StateLost(Trouble::lasting(message)));
-            }
-            let writing = begun.unwrap_or_else(|| later_than(over.as_ref().map(|head| head.writing)));
+            let Opening { over, mark, writing, claimed } = Opening::of(held, job.stamp, state)?;
             let chunks = over.as_ref().map_or(0, |head| head.chunks).max(job.chunks);
             let head = Head { writing, mark, chunks, stamp: None };
-            let writing = S3VectorsWriting {
-                sink: self,
-                job,
-                over,
-                head,
-                claimed: begun.is_some(),
-                vectors: Vec::new(),
-                bytes: 0,
-            };
+            let writing = S3VectorsWriting { sink: self, job, over, head, claimed, vectors: Vec::new(), bytes: 0 };
             Ok(Box::new(writing) as Box<dyn Writing>)
         })
     }
@@ -191,7 +175,7 @@ impl Writing for S3VectorsWriting<'_> {
     fn suspend(&mut self) -> Work<'_, Value> {
         Box::pin(async move {
             self.flush().await?;
-            Ok(json!({"writing": self.head.writing}))
+            Ok(state(self.head.writing))
         })
     }
 
@@ -275,4 +259,41 @@ fn ids(bucket: &str, key: &str, chunks: std::ops::Range<usize>) -> Vec<Uuid> {
 fn vector(id: Uuid, numbers: Vec<f32>, metadata: Metadata) -> Result<PutInputVector, Trouble> {
     let vector = PutInputVector::builder().key(id.to_string()).data(VectorData::Float32(numbers)).metadata(metadata);
     vector.build().map_err(|e| Trouble::lasting("a vector cannot be put").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::call::Call;
+    use crate::config::AccessKeys;
+    use crate::secrets::Secret;
+
+    #[test]
+    fn requests_carry_the_trace_header_of_the_call_they_are_made_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let aws = Aws {
+            region: Some("us-east-1".to_owned()),
+            endpoint: None,
+            vectors_endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+            keys: Some(AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None }),
+        };
+        let head = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let length = client.read(&mut buffer).unwrap();
+            client.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+            String::from_utf8_lossy(&buffer[..length]).to_lowercase()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let call = Call { trace: Some("Root=1-abc;Sampled=1".to_owned()), ..Call::default() };
+        runtime.block_on(async {
+            let client = connect(&aws).await;
+            let asked = client.get_index().vector_bucket_name("vectors").index_name("docs").send();
+            assert!(call.scope(asked).await.is_err());
+        });
+        let head = head.join().unwrap();
+        assert!(head.contains("x-amzn-trace-id: root=1-abc;sampled=1"), "{head}");
+    }
 }
