@@ -299,12 +299,13 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
+# The first failure ends it: SAM can spend a function's whole timeout on each.
 test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
 ifneq ($(ARM64),no)
 	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
 endif
-	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --start-directory tests/sam --top-level-directory .
+	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

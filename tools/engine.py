@@ -32,6 +32,9 @@ class Engine:
         self.environment = {**os.environ, "DOCKER_HOST": socket}
         command = ["dockerd", "--data-root", f"{self.folder}/root", "--exec-root", f"{self.folder}/exec"]
         command += ["--pidfile", f"{self.folder}/pid", "--host", socket]
+        # The proxy accepts connections before the container does, and drops them; SAM takes that for a dead function.
+        # Without it a connection is refused until the container listens, for which SAM waits.
+        command += ["--userland-proxy=false"]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 60

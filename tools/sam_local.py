@@ -3,7 +3,9 @@
     sam build (done) -> base image -> sam local invoke each of events/ -> sam local start-api
 
 An event of S3's goes to the function that reads documents, and finds its document on the tests' S3 server. The
-exit status of `sam local invoke` says nothing about the function, so its output is read.
+exit status of `sam local invoke` says nothing about the function, so its output is read. Where Docker's userland
+proxy is on, SAM can reach it before the emulator listens behind it; SAM asks three times within a second, gives up,
+and stays until the function's whole timeout is over. Such a call has met no function: it is ended and made again.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +31,9 @@ from tools.invoke import readable
 BUILT = Path(".aws-sam/build/template.yaml")
 REQUESTS, DOCUMENTS = "EmbedFunction", "DocumentFunction"
 Environment = Mapping[str, str]
+ATTEMPTS = 5
+# SAM's words for a function that did not answer, and for one that it ended because its time was over.
+UNANSWERED, TIMED_OUT = "No response from invoke container", "timed out after"
 
 
 class Failed(Exception):
@@ -37,11 +43,33 @@ class Failed(Exception):
 def invoke(sam: Path, function: str, event: Path, *options: str, environment: Environment | None = None) -> Any:
     """What a function answers to the file's event. Raises Failed."""
     command = [str(sam), "local", "invoke", function, "--event", str(event), "--skip-pull-image", *options]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    answer = _answer(ran.stdout)
+    for attempt in range(ATTEMPTS):
+        time.sleep(attempt)
+        printed, log = _run(command, environment)
+        if UNANSWERED not in log or TIMED_OUT in log:
+            break
+        print(f"{event}: SAM did not reach the emulator", file=sys.stderr)
+    answer = _answer(printed)
     if answer is None or (isinstance(answer, dict) and "errorType" in answer):
-        raise Failed(f"{event}: {ran.stdout}\n{ran.stderr}")
+        raise Failed(f"{event}: {printed}\n{log}")
     return answer
+
+
+def _run(command: list[str], environment: Environment | None) -> tuple[str, str]:
+    """What SAM prints and logs. It is ended once it has given up, when its container is removed already."""
+    with (
+        tempfile.TemporaryFile("w+") as printed,
+        subprocess.Popen(command, stdout=printed, stderr=subprocess.PIPE, text=True, env=environment) as sam,
+    ):
+        log = []
+        for line in sam.stderr:
+            log.append(line)
+            if UNANSWERED in line:
+                sam.kill()
+                break
+        sam.wait()
+        printed.seek(0)
+        return printed.read(), "".join(log)
 
 
 def _answer(printed: str) -> Any | None:

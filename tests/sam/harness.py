@@ -29,6 +29,8 @@ def environment() -> dict[str, str]:
     """Variables that reach an engine which has the base image. Raises SkipTest where there is none."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_", "AWS_"))}
     clean |= {**AWS, "AWS_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
+    # Seconds; a busy machine may need more than the 20 that SAM gives a container to listen.
+    clean["SAM_CLI_CONTAINER_CONNECTION_TIMEOUT"] = "120"
     if not engine.answers():
         if not engine.Engine.startable():
             reason = "no Docker engine answers, and none can be started here"
