@@ -173,7 +173,7 @@ chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
 load: build runtime local-model ## Load on `bootstrap serve` at 1, 2 and 10 times what it takes (needs hey)
 	@$(PYTHON) -m tools.load --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH)
 
-# Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embed/queue.rs.
+# Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embedding/scheduler.rs.
 mutants: runtime ## Change the code and see that a test notices (needs cargo-mutants)
 	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
 	cargo mutants --in-place $(if $(FILE),--file $(FILE))

@@ -12,12 +12,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use criterion::Criterion;
-use lambda_embed::call::Call;
+use lambda_embed::app;
 use lambda_embed::config::{Config, Verify};
-use lambda_embed::embed::Embedder;
-use lambda_embed::embed::session::{MappedFile, Runtime, TextSession};
+use lambda_embed::embedding::Embedder;
+use lambda_embed::embedding::session::{MappedFile, Runtime, TextSession};
 use lambda_embed::handler::Handler;
 use lambda_embed::model::ModelFolder;
+use lambda_embed::observability::call::Call;
 use serde_json::json;
 
 const QUERY: &str = "how long does a cold start take when the model is very small?";
@@ -64,7 +65,7 @@ impl Pair {
             "requestContext": {"stage": "$default", "http": {"method": "POST", "path": "/v1/embeddings"}},
             "body": json!({"input": QUERY}).to_string(), "isBase64Encoded": false,
         });
-        let (handler, _) = Handler::open(config).expect("the handler opens");
+        let (handler, _) = app::open(config).expect("the handler opens");
         println!("{} on {threads} threads", handler.model());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         Self { handler, session, ids, event: event.to_string().into_bytes(), runtime }

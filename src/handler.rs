@@ -1,24 +1,18 @@
 //! One invocation, from the event's bytes to the reply's.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
-use crate::admission::{Admission, Permit};
-use crate::api::Api;
-use crate::aside;
-use crate::call::{self, Call, Deadline};
-use crate::config::{Config, Documents};
-use crate::embed::{Embedder, Runtime, Startup};
+use crate::concurrency::admission::{Admission, Permit};
+use crate::concurrency::offload;
+use crate::documents::{self, Ingest, Outcome, Summary};
 use crate::error::{Error, Result};
-use crate::event::{self, Change, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
-use crate::ingest::{self, Connections, Ingest, Outcome, Summary};
-use crate::metrics::Observer;
-use crate::model;
-use crate::s3::{self, Attempts};
-use crate::secrets::Token;
-use crate::sink::s3vectors;
+use crate::event::{self, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
+use crate::http_api::Api;
+use crate::observability::Observer;
+use crate::observability::call::{self, Call, Deadline};
+use crate::record::Change;
 
 /// Answers invocations over one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -31,40 +25,9 @@ pub struct Handler {
 }
 
 impl Handler {
-    /// Loads what `config` names; nothing is loaded again afterwards.
-    pub fn open(config: Arc<Config>) -> Result<(Self, Startup)> {
-        let observer = Arc::new(Observer::new(config.metrics.clone()));
-        Self::observed(config, observer)
-    }
-
-    /// [`open`](Self::open) for calls that `observer` watches, those before the model is there included.
-    pub fn observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Self, Startup)> {
-        let started = Instant::now();
-        // Tokens by reference are on their way while the model loads.
-        let token = Token::begin("EMBED_API_KEY", config.api_key.as_ref());
-        let qdrant = config.documents.as_ref().and_then(|documents| documents.qdrant.as_ref());
-        let qdrant_key = Token::begin("EMBED_QDRANT_API_KEY", qdrant.and_then(|qdrant| qdrant.api_key.as_ref()));
-        let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
-        let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
-        let (opened, connected) = std::thread::scope(|scope| {
-            let connecting = config.documents.as_ref().map(|documents| scope.spawn(|| connect(&config, documents)));
-            let opened = Embedder::open(&config, &folder);
-            (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
-        });
-        let (embedder, startup) = opened?;
-        let ingest = match (&config.documents, connected) {
-            (Some(documents), Some(clients)) => {
-                let (s3, s3vectors) = clients?;
-                let connections = Connections { s3, s3vectors, qdrant_key: qdrant_key.wait()? };
-                Some(Arc::new(Ingest::new(documents, &embedder, connections)?))
-            }
-            _ => None,
-        };
-        let token = token.wait()?;
-        let startup = Startup { fetch, total: started.elapsed(), ..startup };
-        let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
-        observer.started(startup.values());
-        Ok((Self { api: Api::new(embedder, config, token), ingest, admission, observer }, startup))
+    /// A handler over parts that are ready; [`app::open`](crate::app::open) makes them.
+    pub fn new(api: Api, ingest: Option<Ingest>, admission: Admission, observer: Arc<Observer>) -> Self {
+        Self { api, ingest: ingest.map(Arc::new), admission, observer }
     }
 
     /// The loaded model's id.
@@ -136,8 +99,8 @@ impl Handler {
             }
             (Invocation::Http(request), _permit) => {
                 let (reply, door) = (self.api.http(&request, call).await, request.door);
-                let large = reply.body.len() >= aside::FROM_BYTES;
-                aside::run(large, "encoding a reply panicked", move |_| door.encode(reply)).await
+                let large = reply.body.len() >= offload::FROM_BYTES;
+                offload::run(large, "encoding a reply panicked", move |_| door.encode(reply)).await
             }
             (_, Err(error)) => Err(error),
             (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, call).await,
@@ -150,7 +113,7 @@ impl Handler {
     /// An event that is done as a whole or comes back as a whole.
     async fn changes(&self, changes: Vec<Change>, call: &Call) -> Result<Box<RawValue>> {
         let (outcomes, summary) = self.take(changes.clone(), call).await?;
-        match ingest::to_come_back(&changes, &outcomes) {
+        match documents::to_come_back(&changes, &outcomes) {
             Some(error) => Err(error),
             None => json(&summary),
         }
@@ -227,33 +190,6 @@ fn task_code(outcome: &Outcome) -> TaskCode {
         Outcome::Failed(_) => TaskCode::PermanentFailure,
         _ => TaskCode::Succeeded,
     }
-}
-
-/// A client for S3 with its region, and one for S3 Vectors where vectors go there.
-type Clients = ((s3::Client, String), Option<aws_sdk_s3vectors::Client>);
-
-/// Makes the clients; on a thread of its own, because looking for credentials may take a while by hand.
-fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
-    runtime.block_on(async {
-        let s3 = s3::connect(&config.aws, Attempts::Standard).await;
-        Ok(match documents.s3vectors {
-            None => (s3, None),
-            Some(_) => (s3, Some(s3vectors::connect(&config.aws).await)),
-        })
-    })
-}
-
-/// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
-/// is needed. It is waited for, because a process that ends while a library loads may crash on its way out.
-fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
-    std::thread::scope(|scope| {
-        if config.model_s3.is_some() {
-            scope.spawn(|| Runtime::load(&config.ort_lib).map(drop));
-        }
-        fetch()
-    })
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {

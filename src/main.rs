@@ -2,14 +2,12 @@
 
 #![deny(unsafe_code)]
 
-mod lambda;
-
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_embed::loading::{INIT_BUDGET, Loading};
-use lambda_embed::local::{self, logging};
-use lambda_embed::{Error, config::Config};
+use lambda_embed::lambda::{self, INIT_BUDGET, Loading};
+use lambda_embed::observability::logging;
+use lambda_embed::{Error, cli, config::Config};
 
 /// For ONNX Runtime's sake, whose `malloc` it becomes too: see the dependency's note.
 #[global_allocator]
@@ -21,7 +19,7 @@ fn main() -> ExitCode {
     let under_lambda = std::env::var_os("AWS_LAMBDA_RUNTIME_API").is_some();
     let outcome = match under_lambda && !arguments {
         true => tokio_runtime().and_then(|runtime| runtime.block_on(function())),
-        false => tokio_runtime().and_then(|runtime| runtime.block_on(local::run())),
+        false => tokio_runtime().and_then(|runtime| runtime.block_on(cli::run())),
     };
     match outcome {
         Ok(code) => code,

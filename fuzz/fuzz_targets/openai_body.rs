@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use lambda_embed::api::{BodyKind, check_body};
+use lambda_embed::http_api::{BodyKind, check_body};
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     // What a caller would be told is of no interest here, only that it is told.

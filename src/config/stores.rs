@@ -2,8 +2,8 @@
 
 use super::documents::SinkName;
 use super::{Given, list};
+use crate::config::ApiKey;
 use crate::error::{Error, Result};
-use crate::secrets::ApiKey;
 
 /// A collection of a Qdrant.
 #[derive(Debug, Clone)]

@@ -13,19 +13,19 @@
 //! | `invocationSchemaVersion`, `tasks` | S3 Batch Operations |
 //! | `input` or `inputs` | direct invocation: the request body itself |
 
-mod batch;
 mod http;
-mod queue;
-mod s3;
+mod s3_batch;
+mod s3_notification;
+mod sqs_sns;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-pub use self::batch::{Job, Task, TaskCode};
 pub use self::http::{Door, HttpReply, HttpRequest, without_prefix};
-pub use self::queue::{Message, QueueReply};
-pub use self::s3::{Change, ChangeKind};
+pub use self::s3_batch::{Job, Task, TaskCode};
+pub use self::sqs_sns::{Message, QueueReply};
 use crate::error::{Error, Kind, Result};
+pub use crate::record::{Change, ChangeKind};
 
 /// One decoded event.
 #[derive(Debug)]
@@ -130,12 +130,12 @@ pub fn decode(event: &[u8]) -> Result<Invocation> {
         Shape { input: Some(_), .. } | Shape { inputs: Some(_), .. } => Ok(Invocation::Direct(event.to_vec())),
         Shape { batch_schema: Some(_), tasks: Some(_), .. } => Ok(Invocation::Batch(Job::read(text(event)?)?)),
         Shape { records: Some(records), .. } => match source(&records) {
-            Some("aws:sqs") => Ok(Invocation::Queue(queue::messages(text(event)?)?)),
-            Some(_) => Ok(Invocation::S3(queue::changes(text(event)?)?)),
+            Some("aws:sqs") => Ok(Invocation::Queue(sqs_sns::messages(text(event)?)?)),
+            Some(_) => Ok(Invocation::S3(sqs_sns::changes(text(event)?)?)),
             None => Err(unknown()),
         },
         shape if Word::is(&shape.source, "aws.s3") || Word::is(&shape.event, "s3:TestEvent") => {
-            Ok(Invocation::S3(queue::changes(text(event)?)?))
+            Ok(Invocation::S3(sqs_sns::changes(text(event)?)?))
         }
         _ => Err(unknown()),
     }

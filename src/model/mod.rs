@@ -8,25 +8,25 @@
 //!
 //! Nothing outside the manifest is read, and a file name in it cannot leave the folder.
 
-mod fetch;
+mod download;
 #[cfg(test)]
-mod fetch_tests;
+mod download_tests;
+mod file_hash;
 mod folder;
-mod growing;
 mod manifest;
-pub mod push;
-mod retry;
-mod s3;
-mod store;
+mod object_store;
+mod s3_object_store;
 #[cfg(test)]
-mod stores_for_tests;
+mod test_stores;
+mod transfer_retry;
+pub mod upload;
 
 pub use folder::ModelFolder;
 pub use manifest::{FileEntry, Manifest, Pooling};
 
+use crate::aws::Attempts;
 use crate::config::{Config, S3Location, Verify};
 use crate::error::{Error, Result};
-use crate::s3::Attempts;
 
 /// Opens the configured model: the folder in the package, or what S3 has. Blocks; a fetch runs on a thread
 /// of its own, so it may be called from within an I/O runtime as well.
@@ -49,7 +49,7 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .build()
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
-        let store = s3::S3Store::connect(&config.aws, &location.bucket, Attempts::Once).await;
-        fetch::fetch(store, location, &config.cache_dir, retry::IN_INIT).await
+        let store = s3_object_store::S3Store::connect(&config.aws, &location.bucket, Attempts::Once).await;
+        download::fetch(store, location, &config.cache_dir, transfer_retry::IN_INIT).await
     })
 }

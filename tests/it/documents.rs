@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use lambda_embed::call::Call;
 use lambda_embed::handler::Handler;
+use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{fixture, handler};

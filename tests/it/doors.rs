@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use lambda_embed::call::Call;
+use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{self, Answer, block_on, event, fixture_handler, handler, invoke, root};

@@ -5,7 +5,7 @@ use std::io::{Read, Seek, SeekFrom};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use lambda_embed::ingest::extract::{
+use lambda_embed::documents::extract::{
     Cursor, ExtractOptions, Extracted, Format, Hints, Section, Skip, Unreadable, extract,
 };
 use serde::Deserialize;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Arc, LazyLock, Mutex};
 
-use lambda_embed::call::Call;
+use lambda_embed::app;
 use lambda_embed::config::Config;
 use lambda_embed::handler::Handler;
+use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
 pub fn root() -> &'static Path {
@@ -43,7 +44,7 @@ pub fn handler(model: &Path, variables: &[(&str, &str)]) -> Handler {
     ];
     all.extend(variables.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     let config = Config::resolve(all, root()).expect("the test's configuration is right");
-    Handler::open(Arc::new(config)).expect("the model loads").0
+    app::open(Arc::new(config)).expect("the model loads").0
 }
 
 /// The fixture's handler under default configuration, loaded once.

@@ -225,7 +225,7 @@ fn job_of(bucket: &str) -> Value {
 fn without_an_output_the_event_is_refused_with_the_variable() {
     let handler = crate::harness::fixture_handler();
     let event = notification(&[created("bucket", "a.txt")]).to_string();
-    let call = lambda_embed::call::Call::default();
+    let call = lambda_embed::observability::call::Call::default();
     let error = crate::harness::block_on(handler.handle(event.as_bytes(), &call)).unwrap_err();
     assert!(error.public_message().contains("set EMBED_OUTPUT"), "{error}");
 }

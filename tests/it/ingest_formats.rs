@@ -7,7 +7,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lambda_embed::ingest::extract::Section;
+use lambda_embed::documents::extract::Section;
 use serde::Deserialize;
 use serde_json::Value;
 

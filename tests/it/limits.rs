@@ -4,9 +4,9 @@
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
-use lambda_embed::call::Call;
 use lambda_embed::error::Kind;
 use lambda_embed::handler::Handler;
+use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
 use crate::function::{Function, LONG};

@@ -3,9 +3,9 @@
 
 use std::path::Path;
 
-use lambda_embed::api::{BodyKind, check_body};
-use lambda_embed::call::Call;
 use lambda_embed::event;
+use lambda_embed::http_api::{BodyKind, check_body};
+use lambda_embed::observability::call::Call;
 
 use crate::harness::{block_on, fixture_handler, root};
 

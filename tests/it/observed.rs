@@ -19,7 +19,7 @@ fn embed_event(body: &Value) -> Value {
 
 #[test]
 fn the_metrics_page_is_the_programs_own() {
-    let page = lambda_embed::metrics::page();
+    let page = lambda_embed::observability::page();
     let path = root().join("target/metrics.md");
     std::fs::write(&path, &page).unwrap();
     let written = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap_or_default();
@@ -335,6 +335,6 @@ fn the_dashboard_graphs_every_metric_and_no_other() {
         }
     }
     let own: std::collections::BTreeSet<_> =
-        lambda_embed::metrics::METRICS.iter().map(|metric| metric.name.to_owned()).collect();
+        lambda_embed::observability::metrics::METRICS.iter().map(|metric| metric.name.to_owned()).collect();
     assert_eq!(named, own);
 }

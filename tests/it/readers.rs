@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use lambda_embed::ingest::encode::{EncodeOptions, ModelRef, OutputFormat, VectorEncoding, encoder};
-use lambda_embed::ingest::record::{Document, Place, Record};
+use lambda_embed::record::{Document, EncodeOptions, ModelRef, OutputFormat, Place, Record, VectorEncoding};
+use lambda_embed::stores::s3::encoder;
 use serde_json::{Map, Value, json};
 
 const PYTHON: &str = "target/documents/venv/bin/python";

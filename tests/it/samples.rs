@@ -1,6 +1,6 @@
 //! AWS's own sample events (`sam local generate-event`, every service): served, or refused with a clear error.
 
-use lambda_embed::call::Call;
+use lambda_embed::observability::call::Call;
 use serde_json::Value;
 
 use crate::harness::{Answer, block_on, fixture_handler, root};

@@ -1,6 +1,6 @@
 //! The fixture's vectors: against the golden file, and the same to the bit whatever surrounds a text.
 
-use lambda_embed::call::Call;
+use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
 use crate::harness::{self, block_on, cosine, embed, fixture, handler, invoke, largest_difference, root};

@@ -1,0 +1,316 @@
+//! One bucket, as documents and their vectors need it: eight requests, each with the words for its refusal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use hyper::body::Bytes;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Cause, Trouble};
+
+/// Silence in the middle of a body that counts as a broken transfer.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// One bucket; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Bucket {
+    pub name: String,
+    client: Client,
+    region: String,
+}
+
+/// What an object's head says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Without quotes.
+    pub etag: String,
+    pub version: Option<String>,
+    /// Seconds since 1970.
+    pub last_modified: i64,
+    /// Bytes of the whole object, whatever part of it was asked for.
+    pub size: u64,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+    /// The `x-amz-meta-` entries, names in lower case.
+    pub metadata: BTreeMap<String, String>,
+}
+
+/// Under which a write counts; S3 checks it in the same moment.
+#[derive(Debug, Clone, Copy)]
+pub enum Condition<'a> {
+    Always,
+    /// Nothing lies there.
+    Absent,
+    /// What lies there has this ETag (without quotes).
+    Match(&'a str),
+}
+
+/// A part of a multipart upload that is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    etag: String,
+    /// As S3 gave it, for the client sends one with every part and the end of the upload has to repeat it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    crc32: Option<String>,
+}
+
+/// What is to be written, beside its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Headers<'a> {
+    pub content_type: &'a str,
+    pub metadata: &'a BTreeMap<String, String>,
+}
+
+/// An object's bytes on their way.
+pub struct Body(ByteStream);
+
+impl Body {
+    /// The next bytes; `None` at the end, which may come early.
+    pub async fn next(&mut self) -> Option<Result<Bytes, Trouble>> {
+        match tokio::time::timeout(SILENCE, self.0.next()).await {
+            Ok(chunk) => Some(chunk?.map_err(|e| Trouble::passing("the transfer broke off").because(e))),
+            Err(_) => Some(Err(Trouble::passing(format!("no byte came within {} s", SILENCE.as_secs())))),
+        }
+    }
+}
+
+/// Whether `name` is one that a general purpose bucket may have ("General purpose bucket naming rules" of S3's user
+/// guide, with the capitals, underscores and 255 characters that us-east-1 allowed until March 2018). To the client a
+/// bucket's name may be something else too: an access point by its ARN or alias, possibly of another account. Nobody
+/// who only sends events is to choose among those.
+pub fn is_bucket_name(name: &str) -> bool {
+    const ALIASES: [&str; 7] = ["-s3alias", "--ol-s3", "--op-s3", "--xa-s3", ".mrap", "--x-s3", "--table-s3"];
+    (3..=255).contains(&name.len())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && !name.contains("..")
+        && name.parse::<std::net::Ipv4Addr>().is_err()
+        && !ALIASES.iter().any(|alias| name.ends_with(alias))
+}
+
+impl Bucket {
+    pub fn new(client: &Client, region: &str, name: &str) -> Self {
+        Self { name: name.to_owned(), client: client.clone(), region: region.to_owned() }
+    }
+
+    /// The head of an object; `None` where there is none.
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Option<Found>, Trouble> {
+        let request = self.client.head_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
+        let answer = match request.send().await {
+            Ok(answer) => answer,
+            // A delete marker that is asked for by its version answers 405.
+            Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == 405) => return Ok(None),
+            Err(error) => {
+                return match self.refused(error, "s3:GetObject") {
+                    Trouble { cause: Cause::Absent, .. } => Ok(None),
+                    trouble => Err(trouble),
+                };
+            }
+        };
+        Ok(Some(Found {
+            etag: unquoted(answer.e_tag()),
+            version: given(answer.version_id()),
+            last_modified: answer.last_modified().map_or(0, |time| time.secs()),
+            size: answer.content_length().unwrap_or_default() as u64,
+            content_type: answer.content_type().map(str::to_owned),
+            content_encoding: answer.content_encoding().map(str::to_owned),
+            metadata: answer.metadata().map(sorted).unwrap_or_default(),
+        }))
+    }
+
+    /// An object's head, and its bytes from `from` on. With `etag`, of that content alone.
+    pub async fn get(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        etag: Option<&str>,
+        from: u64,
+    ) -> Result<(Found, Body), Trouble> {
+        let request = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
+        let request = request.set_if_match(etag.map(quoted)).set_range((from > 0).then(|| format!("bytes={from}-")));
+        let rights = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
+        let answer = request.send().await.map_err(|error| self.refused(error, rights))?;
+        let found = Found {
+            etag: unquoted(answer.e_tag()),
+            version: given(answer.version_id()),
+            last_modified: answer.last_modified().map_or(0, |time| time.secs()),
+            size: from + answer.content_length().unwrap_or_default() as u64,
+            content_type: answer.content_type().map(str::to_owned),
+            content_encoding: answer.content_encoding().map(str::to_owned),
+            metadata: answer.metadata().map(sorted).unwrap_or_default(),
+        };
+        Ok((found, Body(answer.body)))
+    }
+
+    /// A small object whole; `None` where there is none.
+    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
+        let mut body = match self.get(key, None, None, 0).await {
+            Ok((_, body)) => body,
+            Err(Trouble { cause: Cause::Absent, .. }) => return Ok(None),
+            Err(trouble) => return Err(trouble),
+        };
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.next().await {
+            bytes.extend_from_slice(&chunk?);
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Writes an object in one request.
+    pub async fn put(
+        &self,
+        key: &str,
+        bytes: Bytes,
+        headers: Headers<'_>,
+        condition: Condition<'_>,
+    ) -> Result<(), Trouble> {
+        let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes));
+        let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
+        let request = match condition {
+            Condition::Always => request,
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Match(etag) => request.if_match(quoted(etag)),
+        };
+        request.send().await.map(drop).map_err(|error| self.unwritten(error, condition))
+    }
+
+    /// Begins a multipart upload; its id.
+    pub async fn create_upload(&self, key: &str, headers: Headers<'_>) -> Result<String, Trouble> {
+        let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
+        let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
+        let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
+        answer.upload_id.ok_or_else(|| Trouble::passing("S3 began an upload without an id"))
+    }
+
+    /// Uploads part `number` (from 1); again overwrites it.
+    pub async fn upload_part(&self, key: &str, upload: &str, number: usize, bytes: Bytes) -> Result<Part, Trouble> {
+        let request = self.client.upload_part().bucket(&self.name).key(key).upload_id(upload);
+        let request = request.part_number(number as i32).body(ByteStream::from(bytes));
+        let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
+        Ok(Part { etag: answer.e_tag.unwrap_or_default(), crc32: answer.checksum_crc32 })
+    }
+
+    /// Makes the parts one object.
+    pub async fn complete_upload(
+        &self,
+        key: &str,
+        upload: &str,
+        parts: &[Part],
+        condition: Condition<'_>,
+    ) -> Result<(), Trouble> {
+        let part = |(index, part): (usize, &Part)| {
+            let completed = CompletedPart::builder().part_number(index as i32 + 1).e_tag(&part.etag);
+            completed.set_checksum_crc32(part.crc32.clone()).build()
+        };
+        let parts = parts.iter().enumerate().map(part).collect();
+        let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
+        let request = match condition {
+            Condition::Always => request,
+            Condition::Absent => request.if_none_match("*"),
+            Condition::Match(etag) => request.if_match(quoted(etag)),
+        };
+        let request = request.multipart_upload(parts);
+        request.send().await.map(drop).map_err(|error| self.unwritten(error, condition))
+    }
+
+    /// Drops an upload's parts; one that is gone is no error.
+    pub async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), Trouble> {
+        let request = self.client.abort_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
+        match request.send().await.map_err(|error| self.refused(error, "s3:AbortMultipartUpload")) {
+            Ok(_) | Err(Trouble { cause: Cause::Upload | Cause::Absent, .. }) => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Removes an object, with `etag` only that content; one that is gone is no error.
+    pub async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), Trouble> {
+        let request = self.client.delete_object().bucket(&self.name).key(key).set_if_match(etag.map(quoted));
+        match request.send().await.map_err(|error| self.refused(error, "s3:DeleteObject")) {
+            Ok(_) | Err(Trouble { cause: Cause::Absent, .. }) => Ok(()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    fn refused<E>(&self, error: SdkError<E>, right: &str) -> Trouble
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let rights = format!(
+            "{right} on arn:aws:s3:::{}/*, s3:ListBucket to tell a missing object from a forbidden one, and for \
+             objects encrypted with a key of AWS KMS the rights to use that key",
+            self.name
+        );
+        Trouble::explain(error, &rights, &self.region)
+    }
+
+    /// The refusal of a write; one that wants an object to be there and finds none is a lost race too.
+    fn unwritten<E>(&self, error: SdkError<E>, condition: Condition<'_>) -> Trouble
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let trouble = self.refused(error, "s3:PutObject");
+        match (trouble.cause, condition) {
+            (Cause::Absent, Condition::Match(_)) if !trouble.message.contains("bucket") => {
+                Trouble { cause: Cause::Condition, ..trouble }
+            }
+            _ => trouble,
+        }
+    }
+}
+
+fn unquoted(etag: Option<&str>) -> String {
+    etag.unwrap_or_default().trim_matches('"').to_owned()
+}
+
+fn quoted(etag: impl AsRef<str>) -> String {
+    format!("\"{}\"", etag.as_ref())
+}
+
+/// An object of a bucket without versions has the version `null`, or none.
+fn given(version: Option<&str>) -> Option<String> {
+    version.filter(|version| *version != "null").map(str::to_owned)
+}
+
+fn sorted(metadata: &std::collections::HashMap<String, String>) -> BTreeMap<String, String> {
+    metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+fn unsorted(metadata: &BTreeMap<String, String>) -> std::collections::HashMap<String, String> {
+    metadata.iter().map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_has_a_plain_name() {
+        for name in ["docs", "my-documents", "a.b-c.1", "123", "Old_Reports", &"x".repeat(63)] {
+            assert!(is_bucket_name(name), "{name}");
+        }
+        for name in [
+            "",
+            "ab",
+            &"x".repeat(256),
+            "docs/",
+            "-docs",
+            "a..b",
+            "192.168.5.4",
+            "dócs",
+            "arn:aws:s3:us-east-1:111122223333:accesspoint/theirs",
+            "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias",
+            "theirs--ol-s3",
+            "theirs-o0b1d075431d83bebde8xz5w8ijx1qzlbp3i3kuse10--op-s3",
+            "theirs--use1-az4--xa-s3",
+            "theirs--use1-az4--x-s3",
+            "mfzwi23gnjvgw.mrap",
+        ] {
+            assert!(!is_bucket_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The S3 client, built once for whoever needs it: models at the start, documents in and vectors out.
+//!
+//! What costs time at a start is left out: on Lambda credentials come from the environment, so neither
+//! profiles nor instance metadata are asked; an endpoint without TLS loads no root certificates.
+
+use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region, ResponseChecksumValidation, RuntimeComponents,
+    StalledStreamProtectionConfig,
+};
+use aws_sdk_s3::error::BoxError;
+
+use aws_sdk_s3::Client;
+
+use super::Bucket;
+use crate::config::Aws;
+use crate::observability::call;
+
+/// Who asks again when a request fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempts {
+    /// The caller does.
+    Once,
+    /// The client does, as AWS's SDKs do by default.
+    Standard,
+}
+
+/// Sends the call's X-Ray header on. The SDK does so by itself from `_X_AMZN_TRACE_ID`, which holds one call's:
+/// where several run at once Lambda's runtime leaves it unset.
+#[derive(Debug)]
+pub struct TraceHeader;
+
+impl Intercept for TraceHeader {
+    fn name(&self) -> &'static str {
+        "TraceHeader"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        const NAME: &str = "x-amzn-trace-id";
+        if let Some(trace) = call::trace().and_then(|trace| http::HeaderValue::try_from(trace).ok()) {
+            context.request_mut().headers_mut().insert(NAME, trace);
+        }
+        Ok(())
+    }
+}
+
+/// A client and the region it asks; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct S3 {
+    pub client: Client,
+    pub region: String,
+}
+
+impl S3 {
+    pub fn bucket(&self, name: &str) -> Bucket {
+        Bucket::new(&self.client, &self.region, name)
+    }
+}
+
+/// A client and the region it asks; nothing is sent yet.
+pub async fn connect(aws: &Aws, attempts: Attempts) -> S3 {
+    let (builder, region) = match (&aws.keys, &aws.region) {
+        (Some(keys), Some(region)) => {
+            let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
+            let credentials = Credentials::new(&keys.id, keys.secret.expose(), token, None, "environment");
+            let builder = Builder::new().behavior_version(BehaviorVersion::latest());
+            let builder = builder.credentials_provider(credentials).region(Region::new(region.clone()));
+            (builder, region.clone())
+        }
+        // By hand, say: profiles, container roles, instance metadata.
+        _ => {
+            let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
+            let region = loaded.region().map_or("us-east-1", Region::as_ref).to_owned();
+            (Builder::from(&loaded).region(Region::new(region.clone())), region)
+        }
+    };
+    let builder = match &aws.endpoint {
+        // Servers other than AWS's rarely have a host name for every bucket.
+        Some(endpoint) => builder.endpoint_url(endpoint).force_path_style(true),
+        None => builder,
+    };
+    let builder = match &aws.endpoint {
+        Some(endpoint) if endpoint.starts_with("http://") => {
+            builder.http_client(aws_smithy_http_client::Builder::new().build_http())
+        }
+        _ => builder,
+    };
+    let retries = match attempts {
+        Attempts::Once => RetryConfig::disabled(),
+        Attempts::Standard => RetryConfig::standard(),
+    };
+    let config = builder
+        .retry_config(retries)
+        .interceptor(TraceHeader)
+        .timeout_config(TimeoutConfig::disabled())
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+        .build();
+    S3 { client: Client::from_conf(config), region }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{AccessKeys, Secret};
+    use std::io::{Read, Write};
+
+    #[test]
+    fn requests_carry_the_trace_header_of_the_call_they_are_made_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let keys = AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None };
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let aws = Aws {
+            region: Some("us-east-1".to_owned()),
+            endpoint: Some(endpoint),
+            keys: Some(keys),
+            vectors_endpoint: None,
+        };
+        let heads = std::thread::spawn(move || {
+            let head = |client: std::io::Result<std::net::TcpStream>| {
+                let (mut client, mut buffer) = (client.unwrap(), [0; 4096]);
+                let length = client.read(&mut buffer).unwrap();
+                client.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+                String::from_utf8_lossy(&buffer[..length]).to_lowercase()
+            };
+            listener.incoming().take(2).map(head).collect::<Vec<_>>()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let call = call::Call { trace: Some("Root=1-abc;Sampled=1".to_owned()), ..Default::default() };
+        runtime.block_on(async {
+            let S3 { client, .. } = connect(&aws, Attempts::Once).await;
+            let head = || client.head_object().bucket("bucket").key("a").send();
+            assert!(call.scope(head()).await.is_err());
+            assert!(head().await.is_err());
+        });
+        let heads = heads.join().unwrap();
+        assert!(heads[0].contains("x-amzn-trace-id: root=1-abc;sampled=1"), "{}", heads[0]);
+        assert!(!heads[1].contains("x-amzn-trace-id"), "{}", heads[1]);
+    }
+}

@@ -1,0 +1,209 @@
+//! Tokens, ours and Qdrant's, given as they are or by reference to where AWS keeps them.
+//!
+//! ```text
+//! EMBED_API_KEY, …  ->  ApiKey::Plain       used as it is; no client is made
+//!                   ->  ApiKey::Reference   fetched once, on a thread beside the model's loading
+//! ```
+//!
+//! Invariants: the default path never touches an AWS client; a token is not fetched again, so a rotated
+//! one takes effect in new instances; an empty token is refused, because it would let everyone in; no
+//! token shows in a log or a message.
+
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crate::config::{ApiKey, Reference, Secret};
+use crate::error::{Error, Result};
+
+/// How long a reference may take, tries included: a start has 10 seconds, the model needs some of them.
+const FETCH_LIMIT: Duration = Duration::from_secs(6);
+
+/// What the function's role must be allowed.
+fn permission(reference: &Reference) -> &'static str {
+    match reference {
+        Reference::SecretsManager { .. } => "secretsmanager:GetSecretValue",
+        Reference::Parameter { .. } => "ssm:GetParameter",
+    }
+}
+
+fn unreadable(
+    reference: &Reference,
+    variable: &'static str,
+    message: impl std::fmt::Display,
+    source: Option<Failure>,
+) -> Error {
+    Error::Secret { variable, reference: reference.to_string(), message: message.to_string(), source }
+}
+
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Somewhere secrets are kept.
+pub trait SecretStore {
+    /// The text that `reference` names, as it is stored.
+    fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, Failure>>;
+}
+
+/// The token behind `reference`, which `variable` holds.
+///
+/// # Errors
+/// [`Error::Secret`] that names the reference and what is missing: the permission, the field, a value.
+pub async fn token(store: &impl SecretStore, variable: &'static str, reference: &Reference) -> Result<Secret> {
+    let error = |message: String, source| unreadable(reference, variable, message, source);
+    let stored = store.read(reference).await.map_err(|cause| {
+        let message = format!("the token cannot be read; the function's role needs {} on it", permission(reference));
+        error(message, Some(cause))
+    })?;
+    let value = match reference {
+        Reference::SecretsManager { field: Some(field), .. } => {
+            let object: serde_json::Value = serde_json::from_str(&stored).unwrap_or_default();
+            let value = object.get(field).and_then(serde_json::Value::as_str).map(str::to_owned);
+            value.ok_or_else(|| error(format!("the secret has no field {field:?} that is a string"), None))?
+        }
+        _ => stored,
+    };
+    // Shells and editors end files with a newline, which no header can carry.
+    match value.trim() {
+        "" => Err(error("the token is empty, which would let everyone in".to_owned(), None)),
+        token => Ok(Secret::new(token)),
+    }
+}
+
+/// A token that is there, or on its way on a thread of its own.
+pub enum Token {
+    There(Option<Secret>),
+    Coming(std::io::Result<JoinHandle<Result<Secret>>>),
+}
+
+impl Token {
+    /// Starts fetching what `key`, the value of `variable`, refers to.
+    pub fn begin(variable: &'static str, key: Option<&ApiKey>) -> Self {
+        match key {
+            None => Self::There(None),
+            Some(ApiKey::Plain(token)) => Self::There(Some(token.clone())),
+            Some(ApiKey::Reference(reference)) => {
+                let reference = reference.clone();
+                let thread = std::thread::Builder::new().name("api-key".to_owned());
+                Self::Coming(thread.spawn(move || fetch(variable, &reference)))
+            }
+        }
+    }
+
+    /// Waits for it; `None` where the variable is not set.
+    pub fn wait(self) -> Result<Option<Secret>> {
+        match self {
+            Self::There(token) => Ok(token),
+            Self::Coming(thread) => {
+                let thread = thread.map_err(|e| Error::internal("a thread does not start", e))?;
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
+            }
+        }
+    }
+}
+
+/// Fetches `reference` from AWS.
+fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("the I/O runtime does not start", e))?;
+    runtime.block_on(async {
+        match tokio::time::timeout(FETCH_LIMIT, token(&Aws, variable, reference)).await {
+            Ok(outcome) => outcome,
+            Err(late) => {
+                let message =
+                    format!("AWS did not answer within {} s; does the network let it?", FETCH_LIMIT.as_secs());
+                Err(unreadable(reference, variable, message, Some(late.into())))
+            }
+        }
+    })
+}
+
+/// Secrets Manager and Systems Manager's Parameter Store.
+struct Aws;
+
+impl SecretStore for Aws {
+    async fn read(&self, reference: &Reference) -> Result<String, Failure> {
+        let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
+        let region = |name: &String| aws_config::Region::new(name.clone());
+        match reference {
+            Reference::SecretsManager { arn, region: home, .. } => {
+                let config = defaults.region(region(home)).load().await;
+                let client = aws_sdk_secretsmanager::Client::new(&config);
+                let answer = client.get_secret_value().secret_id(arn).send().await?;
+                answer.secret_string.ok_or_else(|| "the secret holds bytes, not text".into())
+            }
+            Reference::Parameter { name, region: home } => {
+                let defaults = match home {
+                    Some(home) => defaults.region(region(home)),
+                    None => defaults,
+                };
+                let client = aws_sdk_ssm::Client::new(&defaults.load().await);
+                let answer = client.get_parameter().name(name).with_decryption(true).send().await?;
+                answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "the parameter is empty".into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::ApiKey;
+
+    const ARN: &str = "arn:aws:secretsmanager:eu-north-1:123456789012:secret:embed/key-a1B2c3";
+
+    /// One stored text, whatever is asked.
+    struct InMemory(&'static str);
+
+    impl SecretStore for InMemory {
+        async fn read(&self, _: &Reference) -> Result<String, Failure> {
+            Ok(self.0.to_owned())
+        }
+    }
+
+    struct Failing;
+
+    impl SecretStore for Failing {
+        async fn read(&self, _: &Reference) -> Result<String, Failure> {
+            Err("access denied".into())
+        }
+    }
+
+    fn reference(value: &str) -> Reference {
+        match ApiKey::parse(value) {
+            Ok(ApiKey::Reference(reference)) => reference,
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+
+    fn token_of(store: &impl SecretStore, value: &str) -> Result<String, String> {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let token = runtime.block_on(token(store, "EMBED_API_KEY", &reference(value)));
+        token.map(|secret| secret.expose().to_owned()).map_err(|error| error.chain().to_string())
+    }
+
+    #[test]
+    fn a_token_is_read_whole_or_from_a_field() {
+        assert_eq!(token_of(&InMemory("sesame\n"), ARN).unwrap(), "sesame");
+        assert_eq!(token_of(&InMemory(r#"{"token": "sesame"}"#), &format!("{ARN}:token")).unwrap(), "sesame");
+        assert_eq!(token_of(&InMemory("sesame"), "ssm:/embed/key").unwrap(), "sesame");
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_showing_it() {
+        let field = format!("{ARN}:token");
+        for stored in [r#"{"other": "hush"}"#, r#"{"token": 5, "a": "hush"}"#, "hush", "[\"hush\"]"] {
+            let message = token_of(&InMemory(stored), &field).unwrap_err();
+            assert!(message.contains("no field \"token\"") && !message.contains("hush"), "{message}");
+        }
+        assert!(token_of(&InMemory(" \n"), ARN).unwrap_err().contains("empty"));
+    }
+
+    #[test]
+    fn a_failed_read_names_reference_permission_and_cause() {
+        for (value, permission) in [(ARN, "secretsmanager:GetSecretValue"), ("ssm:/embed/key", "ssm:GetParameter")] {
+            let message = token_of(&Failing, value).unwrap_err();
+            for word in ["EMBED_API_KEY", value, permission, "access denied"] {
+                assert!(message.contains(word), "{word} is not in: {message}");
+            }
+        }
+    }
+}

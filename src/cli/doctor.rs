@@ -1,0 +1,135 @@
+//! `bootstrap doctor`: everything a start needs, checked one by one, each failure with its remedy.
+
+use std::process::ExitCode;
+
+use crate::aws::{self, Attempts};
+use crate::config::{Config, S3Location, Verify};
+use crate::embedding::{Embedder, ORT_VERSION, Options, Runtime};
+use crate::error::{Error, Result};
+use crate::model::{self, ModelFolder};
+
+/// Prints one line a check; fails when one failed.
+pub async fn run() -> ExitCode {
+    let mut report = Report::default();
+    report.note("cpu", cpu());
+    let config = report.check("configuration", Config::from_env(), |config| {
+        let model = match &config.model_s3 {
+            None => config.model_dir.display().to_string(),
+            Some(location) => format!("s3://{}/{}", location.bucket, location.prefix),
+        };
+        format!("{} threads, model in {model}", config.threads)
+    });
+    let Some(config) = config else { return report.verdict() };
+    if let Some(documents) = &config.documents {
+        let S3Location { bucket, prefix, .. } = &documents.output;
+        let reached = reach(&config, bucket, prefix).await;
+        report.check("output", reached, |()| format!("s3://{bucket}/{prefix} may be asked for"));
+    }
+    let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
+        format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
+    });
+    // The check-up hashes every file, whatever a start is told to trust.
+    let folder = report.check("manifest", model::open(&config, Verify::Always), |folder| {
+        let manifest = &folder.manifest;
+        let note = manifest.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
+        format!(
+            "{} ({}), {} dimensions, {} tokens, {}{note}",
+            manifest.id, manifest.name, manifest.dimensions, manifest.max_tokens, manifest.license
+        )
+    });
+    let Some(folder) = folder else { return report.verdict() };
+    for entry in [&folder.manifest.files.model, &folder.manifest.files.tokenizer] {
+        let read = std::fs::read(folder.path().join(&entry.path))
+            .map_err(|e| folder.unusable(format!("{} cannot be read: {e}; `make model` builds it", entry.path)))
+            .and_then(|bytes| folder.check(entry, &bytes));
+        report.check("file", read, |()| format!("{}, {} bytes, sha256 as in the manifest", entry.path, entry.size));
+    }
+    if library.is_some() && !report.failed {
+        let embedded = embed(&config, &folder).await;
+        report.check("embedding", embedded, String::clone);
+    }
+    report.verdict()
+}
+
+/// Asks for an object below the output, which is there or not: what matters is that the answer is no refusal.
+async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
+    let s3 = aws::connect(&config.aws, Attempts::Standard).await;
+    let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
+    asked.map(drop).map_err(|trouble| Error::S3 {
+        bucket: bucket.to_owned(),
+        key: prefix.to_owned(),
+        message: trouble.message,
+        source: trouble.source,
+    })
+}
+
+/// A whole start and one text.
+async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
+    let (embedder, startup) = Embedder::open(config, folder)?;
+    let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
+    let length = done.vectors[0].iter().map(|value| value * value).sum::<f32>().sqrt();
+    let probed = match &folder.manifest.probe {
+        Some(_) => "the first vector is the one its makers had",
+        None => "the manifest has no probe to compare the first vector with",
+    };
+    Ok(format!("{startup}; {probed}; \"hello world\" has {} tokens and length {length:.4}", done.tokens[0]))
+}
+
+/// What of the CPU matters to int8 products.
+fn cpu() -> String {
+    #[cfg(target_arch = "x86_64")]
+    let features = [
+        ("avx2", is_x86_feature_detected!("avx2")),
+        ("avx512bw", is_x86_feature_detected!("avx512bw")),
+        ("avx512vnni", is_x86_feature_detected!("avx512vnni")),
+        ("avxvnni", is_x86_feature_detected!("avxvnni")),
+        ("sha", is_x86_feature_detected!("sha")),
+    ];
+    #[cfg(target_arch = "aarch64")]
+    let features = [
+        ("dotprod", std::arch::is_aarch64_feature_detected!("dotprod")),
+        ("i8mm", std::arch::is_aarch64_feature_detected!("i8mm")),
+        ("sha2", std::arch::is_aarch64_feature_detected!("sha2")),
+    ];
+    let has = features.iter().filter(|(_, present)| *present).map(|(name, _)| *name).collect::<Vec<_>>();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    format!("{}, {cores} cores, {}", std::env::consts::ARCH, has.join(" "))
+}
+
+#[derive(Default)]
+struct Report {
+    failed: bool,
+}
+
+impl Report {
+    fn note(&self, what: &str, finding: String) {
+        println!("ok      {what:<14}{finding}");
+    }
+
+    fn check<T>(&mut self, what: &str, outcome: Result<T>, finding: impl FnOnce(&T) -> String) -> Option<T> {
+        match outcome {
+            Ok(value) => {
+                self.note(what, finding(&value));
+                Some(value)
+            }
+            Err(error) => {
+                self.failed = true;
+                println!("FAILED  {what:<14}{}", error.chain());
+                None
+            }
+        }
+    }
+
+    fn verdict(self) -> ExitCode {
+        match self.failed {
+            true => {
+                println!("not ready: mend what FAILED above, top first");
+                ExitCode::FAILURE
+            }
+            false => {
+                println!("ready");
+                ExitCode::SUCCESS
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Work that takes a while, on a thread of its own: one thread drives every call's I/O, and what it computes
+//! itself all other calls wait for.
+//!
+//! Invariants: work whose caller went away can tell ([`Waiting`]) and ends early; a panic in it is an error that
+//! quotes no text.
+
+use std::sync::{Arc, Weak};
+
+use crate::concurrency::panics;
+use crate::error::{Error, Kind, Result};
+
+/// Bytes of JSON from which on writing or packing them goes aside: half a millisecond's work, where handing it
+/// over takes a fiftieth of one.
+pub const FROM_BYTES: usize = 64 * 1024;
+
+/// Tells work whether its outcome is still waited for.
+#[derive(Debug)]
+pub struct Waiting(Weak<()>);
+
+impl Waiting {
+    /// For work to ask between its parts.
+    ///
+    /// # Errors
+    /// One that nobody will read: nobody waits any longer.
+    pub fn check(&self) -> Result<()> {
+        if self.0.strong_count() > 0 {
+            return Ok(());
+        }
+        Err(Error::Later { kind: Kind::Deadline, message: "the call ended before this was done".to_owned() })
+    }
+}
+
+/// Does `work` on a thread of its own if it is `long`, else at once; `context` says what failed if it panics there.
+///
+/// # Errors
+/// The work's own, and what a panic leaves.
+pub async fn run<T: Send + 'static>(
+    long: bool,
+    context: &'static str,
+    work: impl FnOnce(&Waiting) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    // Goes when this future does.
+    let caller = Arc::new(());
+    let waiting = Waiting(Arc::downgrade(&caller));
+    if !long {
+        return work(&waiting);
+    }
+    // It may have had to queue for a thread.
+    let begin = move || waiting.check().and_then(|()| work(&waiting));
+    let done = tokio::task::spawn_blocking(begin).await;
+    drop(caller);
+    done.unwrap_or_else(|ended| {
+        let panic = ended.try_into_panic();
+        let cause = panic.map_or_else(|_| "the process ends".to_owned(), |panic| panics::message(&*panic));
+        Err(Error::internal(context, cause))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn only_long_work_leaves_its_thread() {
+        let here = std::thread::current().id();
+        for long in [false, true] {
+            let there = block_on(run(long, "the test's work", |_| Ok(std::thread::current().id()))).unwrap();
+            assert_eq!(there != here, long);
+        }
+    }
+
+    #[test]
+    fn other_calls_go_on_beside_long_work() {
+        let (go, gate) = mpsc::channel();
+        block_on(async {
+            let work = run(true, "the test's work", move |_| Ok(gate.recv().unwrap()));
+            // Would never be reached if the work held the thread.
+            let beside = async { go.send(5).unwrap() };
+            assert_eq!(tokio::join!(work, beside).0.unwrap(), 5);
+        });
+    }
+
+    #[test]
+    fn work_learns_that_nobody_waits_any_longer() {
+        let (started, begun) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let (told, checks) = mpsc::channel();
+        block_on(async {
+            let work = run(true, "the test's work", move |waiting| {
+                told.send(waiting.check().is_ok()).unwrap();
+                started.send(()).unwrap();
+                gate.recv().unwrap();
+                told.send(waiting.check().is_ok()).unwrap();
+                Ok(())
+            });
+            // Dropped by the other branch once it has begun.
+            tokio::select! {
+                biased;
+                _ = work => unreachable!("the gate is closed"),
+                () = async { while begun.try_recv().is_err() { tokio::task::yield_now().await } } => {}
+            }
+            go.send(()).unwrap();
+        });
+        assert_eq!(checks.iter().collect::<Vec<_>>(), [true, false]);
+    }
+
+    #[test]
+    fn a_panic_aside_is_an_error_that_quotes_no_text() {
+        let chain = |work: fn() -> Result<()>| {
+            let error = block_on(run(true, "the test's work", move |_| work())).unwrap_err();
+            assert_eq!(error.kind(), Kind::Internal);
+            error.chain().to_string()
+        };
+        assert_eq!(chain(|| panic!("no such place")), "the test's work: no such place");
+        let quoting = chain(|| {
+            let text = std::hint::black_box("sécret".to_owned());
+            Err(Error::internal("never reached", text[..2].to_owned()))
+        });
+        assert!(quoting.contains("withheld") && !quoting.contains("cret"), "{quoting}");
+    }
+}

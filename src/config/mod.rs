@@ -1,0 +1,403 @@
+//! The environment, read once: every `EMBED_*` variable parsed into [`Config`], defaults resolved.
+//!
+//! The look-up is handed in, so a test never sets a variable. A value that is not understood, and a
+//! variable of ours that does not exist, are errors that say what would be: a silent default hides a
+//! spelling mistake until the bill shows it.
+
+mod api_key;
+mod aws;
+mod documents;
+mod stores;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+pub use api_key::{ApiKey, Reference, Secret, masked};
+pub use aws::{AccessKeys, Aws, S3Location};
+pub use documents::{DocumentLimits, Documents, FileFormat, SinkName};
+pub use stores::{Qdrant, S3Vectors};
+
+use crate::error::{Error, Result};
+use crate::observability::metrics;
+
+/// One variable: its name, its default as a reader should see it, and what it does.
+pub struct Variable {
+    pub name: &'static str,
+    pub default: &'static str,
+    pub about: &'static str,
+}
+
+/// Every variable there is; `bootstrap doctor`, `--help` and the README show this table.
+#[rustfmt::skip]
+pub const VARIABLES: &[Variable] = &[
+    Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "folder with manifest.json, the graph and the tokenizer" },
+    Variable { name: "EMBED_MODEL_S3", default: "none: the folder above", about: "s3://bucket/prefix of a model that `make push-model` uploaded, fetched at start; ?versionId=… pins a version of its manifest.json" },
+    Variable { name: "EMBED_CACHE_DIR", default: "/tmp/lambda-embed", about: "where a model from S3 is written; it must hold the whole model" },
+    Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
+    Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
+    Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
+    Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
+    Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
+    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
+    Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
+    Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
+    Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
+    Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
+    Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
+    Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
+    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused; without it whoever may invoke the function chooses among all that its role reads" },
+    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
+    Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
+    Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
+    Variable { name: "EMBED_QDRANT_API_KEY", default: "none", about: "Qdrant's API key, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
+    Variable { name: "EMBED_S3VECTORS_BUCKET", default: "none", about: "a vector bucket of S3 Vectors, in the function's region" },
+    Variable { name: "EMBED_S3VECTORS_INDEX", default: "none", about: "the index in it, made with the model's size and cosine distance if it is not there" },
+    Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },
+    Variable { name: "EMBED_OUTPUT_TEXT", default: "on", about: "on: records carry their text; off: its place in the document only" },
+    Variable { name: "EMBED_OUTPUT_VECTORS", default: "numbers", about: "vectors in JSON Lines: numbers, or base64 of little-endian float32" },
+    Variable { name: "EMBED_DOCUMENT_VECTOR", default: "off", about: "on: a last record holds the mean of the chunks' vectors, of length 1" },
+    Variable { name: "EMBED_METADATA", default: "on", about: "on: x-amz-meta- entries of the object are carried along; off: they are not" },
+    Variable { name: "EMBED_ON_DELETE", default: "keep", about: "remove: the vectors go when the object goes; keep: they stay" },
+    Variable { name: "EMBED_CHUNK_TOKENS", default: "three quarters of what the model takes", about: "tokens of a chunk at most, special tokens included" },
+    Variable { name: "EMBED_CHUNK_OVERLAP", default: "an eighth of a chunk", about: "tokens that a chunk repeats of the one before it at most" },
+    Variable { name: "EMBED_JSON_POINTER", default: "/text", about: "where a record of JSON or JSON Lines has its text, as RFC 6901 writes it; #: the record itself" },
+    Variable { name: "EMBED_CSV_COLUMN", default: "text", about: "the column that holds the text" },
+    Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
+    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
+    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as a PDF has" },
+    Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
+    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
+    Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
+    Variable { name: "EMBED_SERVICE", default: "the function's name, else lambda-embed", about: "what logs and metrics call this function, their dimension service" },
+    Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
+];
+
+/// Lambda's own variables that are read as well.
+const FROM_LAMBDA: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE, FUNCTION_NAME];
+const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
+
+/// Megabytes that buy one whole virtual CPU, says AWS's "Configure Lambda function memory".
+const MEGABYTES_PER_CPU: usize = 1769;
+
+/// Whether a model's bytes are hashed before use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verify {
+    /// Every file's sha256 against the manifest.
+    Always,
+    /// Sizes only: for a package whose bytes were checked when it was built.
+    Sizes,
+}
+
+/// What one request may ask for.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    pub texts: usize,
+    pub tokens: usize,
+    /// Bytes of a request's body after base64 and gzip.
+    pub body_bytes: usize,
+    /// Bytes of a response's body, as Lambda counts them.
+    pub response_bytes: usize,
+    /// Calls that are taken at once.
+    pub calls: usize,
+}
+
+/// The resolved configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub model_dir: PathBuf,
+    /// Where the model is fetched from; `None`: it lies in `model_dir`.
+    pub model_s3: Option<S3Location>,
+    /// Where a fetched model is written.
+    pub cache_dir: PathBuf,
+    pub aws: Aws,
+    pub ort_lib: PathBuf,
+    pub verify: Verify,
+    /// Texts embedded side by side; at least 1.
+    pub threads: usize,
+    pub limits: Limits,
+    /// Path prefix without a trailing slash; empty when there is none.
+    pub base_path: String,
+    pub api_key: Option<ApiKey>,
+    /// Origins that may read answers from a browser; empty turns CORS off.
+    pub cors_origins: Vec<String>,
+    /// What happens to documents; `None`: this function takes none.
+    pub documents: Option<Documents>,
+    pub log: tracing::Level,
+    pub metrics: metrics::Names,
+}
+
+impl Config {
+    /// Reads the process's environment; defaults are relative to the running binary.
+    pub fn from_env() -> Result<Self> {
+        let binary =
+            std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
+        let beside = binary.parent().unwrap_or(Path::new("."));
+        let mut config = Self::resolve(std::env::vars(), beside)?;
+        if let Some(documents) = &mut config.documents {
+            documents.pdf_reader = Some(binary.clone());
+        }
+        Ok(config)
+    }
+
+    /// Resolves `variables`; `beside` is the folder that holds the binary.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first variable that is unknown or has a value that is not understood.
+    pub fn resolve(variables: impl IntoIterator<Item = (String, String)>, beside: &Path) -> Result<Self> {
+        let given = Given::read(variables)?;
+        Ok(Self {
+            model_dir: given.path("EMBED_MODEL_DIR").unwrap_or_else(|| beside.join("model")),
+            model_s3: given.model_s3()?,
+            cache_dir: given.path("EMBED_CACHE_DIR").unwrap_or_else(|| PathBuf::from("/tmp/lambda-embed")),
+            aws: Aws::resolve(|name| given.text(name)),
+            ort_lib: given.path("EMBED_ORT_LIB").unwrap_or_else(|| beside.join("lib/libonnxruntime.so")),
+            verify: given
+                .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?
+                .unwrap_or(Verify::Always),
+            threads: match given.number("EMBED_THREADS", 1..=64)? {
+                Some(threads) => threads,
+                None => given.cores()?,
+            },
+            limits: Limits {
+                texts: given.number("EMBED_MAX_TEXTS", 1..=1_000_000)?.unwrap_or(2_048),
+                tokens: given.number("EMBED_MAX_TOKENS", 1..=100_000_000)?.unwrap_or(300_000),
+                body_bytes: given.number("EMBED_MAX_BODY_BYTES", 1..=1 << 30)?.unwrap_or(6 * 1024 * 1024),
+                response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
+                calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
+            },
+            base_path: given.base_path()?,
+            api_key: given.api_key("EMBED_API_KEY")?,
+            cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
+            documents: given.documents()?,
+            log: given.log_level()?,
+            metrics: given.metrics(),
+        })
+    }
+}
+
+/// The variables that concern us, as they were set; an empty value counts as not set, as in templates
+/// whose parameters default to "".
+struct Given(BTreeMap<String, String>);
+
+impl Given {
+    fn read(variables: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut given = BTreeMap::new();
+        for (name, value) in variables {
+            let ours = name.starts_with("EMBED_");
+            if ours && !VARIABLES.iter().any(|v| v.name == name) {
+                let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
+                // It may be a secret whose variable is misspelt.
+                return Err(Error::Config { variable: name, value: "***".to_owned(), expected });
+            }
+            let awss = FROM_LAMBDA.contains(&name.as_str()) || aws::AWS_VARIABLES.contains(&name.as_str());
+            if (ours || awss) && !value.is_empty() {
+                given.insert(name, value);
+            }
+        }
+        Ok(Self(given))
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.text(name).map(PathBuf::from)
+    }
+
+    fn number(&self, name: &str, range: std::ops::RangeInclusive<usize>) -> Result<Option<usize>> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => Err(self.misunderstood(name, format!("a whole number from {} to {}", range.start(), range.end()))),
+        }
+    }
+
+    fn choice<T: Copy>(&self, name: &str, choices: &[(&str, T)]) -> Result<Option<T>> {
+        let Some(value) = self.text(name) else { return Ok(None) };
+        match choices.iter().find(|(word, _)| word.eq_ignore_ascii_case(value)) {
+            Some((_, choice)) => Ok(Some(*choice)),
+            None => Err(self.misunderstood(name, list(choices.iter().map(|(word, _)| *word)))),
+        }
+    }
+
+    fn model_s3(&self) -> Result<Option<S3Location>> {
+        let Some(value) = self.text("EMBED_MODEL_S3") else { return Ok(None) };
+        if self.text("EMBED_MODEL_DIR").is_some() {
+            return Err(
+                self.misunderstood("EMBED_MODEL_S3", "no EMBED_MODEL_DIR beside it: a model has one source".into())
+            );
+        }
+        S3Location::parse(value).map(Some).map_err(|expected| self.misunderstood("EMBED_MODEL_S3", expected))
+    }
+
+    fn base_path(&self) -> Result<String> {
+        let Some(value) = self.text("EMBED_BASE_PATH") else { return Ok(String::new()) };
+        if !value.starts_with('/') {
+            return Err(self.misunderstood("EMBED_BASE_PATH", "a path that starts with /".to_owned()));
+        }
+        Ok(value.trim_end_matches('/').to_owned())
+    }
+
+    /// The value may be the token itself, so the message does not repeat it.
+    fn api_key(&self, name: &str) -> Result<Option<ApiKey>> {
+        let parsed = self.text(name).map(ApiKey::parse).transpose();
+        parsed.map_err(|expected| Error::Config {
+            variable: name.to_owned(),
+            value: "***".to_owned(),
+            expected: format!("expected {expected}"),
+        })
+    }
+
+    /// The cores there are; under Lambda no more than the memory pays for. A small function sees two
+    /// cores and gets a share of them, which more threads would only fight over.
+    fn cores(&self) -> Result<usize> {
+        let there = std::thread::available_parallelism().map_or(1, usize::from);
+        let paid = self.number(MEMORY_SIZE, 1..=1_000_000)?.map(|megabytes| megabytes.div_ceil(MEGABYTES_PER_CPU));
+        Ok(paid.map_or(there, |paid| paid.min(there)))
+    }
+
+    /// `EMBED_LOG`, else what the function's own log configuration says; Lambda writes its levels in
+    /// capitals and calls the highest one FATAL.
+    fn log_level(&self) -> Result<tracing::Level> {
+        use tracing::Level;
+        let levels = [
+            ("error", Level::ERROR),
+            ("warn", Level::WARN),
+            ("info", Level::INFO),
+            ("debug", Level::DEBUG),
+            ("trace", Level::TRACE),
+            ("fatal", Level::ERROR),
+        ];
+        let own = self.choice("EMBED_LOG", &levels[..5])?;
+        Ok(own.or(self.choice("AWS_LAMBDA_LOG_LEVEL", &levels)?).unwrap_or(Level::INFO))
+    }
+
+    /// By hand nobody reads CloudWatch's format, so there it is written only when a namespace is named.
+    fn metrics(&self) -> metrics::Names {
+        let function = self.text(FUNCTION_NAME);
+        let namespace = self.text("EMBED_METRICS_NAMESPACE").or(function.map(|_| "LambdaEmbed"));
+        metrics::Names {
+            service: self.text("EMBED_SERVICE").or(function).unwrap_or("lambda-embed").to_owned(),
+            namespace: namespace.filter(|name| !name.eq_ignore_ascii_case("off")).map(str::to_owned),
+        }
+    }
+
+    fn misunderstood(&self, name: &str, expected: String) -> Error {
+        let value = api_key::masked(self.text(name).unwrap_or_default());
+        Error::Config { variable: name.to_owned(), value, expected: format!("expected {expected}") }
+    }
+}
+
+fn split_list(value: &str) -> Vec<String> {
+    value.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
+    words.collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(variables: &[(&str, &str)]) -> Result<Config> {
+        let owned = variables.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+        Config::resolve(owned, Path::new("/var/task"))
+    }
+
+    fn message(variables: &[(&str, &str)]) -> String {
+        resolve(variables).expect_err("must be refused").to_string()
+    }
+
+    #[test]
+    fn defaults_lie_beside_the_binary() {
+        let config = resolve(&[]).unwrap();
+        assert_eq!(config.model_dir, Path::new("/var/task/model"));
+        assert_eq!(config.ort_lib, Path::new("/var/task/lib/libonnxruntime.so"));
+        assert_eq!((config.limits.texts, config.limits.tokens), (2_048, 300_000));
+        assert_eq!(config.verify, Verify::Always);
+        assert!(config.threads >= 1);
+    }
+
+    #[test]
+    fn a_misspelt_variable_is_named_with_the_ones_there_are() {
+        let message = message(&[("EMBED_MODEL_DIRR", "/x")]);
+        assert!(message.contains("EMBED_MODEL_DIRR") && message.contains("EMBED_MODEL_DIR,"), "{message}");
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_repeated() {
+        let misspelt = message(&[("EMBED_APIKEY", "hush")]);
+        assert!(misspelt.contains("EMBED_APIKEY=\"***\"") && !misspelt.contains("hush"), "{misspelt}");
+        for (value, shown) in [
+            ("https://me:hush@bucket/a", "https://***@bucket/a"),
+            ("https://me:hush/hush@host", "https://***@host"),
+            ("s3x://hush@b", "s3x://***@b"),
+            ("me:hush@b", "***@b"),
+            ("https://bucket/a?key=hush", "https://bucket/a?***"),
+        ] {
+            let refused = message(&[("EMBED_MODEL_S3", value)]);
+            assert!(refused.contains(&format!("{shown:?}")) && !refused.contains("hush"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_value_out_of_range_names_variable_value_and_range() {
+        for value in ["0", "65", "two", "-1", "1.5"] {
+            let message = message(&[("EMBED_THREADS", value)]);
+            assert!(message.contains("EMBED_THREADS") && message.contains(value), "{message}");
+            assert!(message.contains("from 1 to 64"), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_choice_lists_what_is_allowed() {
+        assert!(message(&[("EMBED_VERIFY", "never")]).contains("always, sizes"));
+        assert_eq!(resolve(&[("EMBED_VERIFY", "SIZES")]).unwrap().verify, Verify::Sizes);
+    }
+
+    #[test]
+    fn a_model_has_one_source() {
+        let config = resolve(&[("EMBED_MODEL_S3", "s3://bucket/models/a")]).unwrap();
+        assert_eq!(config.model_s3.unwrap().manifest_key(), "models/a/manifest.json");
+        assert_eq!(config.cache_dir, Path::new("/tmp/lambda-embed"));
+        let both = message(&[("EMBED_MODEL_S3", "s3://bucket/a"), ("EMBED_MODEL_DIR", "/x")]);
+        assert!(both.contains("EMBED_MODEL_S3") && both.contains("one source"), "{both}");
+        assert!(message(&[("EMBED_MODEL_S3", "bucket/a")]).contains("it starts with s3://"));
+    }
+
+    #[test]
+    fn an_empty_value_counts_as_not_set() {
+        assert!(resolve(&[("EMBED_THREADS", ""), ("EMBED_API_KEY", "")]).unwrap().api_key.is_none());
+    }
+
+    #[test]
+    fn lambda_log_level_serves_unless_ours_is_set() {
+        assert_eq!(resolve(&[("AWS_LAMBDA_LOG_LEVEL", "WARN")]).unwrap().log, tracing::Level::WARN);
+        let both = [("AWS_LAMBDA_LOG_LEVEL", "WARN"), ("EMBED_LOG", "debug")];
+        assert_eq!(resolve(&both).unwrap().log, tracing::Level::DEBUG);
+    }
+
+    #[test]
+    fn lambdas_memory_limits_the_threads() {
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")]).unwrap().threads, 1);
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")]).unwrap().threads, 1);
+        let there = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(resolve(&[("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "10240")]).unwrap().threads, there.min(6));
+        let both = [("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"), ("EMBED_THREADS", "3")];
+        assert_eq!(resolve(&both).unwrap().threads, 3);
+    }
+
+    #[test]
+    fn a_secret_does_not_show() {
+        let variables = ["EMBED_API_KEY", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"].map(|name| (name, "hush"));
+        let config = resolve(&[&variables[..], &[("AWS_ACCESS_KEY_ID", "id")]].concat()).unwrap();
+        assert_eq!(config.aws.keys.as_ref().unwrap().secret.expose(), "hush");
+        assert!(!format!("{config:?}").contains("hush"));
+        let message = message(&[("EMBED_API_KEY", "arn:aws:hush")]);
+        assert!(message.contains("EMBED_API_KEY") && message.contains("ssm:NAME"), "{message}");
+        assert!(!message.contains("hush"), "{message}");
+    }
+}

@@ -1,0 +1,200 @@
+//! A section's text to windows that the model takes whole, cut at headings, paragraphs and sentences.
+//!
+//! ```text
+//! section -> tokens with their places (once) -> text-splitter, which asks "how many tokens in this piece?"
+//!         -> windows -> each counted again as the model will see it
+//! ```
+//!
+//! The splitter asks some twenty times a window. Tokenising every piece it asks about would cost a tenth of what
+//! embedding costs, so the answer is the number of tokens of the whole section that begin in the piece. A cut within
+//! a word makes that a guess; every window is therefore counted for itself, and one that came out too large is cut
+//! again with a smaller aim.
+
+use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
+
+use crate::documents::extract::{Format, Section};
+use crate::embedding::Tokenizer;
+use crate::error::{Error, Result};
+use crate::model::Manifest;
+
+/// The least room for text that windows are cut to; below it a few words would be a window.
+const LEAST_ROOM: usize = 8;
+
+/// Bytes for which at least one token is counted. A "word" of more than 100 letters is one token to BERT, however
+/// long it is: without a bound a page of base64 would be a window of one token.
+const MOST_BYTES_A_TOKEN: usize = 32;
+
+/// How large windows are; both in tokens of the model's tokenizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChunkOptions {
+    /// At most so many in a window, special tokens and the model's passage prefix included.
+    pub tokens: usize,
+    /// At most so many of a window's tokens are the end of the window before it.
+    pub overlap: usize,
+}
+
+impl ChunkOptions {
+    /// Three quarters of what the model takes, an eighth of that as overlap: 384 and 48 for a model of 512.
+    ///
+    /// 384 tokens are half a page, two or three paragraphs: what one vector of 384 floats still tells apart, and what
+    /// Bedrock's knowledge bases (300) and most guides (256 to 512) settle on. A quarter is left so that a window that
+    /// ends at a paragraph need not end early, and a query's prefix never pushes text out.
+    pub fn for_model(manifest: &Manifest) -> Self {
+        let tokens = manifest.max_tokens * 3 / 4;
+        Self { tokens, overlap: tokens / 8 }
+    }
+}
+
+/// One window of a section.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// Characters of the extracted text (as [`Section::start`] counts them), `[start, end)`.
+    pub start: usize,
+    pub end: usize,
+    /// As the model will see them: special tokens and the passage prefix included.
+    pub tokens: usize,
+    pub text: String,
+}
+
+/// Cuts sections; cheap to make.
+pub struct Chunker<'a> {
+    tokenizer: &'a Tokenizer,
+    prefix: &'a str,
+    /// Tokens of a window that are not its text's.
+    around: usize,
+    options: ChunkOptions,
+}
+
+impl<'a> Chunker<'a> {
+    /// # Errors
+    /// [`Error::Config`] for sizes that the model cannot take, or that leave no room for text.
+    pub fn new(tokenizer: &'a Tokenizer, manifest: &'a Manifest, options: ChunkOptions) -> Result<Self> {
+        let prefix = manifest.passage_prefix.as_str();
+        let around = tokenizer.specials() + tokenizer.encode(prefix)?.len();
+        let wrong = |variable: &str, value: usize, expected: String| {
+            Err(Error::Config { variable: variable.to_owned(), value: value.to_string(), expected })
+        };
+        let ChunkOptions { tokens, overlap } = options;
+        let (least, most) = (around + LEAST_ROOM, manifest.max_tokens);
+        if tokens < least || tokens > most {
+            return wrong("EMBED_CHUNK_TOKENS", tokens, format!("{} takes windows of {least} to {most}", manifest.id));
+        }
+        if overlap >= tokens - around {
+            return wrong(
+                "EMBED_CHUNK_OVERLAP",
+                overlap,
+                format!("expected less than the window's {}", tokens - around),
+            );
+        }
+        Ok(Self { tokenizer, prefix, around, options })
+    }
+
+    /// The windows of `section`, in order; they never reach beyond it, and only white space and what the
+    /// tokenizer does not see lies in none of them.
+    pub fn chunks(&self, section: &Section) -> Result<Vec<Chunk>> {
+        let text = section.text.as_str();
+        let counts = Counts { text, starts: self.tokenizer.starts(text)? };
+        let room = self.options.tokens - self.around;
+        let mut chunks = Vec::new();
+        let mut characters = Characters { text, byte: 0, count: section.start };
+        for (byte, window) in windows(section.format, &counts, text, room, self.options.overlap)? {
+            self.push(byte, window, room, &mut characters, &mut chunks)?;
+        }
+        // The last piece of a window that was cut again may begin within the next one's overlap.
+        chunks.sort_by_key(|chunk| (chunk.start, chunk.end));
+        chunks.dedup();
+        Ok(chunks)
+    }
+
+    /// Adds `window`, or the windows that it has to be cut to.
+    fn push(
+        &self,
+        byte: usize,
+        window: &str,
+        room: usize,
+        characters: &mut Characters<'_>,
+        chunks: &mut Vec<Chunk>,
+    ) -> Result<()> {
+        let tokens = self.count(window)?;
+        if tokens == self.around {
+            return Ok(());
+        }
+        if tokens <= self.options.tokens {
+            let start = characters.until(byte);
+            let end = start + window.chars().count();
+            chunks.push(Chunk { start, end, tokens, text: window.to_owned() });
+            return Ok(());
+        }
+        // Less by what it is too large: the pieces that a cut word falls to are few.
+        let smaller = room.saturating_sub(tokens - self.options.tokens).max(room.div_ceil(2));
+        let counts = Counts { text: window, starts: self.tokenizer.starts(window)? };
+        let pieces: Vec<_> = windows(Format::Text, &counts, window, smaller, 0)?;
+        if pieces.len() < 2 {
+            return Err(Error::internal("a window could not be cut to the model's size", window.len().to_string()));
+        }
+        pieces.into_iter().try_for_each(|(at, piece)| self.push(byte + at, piece, smaller, characters, chunks))
+    }
+
+    /// Tokens as a run of the model will have them.
+    fn count(&self, window: &str) -> Result<usize> {
+        let alone = self.tokenizer.specials();
+        if self.prefix.is_empty() {
+            return Ok(alone + self.tokenizer.encode(window)?.len());
+        }
+        Ok(alone + self.tokenizer.encode(&[self.prefix, window].concat())?.len())
+    }
+}
+
+/// The splitter's windows of `text`, each with its first byte.
+fn windows<'t>(
+    format: Format,
+    counts: &Counts<'t>,
+    text: &'t str,
+    room: usize,
+    overlap: usize,
+) -> Result<Vec<(usize, &'t str)>> {
+    let config = ChunkConfig::new(room).with_sizer(counts);
+    let config = config.with_overlap(overlap).map_err(|e| Error::internal("the overlap is too large", e))?;
+    Ok(match format {
+        Format::Markdown => MarkdownSplitter::new(config).chunk_indices(text).collect(),
+        _ => TextSplitter::new(config).chunk_indices(text).collect(),
+    })
+}
+
+/// Answers the splitter's question for pieces of one text.
+struct Counts<'t> {
+    text: &'t str,
+    /// The byte at which each token begins, ascending.
+    starts: Vec<usize>,
+}
+
+impl ChunkSizer for Counts<'_> {
+    fn size(&self, piece: &str) -> usize {
+        // The splitter asks about slices of the text alone, so a piece's address is its place.
+        let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
+        let before = |byte| self.starts.partition_point(|&token| token < byte);
+        let end = start + piece.len();
+        (before(end) - before(start)).max(piece.len() / MOST_BYTES_A_TOKEN)
+    }
+}
+
+/// Bytes to characters, by steps from window to window.
+struct Characters<'t> {
+    text: &'t str,
+    byte: usize,
+    count: usize,
+}
+
+impl Characters<'_> {
+    /// Characters before `byte`.
+    fn until(&mut self, byte: usize) -> usize {
+        if byte >= self.byte {
+            self.count += self.text[self.byte..byte].chars().count();
+        } else {
+            // The window before this one was cut again, and its last piece began within the overlap.
+            self.count -= self.text[byte..self.byte].chars().count();
+        }
+        self.byte = byte;
+        self.count
+    }
+}

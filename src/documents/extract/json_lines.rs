@@ -1,0 +1,70 @@
+//! JSON Lines: a record a line. A line that is wrong or too long is left out and told of; the others stand.
+
+use std::io::BufRead;
+
+use super::json::{not_json, record};
+use super::position::Progress;
+use super::sections::{Out, Stop};
+use super::{ExtractOptions, Unreadable};
+
+pub fn read(
+    input: &mut impl BufRead,
+    options: &ExtractOptions,
+    progress: &mut Progress,
+    out: &mut Out<'_>,
+) -> Result<(), Stop> {
+    let mut line = Vec::new();
+    let mut first_wrong = None;
+    let mut right = out.records - out.left_out.count.min(out.records);
+    loop {
+        line.clear();
+        let length = next_line(input, &mut line, options.max_record_bytes)?;
+        if length == 0 {
+            break;
+        }
+        progress.advance(length);
+        let text = line.trim_ascii();
+        if length > line.len() {
+            out.leave_out("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
+        } else if !text.is_empty() {
+            match serde_json::from_slice(text).map_err(not_json) {
+                Ok(value) => {
+                    right += 1;
+                    record(value, options, out, |out| progress.cursor(out))?;
+                }
+                Err(Stop::Unreadable(why)) => {
+                    out.leave_out("not_json", &why.to_string());
+                    first_wrong.get_or_insert(why);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+    match first_wrong {
+        Some(why @ Unreadable::Broken(_)) if right == 0 => Err(why.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Reads the next line, its end included; of a line beyond `limit` the start is kept, and all of it counted.
+/// Returns its length, which is 0 at the input's end only.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: u64) -> Result<usize, Stop> {
+    let mut length = 0;
+    loop {
+        let available = input.fill_buf()?;
+        if available.is_empty() {
+            return Ok(length);
+        }
+        let end = available.iter().position(|&byte| byte == b'\n');
+        let part = &available[..end.map_or(available.len(), |end| end + 1)];
+        if (length + part.len()) as u64 <= limit {
+            line.extend_from_slice(part);
+        }
+        let read = part.len();
+        length += read;
+        input.consume(read);
+        if end.is_some() {
+            return Ok(length);
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! A document's bytes to its text, whatever format, packing and encoding they are in.
+//!
+//! ```text
+//! bytes -> unpack (gzip, zstd) -> sniff: which format? -> decode to UTF-8 -> the format's reader -> Section, Section, …
+//! ```
+//!
+//! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
+//! options give the same sections, also when they are read in parts (`Cursor`); a reader that meets nonsense
+//! says so and never takes the process with it.
+
+mod charset;
+mod decompress;
+mod html;
+mod json;
+mod json_lines;
+mod markdown;
+pub mod pdf;
+mod position;
+mod sections;
+mod sniff;
+mod table;
+#[cfg(test)]
+mod tests;
+mod text;
+
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+use encoding_rs::{Encoding, UTF_8};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::record::Place;
+use charset::Utf8;
+use decompress::Verdict;
+use position::Progress;
+use sections::{Out, Stop};
+
+/// What is known of an object before its first byte.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hints<'a> {
+    /// Decoded; its extension says something.
+    pub key: &'a str,
+    pub content_type: Option<&'a str>,
+    pub content_encoding: Option<&'a str>,
+}
+
+/// What a document may cost, and where text lies in formats that have fields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExtractOptions {
+    /// JSON Pointer (RFC 6901) from a record of JSON or JSON Lines to its text; `""` is the record itself.
+    pub json_pointer: String,
+    /// The column of CSV and TSV that holds the text, by its name in the first line.
+    pub csv_column: String,
+    /// Bytes that a packed object may unpack to.
+    pub max_unpacked_bytes: u64,
+    /// Bytes of a format that has to be held whole (PDF).
+    pub max_whole_bytes: u64,
+    /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV; and of an HTML
+    /// document's text between two tags.
+    pub max_record_bytes: u64,
+    /// Memory that reading a PDF may take, beyond the document itself.
+    pub max_pdf_memory_bytes: u64,
+    /// This program's own file, to read PDFs in a process of their own; `None` reads them in this one, for tests.
+    pub pdf_reader: Option<PathBuf>,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self {
+            json_pointer: "/text".to_owned(),
+            csv_column: "text".to_owned(),
+            max_unpacked_bytes: 4 << 30,
+            max_whole_bytes: 32 << 20,
+            max_record_bytes: 8 << 20,
+            max_pdf_memory_bytes: 256 << 20,
+            pdf_reader: None,
+        }
+    }
+}
+
+/// The formats that are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    Text,
+    Markdown,
+    Html,
+    Json,
+    JsonLines,
+    Csv,
+    Tsv,
+    Pdf,
+}
+
+/// A stretch of text whose chunks are its own: a page, what stands under a heading, a record, some paragraphs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Section {
+    /// The document's format, which says what marks its text may hold.
+    pub format: Format,
+    pub text: String,
+    /// Characters (Unicode scalar values) of the extracted text before `text`. In JSON, JSON Lines and CSV
+    /// each record is a text of its own, so there it is 0.
+    pub start: usize,
+    pub place: Place,
+    /// Fields beside the text (JSON, JSON Lines, CSV).
+    pub fields: Map<String, Value>,
+    /// Where the section after this one begins; `None` where only a reading from the start gets there.
+    pub resume: Option<Cursor>,
+}
+
+/// A place between two sections from which [`extract`] can go on. To be kept, not to be looked into: only
+/// `byte` is for others, who fetch the object from there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cursor {
+    /// Into the object as it is stored.
+    pub byte: u64,
+    format: Format,
+    /// Of the encoding that was settled on; `None` while all has been ASCII.
+    charset: Option<String>,
+    /// The encoding that was declared, which counts once something is not ASCII.
+    declared: Option<String>,
+    /// Characters of the extracted text so far.
+    characters: usize,
+    /// Sections, records and parts left out so far.
+    sections: u64,
+    records: u64,
+    left_out: LeftOut,
+    /// A CSV file's first line, and what separates its columns.
+    columns: Vec<String>,
+    delimiter: u8,
+}
+
+/// What was read, once its last section has been emitted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extracted {
+    pub format: Format,
+    /// WHATWG name of the encoding the text was in (`UTF-8`, `windows-1252`, …).
+    pub charset: &'static str,
+    /// Characters of text in all sections, those before a resumed cursor included.
+    pub characters: usize,
+    /// Parts that were left out: records without text or beyond their limit, pages that cannot be read.
+    pub left_out: LeftOut,
+    /// Whether the end was reached; false when `emit` broke off.
+    pub complete: bool,
+}
+
+/// Parts of a document that yielded no text while others did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub count: u64,
+    /// Of the first few, which and why; a reason may quote the document.
+    pub reasons: Vec<String>,
+    /// The same in words of ours alone, for the log.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+}
+
+/// Why a document yields no text, or no more of it. Sections may have been emitted before.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// There is nothing to be had from it, and no retry will change that: to be recorded, not failed.
+    #[error("{reason}")]
+    Skipped { why: Skip, reason: String },
+    /// It claims to be what it is not, or ends in the middle.
+    #[error("{0}")]
+    Broken(String),
+    /// The bytes themselves did not come: worth a retry.
+    #[error("the object's bytes could not be read")]
+    Input(#[source] std::io::Error),
+}
+
+/// Reasons to skip, for metrics and error records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Skip {
+    /// No bytes, or none that are text.
+    Empty,
+    /// An image, an archive, a program, …
+    NotText,
+    Encrypted,
+    /// Beyond a limit that is configured.
+    TooLarge,
+    /// Packed so far beyond what text packs to that it is taken for a bomb.
+    PackedTooFar,
+    /// JSON nested deeper than is read.
+    TooDeep,
+    /// No record has text where the options say.
+    NoText,
+}
+
+impl Skip {
+    /// The word for it in the log.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::NotText => "not_text",
+            Self::Encrypted => "encrypted",
+            Self::TooLarge => "too_large",
+            Self::PackedTooFar => "packed_too_far",
+            Self::TooDeep => "too_deep",
+            Self::NoText => "no_text",
+        }
+    }
+}
+
+impl Unreadable {
+    fn skipped(why: Skip, reason: impl Into<String>) -> Self {
+        Self::Skipped { why, reason: reason.into() }
+    }
+}
+
+/// Reads `input`, whose first byte is the object's or, with `resumed`, the one at its `byte`, and hands every
+/// section to `emit` until that breaks off.
+///
+/// # Errors
+/// See [`Unreadable`]; sections emitted before stand.
+pub fn extract(
+    input: impl Read,
+    hints: &Hints<'_>,
+    options: &ExtractOptions,
+    resumed: Option<&Cursor>,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
+    let verdict = Verdict::default();
+    let (bytes, format, mut progress, mark) = match resumed {
+        Some(cursor) => {
+            let bytes = decompress::resume(input, &verdict);
+            (bytes, cursor.format, Progress::resume(cursor), 0)
+        }
+        None => {
+            let opened = decompress::open(input, options.max_unpacked_bytes, &verdict)?;
+            if opened.head.is_empty() {
+                return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
+            }
+            if let Some(what) = sniff::not_text(&opened.head) {
+                return Err(Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")));
+            }
+            let format = sniff::format(hints, &opened.head, opened.unpacked);
+            let declared = sniff::declared_charset(hints, &opened.head, format);
+            let at_once = charset::at_once(&opened.head, declared);
+            let progress = Progress::start(at_once.map(|(encoding, _)| encoding), declared, opened.unpacked == 0);
+            (opened.bytes, format, progress, at_once.map_or(0, |(_, mark)| mark))
+        }
+    };
+    let mut out = Out::new(emit, format, resumed);
+    if format == Format::Pdf {
+        let outcome = pdf::read(bytes, options, &verdict, &mut out);
+        return finish(outcome, &verdict, out, None);
+    }
+    let mut bytes = bytes;
+    io::copy(&mut bytes.by_ref().take(mark as u64), &mut io::sink()).map_err(|e| verdict.or_broken(e))?;
+    progress.advance(mark);
+    let mut utf8 = Utf8::new(bytes, progress.settled(), progress.declared());
+    let found = utf8.found();
+    progress.watch(Rc::clone(&found));
+    let outcome = match format {
+        Format::Text => text::read(&mut utf8, &mut progress, &mut out),
+        Format::Markdown => markdown::read(&mut utf8, &mut out),
+        Format::Html => html::read(utf8, options, &verdict, &mut out),
+        Format::Json => json::read(utf8, options, &verdict, &mut out),
+        Format::JsonLines => json_lines::read(&mut utf8, options, &mut progress, &mut out),
+        Format::Csv | Format::Tsv => table::read(utf8, options, &verdict, resumed, &mut progress, &mut out),
+        Format::Pdf => unreachable!("read above"),
+    };
+    finish(outcome, &verdict, out, found.encoding())
+}
+
+fn finish(
+    outcome: Result<(), Stop>,
+    verdict: &Verdict,
+    out: Out<'_>,
+    encoding: Option<&'static Encoding>,
+) -> Result<Extracted, Unreadable> {
+    let complete = match outcome {
+        Ok(()) => true,
+        Err(Stop::BrokeOff) => false,
+        Err(Stop::Read(e)) => return Err(verdict.or_broken(e)),
+        Err(Stop::Unreadable(why)) => return Err(why),
+    };
+    if complete && out.sections == 0 {
+        let LeftOut { count, reasons, .. } = &out.left_out;
+        return Err(match reasons.first() {
+            None => Unreadable::skipped(Skip::Empty, "it has no text"),
+            Some(first) => Unreadable::skipped(Skip::NoText, format!("none of its {count} parts has text; {first}")),
+        });
+    }
+    Ok(Extracted {
+        format: out.format,
+        charset: encoding.unwrap_or(UTF_8).name(),
+        characters: out.characters,
+        left_out: out.left_out,
+        complete,
+    })
+}

@@ -1,0 +1,160 @@
+//! Sections on their way out: counted in characters, kept short, cut where a reader would pause.
+
+use std::io;
+use std::ops::ControlFlow;
+
+use serde_json::{Map, Value};
+
+use super::{Cursor, Format, LeftOut, Section, Unreadable};
+use crate::record::Place;
+
+/// Bytes of a section's text at most. Large enough that a cut window at its end is one of forty or more, small
+/// enough that its tokens (200 bytes each while they are counted) stay within a few megabytes.
+pub const SECTION: usize = 64 * 1024;
+
+/// Of the parts left out, how many are described.
+const REASONS: usize = 5;
+
+/// Why a reader stops before the end.
+pub enum Stop {
+    /// `emit` broke off.
+    BrokeOff,
+    /// What was read ended in an error; the verdict may know more.
+    Read(io::Error),
+    Unreadable(Unreadable),
+}
+
+impl From<io::Error> for Stop {
+    fn from(e: io::Error) -> Self {
+        Self::Read(e)
+    }
+}
+
+impl From<Unreadable> for Stop {
+    fn from(why: Unreadable) -> Self {
+        Self::Unreadable(why)
+    }
+}
+
+/// What has been emitted so far, and to whom.
+pub struct Out<'a> {
+    emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>,
+    pub format: Format,
+    /// Characters of the extracted text so far.
+    pub characters: usize,
+    /// Sections so far.
+    pub sections: u64,
+    /// Records so far, those that were left out included.
+    pub records: u64,
+    pub left_out: LeftOut,
+}
+
+impl<'a> Out<'a> {
+    pub fn new(emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>, format: Format, resumed: Option<&Cursor>) -> Self {
+        let mut out = Self { emit, format, characters: 0, sections: 0, records: 0, left_out: LeftOut::default() };
+        if let Some(cursor) = resumed {
+            out.characters = cursor.characters;
+            out.sections = cursor.sections;
+            out.records = cursor.records;
+            out.left_out = cursor.left_out.clone();
+        }
+        out
+    }
+
+    /// The next stretch of a text that goes on: the extracted text is the stretches one after another.
+    /// `resume` is asked for the place after it.
+    pub fn stretch(&mut self, text: &str, place: &Place, resume: impl Fn(&Self) -> Option<Cursor>) -> Result<(), Stop> {
+        let start = self.characters;
+        self.characters += text.chars().count();
+        self.emit(text, start, place, &Map::new(), resume)
+    }
+
+    /// A part between others: in the extracted text [`PART_SEPARATOR`] stands between them.
+    pub fn part(&mut self, text: &str, place: &Place) -> Result<(), Stop> {
+        if text.trim().is_empty() {
+            return Ok(());
+        }
+        if self.sections > 0 {
+            self.characters += PART_SEPARATOR.len();
+        }
+        self.stretch(text, place, |_| None)
+    }
+
+    /// A record's text, which is a text of its own. `resume` is asked for where the next record begins.
+    pub fn record(
+        &mut self,
+        text: &str,
+        fields: &Map<String, Value>,
+        resume: impl Fn(&Self) -> Option<Cursor>,
+    ) -> Result<(), Stop> {
+        if text.trim().is_empty() {
+            self.leave_out("empty", "its text is empty");
+            return Ok(());
+        }
+        let place = Place { record: Some(self.records), ..Place::default() };
+        self.records += 1;
+        self.characters += text.chars().count();
+        self.emit(text, 0, &place, fields, resume)
+    }
+
+    /// Counts a record that yields no text.
+    pub fn leave_out(&mut self, kind: &'static str, reason: &str) {
+        let record = self.records;
+        self.records += 1;
+        self.left_out.add(format_args!("record {record}"), kind, reason);
+    }
+
+    fn emit(
+        &mut self,
+        text: &str,
+        mut start: usize,
+        place: &Place,
+        fields: &Map<String, Value>,
+        resume: impl Fn(&Self) -> Option<Cursor>,
+    ) -> Result<(), Stop> {
+        let mut rest = text;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(cut(rest));
+            rest = after;
+            if !piece.trim().is_empty() {
+                self.sections += 1;
+                // Only a whole record or stretch is a place to go on from.
+                let resume = if rest.is_empty() { resume(self) } else { None };
+                let (format, text) = (self.format, piece.to_owned());
+                let (place, fields) = (place.clone(), fields.clone());
+                if (self.emit)(Section { format, text, start, place, fields, resume }).is_break() {
+                    return Err(Stop::BrokeOff);
+                }
+            }
+            start += piece.chars().count();
+        }
+        Ok(())
+    }
+}
+
+/// What stands between two parts of the extracted text.
+pub const PART_SEPARATOR: &str = "\n\n";
+
+impl LeftOut {
+    /// Counts the part at `place`. The `kind` of it is logged, the `reason` may quote the document.
+    pub(super) fn add(&mut self, place: std::fmt::Arguments<'_>, kind: &'static str, reason: &str) {
+        self.count += 1;
+        if self.reasons.len() < REASONS {
+            self.reasons.push(format!("{place}: {reason}"));
+            self.kinds.push(format!("{place}: {kind}"));
+        }
+    }
+}
+
+/// Where to cut `text` so that at most [`SECTION`] bytes come before: after the last paragraph in the second half
+/// of them, else the last line, sentence or word, else anywhere. All of it when it is short.
+pub fn cut(text: &str) -> usize {
+    if text.len() <= SECTION {
+        return text.len();
+    }
+    let most = text.floor_char_boundary(SECTION);
+    let least = text.floor_char_boundary(SECTION / 2);
+    let tail = &text[least..most];
+    let after = |pattern: &str| tail.rfind(pattern).map(|at| least + at + pattern.len());
+    ["\n\n", "\n\r\n", "\n", ". ", "。", " "].iter().find_map(|pattern| after(pattern)).unwrap_or(most)
+}

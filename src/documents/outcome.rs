@@ -1,0 +1,189 @@
+//! How documents went: one outcome each, and what is told of all of one call's.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::observability::call;
+use crate::record::Change;
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its vectors are in every sink.
+    Embedded { chunks: usize, tokens: usize },
+    /// They were there already, of this very version.
+    Unchanged,
+    /// A newer version's were there already.
+    Outdated,
+    /// There is no text in it; said beside the output. `cause` as in [`Failure`].
+    Skipped { cause: &'static str, reason: String },
+    /// Its vectors were taken away, as it was.
+    Removed,
+    /// It is no longer there, so there is nothing to read.
+    Gone,
+    /// Nothing to do with it: a folder's marker, our own output, another kind of event.
+    Ignored { why: &'static str },
+    /// It did not work out.
+    Failed(Failure),
+    /// Time is up; a later call goes on.
+    Unfinished,
+}
+
+/// Why a document has no vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// The kind of it, for the log: a word that stands in our source.
+    pub cause: &'static str,
+    /// What happened and what to do about it, for whoever owns the documents: it may quote them, or what a store
+    /// said, so it stands in outcome records and answers and is never logged.
+    pub reason: String,
+    /// Whether the same event may succeed later: it comes back then.
+    pub retryable: bool,
+}
+
+impl Outcome {
+    /// The word for it in logs, metrics and outcome records.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Embedded { .. } => "embedded",
+            Self::Unchanged => "unchanged",
+            Self::Outdated => "outdated",
+            Self::Skipped { .. } => "skipped",
+            Self::Removed => "removed",
+            Self::Gone => "gone",
+            Self::Ignored { .. } => "ignored",
+            Self::Failed(_) => "failed",
+            Self::Unfinished => "unfinished",
+        }
+    }
+
+    /// Why, for the log.
+    pub fn cause(&self) -> Option<&'static str> {
+        match self {
+            Self::Skipped { cause, .. } | Self::Failed(Failure { cause, .. }) => Some(cause),
+            Self::Ignored { why } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// Whether the event is to be delivered again.
+    pub fn comes_back(&self) -> bool {
+        matches!(self, Self::Unfinished | Self::Failed(Failure { retryable: true, .. }))
+    }
+
+    /// Leaves the one log line of a change. It names the object, says how it went in words of ours, and quotes
+    /// nothing that a document, a store or an event's sender wrote beside that name.
+    pub(super) fn log(&self, change: &Change) {
+        let Change { bucket, key, .. } = change;
+        let (outcome, cause) = (self.word(), self.cause());
+        let (chunks, tokens) = match self {
+            Self::Embedded { chunks, tokens } => (Some(chunks), Some(tokens)),
+            _ => (None, None),
+        };
+        let id = call::request_id();
+        match self {
+            Self::Failed(_) => tracing::warn!(requestId = id, bucket, key, outcome, cause, "document"),
+            _ => tracing::info!(requestId = id, bucket, key, outcome, cause, chunks, tokens, "document"),
+        }
+    }
+
+    /// For people: the word, and what there is to say.
+    pub fn sentence(&self) -> String {
+        match self {
+            Self::Embedded { chunks, tokens } => format!("embedded: {chunks} chunks, {tokens} tokens"),
+            Self::Skipped { reason, .. } => format!("skipped: {reason}"),
+            Self::Failed(failure) => format!("failed: {}", failure.reason),
+            Self::Unfinished => "unfinished: time was up, the next attempt goes on".to_owned(),
+            Self::Ignored { why } => format!("ignored: {why}"),
+            Self::Unchanged | Self::Outdated | Self::Removed | Self::Gone => self.word().to_owned(),
+        }
+    }
+}
+
+/// What a call did, for its log line, its metrics and its answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Summary {
+    /// Changes that were looked at; the sum of the counts below.
+    pub documents: usize,
+    pub embedded: usize,
+    pub unchanged: usize,
+    pub outdated: usize,
+    pub skipped: usize,
+    pub removed: usize,
+    pub gone: usize,
+    pub ignored: usize,
+    pub failed: usize,
+    pub unfinished: usize,
+    /// Of the embedded documents.
+    pub chunks: usize,
+    /// Of the embedded documents; special tokens included.
+    pub tokens: usize,
+    #[serde(flatten)]
+    pub times: Times,
+    /// Sessions that failed runs have cost.
+    #[serde(skip)]
+    pub rebuilds: usize,
+}
+
+/// Where documents' time went, and how many texts were cut; documents overlap, so time may add up to more than the
+/// call's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// Waiting for S3 to hand out documents.
+    #[serde(rename = "readMs", serialize_with = "milliseconds")]
+    pub read: Duration,
+    /// Waiting for vectors.
+    #[serde(rename = "embedMs", serialize_with = "milliseconds")]
+    pub embed: Duration,
+    /// Waiting for sinks, looks and checkpoints included.
+    #[serde(rename = "writeMs", serialize_with = "milliseconds")]
+    pub write: Duration,
+    /// Chunks to token ids.
+    #[serde(skip)]
+    pub tokenize: Duration,
+    /// Batches of chunks in the model, each from its queueing to its last vector.
+    #[serde(skip)]
+    pub run: Duration,
+    /// Chunks that were cut at the model's limit.
+    #[serde(skip)]
+    pub truncated: usize,
+}
+
+fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(duration.as_millis() as u64)
+}
+
+impl Times {
+    pub fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.embed += other.embed;
+        self.write += other.write;
+        self.tokenize += other.tokenize;
+        self.run += other.run;
+        self.truncated += other.truncated;
+    }
+}
+
+impl Summary {
+    pub fn count(&mut self, outcome: &Outcome, times: Times) {
+        self.documents += 1;
+        self.times.add(times);
+        let count = match outcome {
+            Outcome::Embedded { chunks, tokens } => {
+                self.chunks += chunks;
+                self.tokens += tokens;
+                &mut self.embedded
+            }
+            Outcome::Unchanged => &mut self.unchanged,
+            Outcome::Outdated => &mut self.outdated,
+            Outcome::Skipped { .. } => &mut self.skipped,
+            Outcome::Removed => &mut self.removed,
+            Outcome::Gone => &mut self.gone,
+            Outcome::Ignored { .. } => &mut self.ignored,
+            Outcome::Failed(_) => &mut self.failed,
+            Outcome::Unfinished => &mut self.unfinished,
+        };
+        *count += 1;
+    }
+}

@@ -1,0 +1,255 @@
+//! Texts to vectors: tokenise, run, pool, normalise.
+//!
+//! ```text
+//! Request { texts, options }
+//!   -> prepare   prefix, token ids, limit         Prepared: units, token counts, what was cut
+//!   -> run       one unit a run, side by side     Embeddings: one vector a text
+//! ```
+//!
+//! Invariants: a text's vector depends on the text, the options and the model alone, never on its
+//! neighbours, its place or the number of threads; vectors come back in the texts' order.
+
+mod engine;
+mod latency;
+pub mod pooling;
+mod prepare;
+mod scheduler;
+mod self_test;
+/// The one module with `unsafe`; its text has the reasons.
+#[allow(unsafe_code)]
+pub mod session;
+mod session_holder;
+mod split_points;
+mod startup;
+mod tokenizer;
+mod worker_pool;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+pub use prepare::Prepared;
+pub use session::{ORT_VERSION, Runtime};
+pub use startup::Startup;
+pub use tokenizer::{Token, Tokenizer};
+
+use crate::concurrency::offload;
+use crate::error::{Error, Kind, Result};
+use crate::model::Manifest;
+use worker_pool::Pool;
+
+/// What a text is for; asymmetric models put an instruction before queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InputType {
+    Query,
+    #[default]
+    Passage,
+}
+
+impl InputType {
+    /// What the model wants before such a text.
+    pub fn prefix(self, manifest: &Manifest) -> &str {
+        match self {
+            Self::Query => &manifest.query_prefix,
+            Self::Passage => &manifest.passage_prefix,
+        }
+    }
+}
+
+/// What happens to a text that has more tokens than the model takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Truncate {
+    /// The rest is cut off and the text reported.
+    #[default]
+    Cut,
+    /// The request is refused.
+    Refuse,
+    /// The text is embedded in windows; its vector is the normalised mean of theirs.
+    Mean,
+}
+
+/// Which end of a long text is kept when it is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Keep {
+    #[default]
+    Start,
+    End,
+}
+
+/// Whether anything else runs or waits when a unit starts; what a run may make of the cores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    Alone,
+    Beside,
+}
+
+/// How texts are embedded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    pub input_type: InputType,
+    pub truncate: Truncate,
+    pub keep: Keep,
+    /// Whether vectors are scaled to length 1.
+    pub normalize: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { input_type: InputType::default(), truncate: Truncate::default(), keep: Keep::default(), normalize: true }
+    }
+}
+
+/// One vector a text, with what is to be told about it.
+#[derive(Debug, Clone)]
+pub struct Embeddings {
+    /// `[texts][dimensions]`, of length 1 unless asked otherwise.
+    pub vectors: Vec<Vec<f32>>,
+    /// Tokens that went through the model for each text, special tokens included.
+    pub tokens: Vec<usize>,
+    /// Indices of the texts that were cut, ascending.
+    pub truncated: Vec<usize>,
+    pub timings: Timings,
+}
+
+/// Where a request's time went.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    pub tokenize: Duration,
+    /// From the first unit's queueing to the last one's vector.
+    pub inference: Duration,
+}
+
+/// A loaded model; cheap to clone, shared between calls.
+#[derive(Clone)]
+pub struct Embedder(Arc<Inner>);
+
+struct Inner {
+    manifest: Manifest,
+    tokenizer: Tokenizer,
+    pool: Pool,
+    /// Sessions that failed runs have cost so far.
+    rebuilds: Arc<AtomicUsize>,
+}
+
+/// Texts up to this many bytes together ([`bytes_to_tokenise`]) are tokenised where the call runs; more, aside.
+/// Tokenising 16 KB takes about a millisecond.
+const TOKENIZE_INLINE_BYTES: usize = 16 * 1024;
+
+/// The bytes that tokenising `texts` behind `prefix` is worth: a text costs as much as a few words, however short.
+pub fn bytes_to_tokenise(texts: &[String], prefix: &str) -> usize {
+    const A_TEXT: usize = 16;
+    texts.iter().map(|text| text.len() + prefix.len() + A_TEXT).sum()
+}
+
+impl Embedder {
+    pub fn manifest(&self) -> &Manifest {
+        &self.0.manifest
+    }
+
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.0.tokenizer
+    }
+
+    /// Token ids and limits for `texts`; nothing has run yet.
+    ///
+    /// # Errors
+    /// A request error for a text beyond the model's limit under [`Truncate::Refuse`].
+    pub async fn prepare(&self, texts: Vec<String>, options: Options) -> Result<Prepared> {
+        let prefix = options.input_type.prefix(self.manifest());
+        let long = bytes_to_tokenise(&texts, prefix) > TOKENIZE_INLINE_BYTES;
+        let inner = Arc::clone(&self.0);
+        offload::run(long, "tokenising panicked", move |waiting| {
+            Prepared::new(&inner.tokenizer, &inner.manifest, &texts, options, waiting)
+        })
+        .await
+    }
+
+    /// [`prepare`](Self::prepare), if it can end within `limit`; without one it takes its time.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`] when the time is over, and those of `prepare`.
+    pub async fn prepare_within(
+        &self,
+        texts: Vec<String>,
+        options: Options,
+        limit: Option<Duration>,
+    ) -> Result<Prepared> {
+        tokenised_within(limit, self.prepare(texts, options)).await
+    }
+
+    /// Runs what was prepared.
+    pub async fn run(&self, prepared: Prepared) -> Result<Embeddings> {
+        let started = Instant::now();
+        let (units, outline) = prepared.into_units();
+        let vectors = self.0.pool.run(units).await?;
+        Ok(outline.assemble(vectors, started.elapsed()))
+    }
+
+    /// [`run`](Self::run), if it can end within `limit`; without one it takes its time.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`]: at once, when by the speed of the runs so far it would take longer, else when the
+    /// time is over. What has not started then never runs.
+    pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
+        let Some(limit) = limit else { return self.run(prepared).await };
+        let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
+        if let Some(expected) = self.0.pool.too_long(tokens, runs, limit) {
+            return Err(too_late(format!(
+                "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
+                 fewer texts at once, or raise the function's timeout or memory",
+                expected.as_secs_f32(),
+                limit.as_secs_f32()
+            )));
+        }
+        tokio::time::timeout(limit, self.run(prepared)).await.unwrap_or_else(|_| {
+            Err(too_late(format!(
+                "{tokens} tokens did not end before this call's deadline; send fewer texts at once, or raise the \
+                 function's timeout or memory"
+            )))
+        })
+    }
+
+    /// Runs of the model that have ended so far.
+    pub fn runs(&self) -> u64 {
+        self.0.pool.runs()
+    }
+
+    /// Sessions that failed runs have cost since the last time this was asked.
+    pub fn take_rebuilds(&self) -> usize {
+        self.0.rebuilds.swap(0, Ordering::Relaxed)
+    }
+
+    /// [`prepare`](Self::prepare) and [`run`](Self::run) in one.
+    pub async fn embed(&self, texts: Vec<String>, options: Options) -> Result<Embeddings> {
+        let prepared = self.prepare(texts, options).await?;
+        self.run(prepared).await
+    }
+
+    /// The tokens of `text` as the model's tokenizer sees them, without prefix; see [`Tokenizer::tokens`].
+    pub fn tokens(
+        &self,
+        text: &str,
+        add_special_tokens: bool,
+        more: impl FnMut(usize) -> Result<bool>,
+    ) -> Result<Vec<Token>> {
+        self.0.tokenizer.tokens(text, add_special_tokens, more)
+    }
+}
+
+/// `work`, which tokenises, if it can end within `limit`; without one it takes its time.
+///
+/// # Errors
+/// [`Kind::Deadline`] when the time is over, and the work's own.
+pub async fn tokenised_within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {
+    match limit {
+        None => work.await,
+        Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
+        }),
+    }
+}
+
+fn too_late(message: String) -> Error {
+    Error::Later { kind: Kind::Deadline, message }
+}

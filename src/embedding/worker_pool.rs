@@ -1,0 +1,354 @@
+//! Worker threads that run texts side by side, fairly between requests.
+//!
+//! ```text
+//! run([unit, unit, …])  ->  queue of batches  ->  worker: the unit whose turn it is, see `queue`
+//! ```
+//!
+//! A unit is one run of the model. Invariants:
+//! - a request of one text waits at most for the runs that are under way, however long another's list is;
+//! - a batch whose caller went away is dropped at its next unit;
+//! - a panic in a run fails its batch and no other; the worker goes on.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::Company;
+use super::latency::Pace;
+use super::scheduler::{Batch, Queue};
+use crate::concurrency::panics;
+use crate::error::{Error, Result};
+
+/// One run: token ids in, vector out.
+type Run = dyn Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync;
+
+/// Threads that wait for units; they end when the pool is dropped.
+pub struct Pool {
+    shared: Arc<Shared>,
+    threads: usize,
+}
+
+struct Shared {
+    work: Mutex<Work>,
+    wake: Condvar,
+    run: Box<Run>,
+}
+
+#[derive(Default)]
+struct Work {
+    queue: Queue<Arc<Progress>>,
+    /// Units that workers run now.
+    running: usize,
+    /// Units that they have run.
+    runs: u64,
+    pace: Pace,
+    closed: bool,
+}
+
+/// A unit that a worker took.
+struct Unit {
+    index: usize,
+    ids: Vec<u32>,
+    company: Company,
+    progress: Arc<Progress>,
+}
+
+/// What a request's workers share.
+struct Progress {
+    state: Mutex<State>,
+}
+
+struct State {
+    vectors: Vec<Option<Vec<f32>>>,
+    left: usize,
+    /// Taken when the outcome is sent.
+    caller: Option<oneshot::Sender<Result<Vec<Vec<f32>>>>>,
+}
+
+impl Pool {
+    /// Starts `threads` workers that call `run`.
+    pub fn start(
+        threads: usize,
+        run: impl Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared { work: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
+        // Dropped on an early return, which ends the workers started so far.
+        let pool = Self { shared, threads };
+        for worker in 0..threads {
+            let shared = Arc::clone(&pool.shared);
+            std::thread::Builder::new().name(format!("embed-{worker}")).spawn(move || shared.work())?;
+        }
+        Ok(pool)
+    }
+
+    /// Runs every unit; the vectors come back in the units' order.
+    ///
+    /// # Errors
+    /// The first failed run's error; the rest of the batch is not run then.
+    pub async fn run(&self, units: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        if units.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (caller, outcome) = oneshot::channel();
+        let state = State { vectors: vec![None; units.len()], left: units.len(), caller: Some(caller) };
+        let progress = Arc::new(Progress { state: Mutex::new(state) });
+        lock(&self.shared.work).queue.push(Batch::new(units, progress));
+        self.shared.wake.notify_all();
+        outcome.await.unwrap_or_else(|gone| Err(Error::internal("the worker threads have ended", gone)))
+    }
+
+    /// How long `runs` runs of `tokens` tokens together would take from now on, beside what waits already, if that
+    /// is longer than `limit`; `None` too before enough has run to tell. Who asks refuses them then.
+    pub fn too_long(&self, tokens: usize, runs: usize, limit: Duration) -> Option<Duration> {
+        let mut work = lock(&self.shared.work);
+        let runs = if work.running == 0 && work.queue.is_empty() { runs } else { runs.max(2) };
+        let expected = work.pace.expect(work.queue.tokens_until(tokens), runs, self.threads);
+        let expected = expected.filter(|expected| *expected > limit)?;
+        work.pace.doubt();
+        Some(expected)
+    }
+
+    /// Units that have been run so far.
+    pub fn runs(&self) -> u64 {
+        lock(&self.shared.work).runs
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        lock(&self.shared.work).closed = true;
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Shared {
+    fn work(&self) {
+        while let Some(Unit { index, ids, company, progress }) = self.next_unit() {
+            let started = Instant::now();
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids, company)))
+                .unwrap_or_else(|panic| Err(Error::internal("a text's run panicked", panics::message(&*panic))));
+            {
+                let mut work = lock(&self.work);
+                (work.running, work.runs) = (work.running - 1, work.runs + 1);
+                // What ends after its caller has gone may have been frozen meanwhile, see `pace`.
+                if outcome.is_ok() && progress.wanted() {
+                    work.pace.note(company, ids.len(), started.elapsed());
+                }
+            }
+            progress.finish(index, outcome);
+        }
+    }
+
+    /// Waits for a unit; `None` when the pool was dropped.
+    fn next_unit(&self) -> Option<Unit> {
+        let mut work = lock(&self.work);
+        while !work.closed {
+            if let Some((index, ids, progress)) = work.queue.pop(|progress| progress.wanted()) {
+                let alone = work.running == 0 && work.queue.is_empty();
+                work.running += 1;
+                let company = if alone { Company::Alone } else { Company::Beside };
+                return Some(Unit { index, ids, company, progress });
+            }
+            work = self.wake.wait(work).unwrap_or_else(|poisoned| poisoned.into_inner());
+        }
+        None
+    }
+}
+
+impl Progress {
+    /// Whether someone still waits for the outcome and nothing has failed.
+    fn wanted(&self) -> bool {
+        lock(&self.state).caller.as_ref().is_some_and(|caller| !caller.is_closed())
+    }
+
+    fn finish(&self, index: usize, outcome: Result<Vec<f32>>) {
+        let mut state = lock(&self.state);
+        match outcome {
+            Ok(vector) => {
+                state.vectors[index] = Some(vector);
+                state.left -= 1;
+                if state.left == 0 {
+                    let vectors = state.vectors.drain(..).flatten().collect();
+                    state.tell(Ok(vectors));
+                }
+            }
+            Err(error) => state.tell(Err(error)),
+        }
+    }
+}
+
+impl State {
+    fn tell(&mut self, outcome: Result<Vec<Vec<f32>>>) {
+        if let Some(caller) = self.caller.take() {
+            // A caller that went away meanwhile has no use for it.
+            let _ = caller.send(outcome);
+        }
+    }
+}
+
+/// A poisoned lock here guards plain data that is consistent between statements; a panic in a run is
+/// caught outside every lock.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    fn length(ids: &[u32], _: Company) -> Result<Vec<f32>> {
+        match ids {
+            [13, ..] => panic!("unlucky"),
+            [14, ..] => Err(Error::request(crate::error::Kind::Invalid, None, "fourteen")),
+            _ => Ok(vec![ids.len() as f32]),
+        }
+    }
+
+    #[test]
+    fn vectors_come_back_in_the_order_of_their_units() {
+        let pool = Pool::start(3, length).unwrap();
+        let units = vec![vec![1; 2], vec![1; 9], vec![1; 4], vec![1; 1]];
+        assert_eq!(block_on(pool.run(units)).unwrap(), [[2.0], [9.0], [4.0], [1.0]]);
+        assert!(block_on(pool.run(vec![])).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_panic_fails_its_batch_and_no_other() {
+        let pool = Pool::start(1, length).unwrap();
+        let error = block_on(pool.run(vec![vec![1], vec![13], vec![2]])).unwrap_err();
+        assert!(error.chain().to_string().contains("unlucky"), "{}", error.chain());
+        assert_eq!(block_on(pool.run(vec![vec![1, 1]])).unwrap(), [[2.0]]);
+    }
+
+    #[test]
+    fn a_failed_run_gives_its_error() {
+        let pool = Pool::start(2, length).unwrap();
+        assert_eq!(block_on(pool.run(vec![vec![1], vec![14]])).unwrap_err().to_string(), "fourteen");
+    }
+
+    #[test]
+    fn a_single_text_does_not_wait_for_a_long_list() {
+        let (started, order) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |ids: &[u32], _| {
+            started.send(ids[0]).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(async {
+            let list = pool.run((0..5).map(|_| vec![1]).collect());
+            let single = pool.run(vec![vec![2]]);
+            let feed = async {
+                for _ in 0..6 {
+                    tokio::task::yield_now().await;
+                    go.send(()).unwrap();
+                }
+            };
+            let (list, single, ()) = tokio::join!(list, single, feed);
+            assert_eq!((list.unwrap().len(), single.unwrap().len()), (5, 1));
+        });
+        let order: Vec<u32> = order.try_iter().collect();
+        let place = order.iter().position(|&first| first == 2).unwrap();
+        assert!(place <= 1, "the single text ran at place {place} of {order:?}");
+    }
+
+    #[test]
+    fn a_lone_text_is_told_apart_from_one_of_many() {
+        let (told, companies) = mpsc::channel();
+        let pool = Pool::start(1, move |_: &[u32], company| {
+            told.send(company).unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(pool.run(vec![vec![1]])).unwrap();
+        block_on(pool.run(vec![vec![1]; 3])).unwrap();
+        let companies: Vec<_> = companies.try_iter().collect();
+        // The last of a list has the cores to itself again.
+        assert_eq!(companies, [Company::Alone, Company::Beside, Company::Beside, Company::Alone]);
+    }
+
+    #[test]
+    fn a_batch_whose_caller_went_away_is_dropped() {
+        let (started, seen) = mpsc::channel();
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |ids: &[u32], _| {
+            started.send(ids[0]).unwrap();
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(async {
+            let mut abandoned = Box::pin(pool.run(vec![vec![7], vec![7], vec![7]]));
+            assert!(futures_poll_once(&mut abandoned).await.is_none());
+            drop(abandoned);
+            go.send(()).unwrap();
+            go.send(()).unwrap();
+            pool.run(vec![vec![8]]).await.unwrap();
+        });
+        let runs = seen.try_iter().filter(|&first| first == 7).count();
+        assert!(runs <= 1, "{runs} units of an abandoned batch ran");
+    }
+
+    #[test]
+    fn a_run_that_outlasts_its_caller_foretells_nothing() {
+        let (go, gate) = mpsc::channel::<()>();
+        let gate = Mutex::new(gate);
+        let pool = Pool::start(1, move |_: &[u32], _| {
+            gate.lock().unwrap().recv().unwrap();
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        let foretold = |pool: &Pool| pool.too_long(1_000, 1, Duration::ZERO).is_some();
+        block_on(async {
+            let mut abandoned = Box::pin(pool.run(vec![vec![1; 1_000]]));
+            assert!(futures_poll_once(&mut abandoned).await.is_none());
+            while lock(&pool.shared.work).running == 0 {
+                tokio::task::yield_now().await;
+            }
+            drop(abandoned);
+            go.send(()).unwrap();
+            go.send(()).unwrap();
+            pool.run(vec![vec![1]]).await.unwrap();
+            assert_eq!((pool.runs(), foretold(&pool)), (2, false));
+            go.send(()).unwrap();
+            pool.run(vec![vec![1; 1_000]]).await.unwrap();
+            assert!(foretold(&pool));
+        });
+    }
+
+    #[test]
+    fn a_refusal_makes_the_next_forecast_shorter() {
+        let pool = Pool::start(1, |_: &[u32], _| {
+            std::thread::sleep(Duration::from_millis(5));
+            Ok(vec![0.0])
+        })
+        .unwrap();
+        block_on(pool.run(vec![vec![1; 1_000]])).unwrap();
+        let first = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
+        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() < first);
+        let second = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
+        assert_eq!(pool.too_long(1_000, 1, Duration::from_secs(3600)), None);
+        // Nothing was refused that time.
+        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() > second.mul_f64(0.7));
+    }
+
+    async fn futures_poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+        std::future::poll_fn(|context| {
+            std::task::Poll::Ready(match std::pin::Pin::new(&mut *future).poll(context) {
+                std::task::Poll::Ready(value) => Some(value),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,212 @@
+//! Changes in envelopes: messages of SQS queues and SNS topics, each possibly within the other, and what is to
+//! be answered to a queue.
+//!
+//! ```text
+//! SQS { Records: [{ messageId, body }] }      body is one of the three below, as text
+//! SNS { Records: [{ Sns: { Message } }] }     Message is one of the two below, as text
+//! S3  { Records: [{ s3 }] }, EventBridge { source: "aws.s3", detail }, S3's test event
+//! ```
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::s3_notification::{BridgeEvent, Notification, malformed};
+use crate::error::{Error, Result};
+use crate::record::Change;
+
+/// Envelopes within envelopes that are opened: S3 in SNS in SQS are three.
+const DEEPEST: usize = 3;
+
+/// One message of a queue.
+#[derive(Debug)]
+pub struct Message {
+    pub id: String,
+    /// What it holds; a message that is not understood fails alone.
+    pub changes: Result<Vec<Change>>,
+}
+
+/// The fields that tell a message's contents apart.
+#[derive(Deserialize)]
+struct Shape {
+    #[serde(rename = "Records")]
+    records: Option<Vec<RecordShape>>,
+    /// EventBridge: `aws.s3`.
+    source: Option<String>,
+    /// SNS as it stands in a queue: `Notification`.
+    #[serde(rename = "Type")]
+    kind: Option<String>,
+    #[serde(rename = "Message")]
+    message: Option<String>,
+    /// S3's message that a notification was set up: `s3:TestEvent`.
+    #[serde(rename = "Event")]
+    event: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct RecordShape {
+    #[serde(rename = "Sns")]
+    sns: Option<Sns>,
+    s3: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Sns {
+    #[serde(rename = "Message")]
+    message: String,
+}
+
+/// An event of SQS.
+#[derive(Deserialize)]
+struct SqsEvent {
+    #[serde(rename = "Records")]
+    records: Vec<SqsRecord>,
+}
+
+#[derive(Deserialize)]
+struct SqsRecord {
+    #[serde(rename = "messageId")]
+    id: String,
+    body: String,
+}
+
+/// Reads an event of SQS; what is wrong with a message is in the message.
+pub fn messages(json: &str) -> Result<Vec<Message>> {
+    let event: SqsEvent = serde_json::from_str(json).map_err(|e| malformed("queue's event", e))?;
+    let read = |record: SqsRecord| Message { id: record.id, changes: changes(&record.body) };
+    Ok(event.records.into_iter().map(read).collect())
+}
+
+/// Opens envelopes until changes are found.
+///
+/// # Errors
+/// [`Error::UnknownEvent`] for what is no event of S3's.
+pub fn changes(json: &str) -> Result<Vec<Change>> {
+    open(json, DEEPEST)
+}
+
+fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
+    let shape: Shape = serde_json::from_str(json).map_err(|_| not_s3())?;
+    match shape {
+        Shape { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Vec::new()),
+        Shape { source: Some(source), .. } if source == "aws.s3" => Ok(vec![BridgeEvent::read(json)?]),
+        Shape { kind: Some(_), message: Some(message), .. } if depth > 1 => open(&message, depth - 1),
+        Shape { records: Some(records), .. } if records.iter().all(|record| record.s3.is_some()) => {
+            Notification::read(json)
+        }
+        Shape { records: Some(records), .. } if depth > 1 && records.iter().all(|record| record.sns.is_some()) => {
+            let messages = records.into_iter().filter_map(|record| record.sns);
+            let opened: Result<Vec<_>> = messages.map(|sns| open(&sns.message, depth - 1)).collect();
+            Ok(opened?.concat())
+        }
+        _ => Err(not_s3()),
+    }
+}
+
+fn not_s3() -> Error {
+    Error::UnknownEvent(
+        "the message is no event of S3's; queues and topics are to carry S3's notifications (ObjectCreated, \
+         ObjectRemoved), directly or through SNS, or EventBridge's events with source aws.s3"
+            .to_owned(),
+    )
+}
+
+/// What a queue is told: these messages come back, the others are done.
+#[derive(Debug, Serialize)]
+pub struct QueueReply {
+    #[serde(rename = "batchItemFailures")]
+    failures: Vec<ItemFailure>,
+}
+
+#[derive(Debug, Serialize)]
+struct ItemFailure {
+    #[serde(rename = "itemIdentifier")]
+    id: String,
+}
+
+impl QueueReply {
+    pub fn failed(ids: impl IntoIterator<Item = String>) -> Self {
+        Self { failures: ids.into_iter().map(|id| ItemFailure { id }).collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn s3() -> Value {
+        let object = json!({"key": "a%2Bb", "eTag": "e", "sequencer": "01", "versionId": "v"});
+        json!({"Records": [{"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
+            "s3": {"bucket": {"name": "b"}, "object": object}}]})
+    }
+
+    fn bridge() -> Value {
+        json!({"version": "0", "source": "aws.s3", "detail-type": "Object Created", "detail":
+            {"bucket": {"name": "b"}, "object": {"key": "a+b", "etag": "e", "sequencer": "01", "version-id": "v"}}})
+    }
+
+    fn in_topic(message: &Value) -> Value {
+        json!({"Records": [{"EventSource": "aws:sns", "Sns": {"Type": "Notification", "Message": message.to_string()}}]})
+    }
+
+    fn topic_in_queue(message: &Value) -> Value {
+        json!({"Type": "Notification", "TopicArn": "arn:aws:sns:us-east-1:1:t", "Message": message.to_string()})
+    }
+
+    #[test]
+    fn every_envelope_holds_the_same_change() {
+        let change = changes(&s3().to_string()).unwrap();
+        assert_eq!((change.len(), change[0].key.as_str()), (1, "a+b"));
+        let others = [bridge(), in_topic(&s3()), in_topic(&bridge()), topic_in_queue(&s3()), topic_in_queue(&bridge())];
+        for event in others {
+            assert_eq!(changes(&event.to_string()).unwrap(), change, "{event}");
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_not_understood_fails_alone() {
+        let record = |id: &str, body: String| json!({"messageId": id, "body": body, "eventSource": "aws:sqs"});
+        let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "b"});
+        let event = json!({"Records": [
+            record("1", s3().to_string()), record("2", "hello".to_owned()), record("3", "{}".to_owned()),
+            record("4", test.to_string()), record("5", topic_in_queue(&s3()).to_string()),
+        ]});
+        let read = messages(&event.to_string()).unwrap();
+        let counts: Vec<_> = read.iter().map(|m| m.changes.as_ref().map(Vec::len).ok()).collect();
+        assert_eq!(counts, [Some(1), None, None, Some(0), Some(1)]);
+        let message = read[1].changes.as_ref().unwrap_err().to_string();
+        assert!(message.contains("no event of S3's") && message.contains("aws.s3"), "{message}");
+    }
+
+    #[test]
+    fn envelopes_without_end_are_not_opened() {
+        for envelope in [topic_in_queue, in_topic] {
+            let mut event = s3();
+            for _ in 1..DEEPEST {
+                event = envelope(&event);
+                assert!(changes(&event.to_string()).is_ok(), "{event}");
+            }
+            assert!(changes(&envelope(&event).to_string()).is_err());
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_an_event_of_s3_is_refused() {
+        let mut other_source = bridge();
+        other_source["source"] = "aws.ec2".into();
+        let stream = json!({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]});
+        let half = json!({"Records": [s3()["Records"][0], {"eventSource": "aws:dynamodb"}]});
+        let test_of_another = json!({"Service": "Amazon EC2", "Event": "ec2:TestEvent"});
+        for event in [other_source, stream, half, test_of_another] {
+            assert!(changes(&event.to_string()).is_err(), "{event}");
+        }
+    }
+
+    #[test]
+    fn a_queue_is_told_what_comes_back() {
+        let reply = QueueReply::failed(["a".to_owned()]);
+        assert_eq!(serde_json::to_value(reply).unwrap(), json!({"batchItemFailures": [{"itemIdentifier": "a"}]}));
+        let none = serde_json::to_value(QueueReply::failed([])).unwrap();
+        assert_eq!(none, json!({"batchItemFailures": []}));
+    }
+}

@@ -1,0 +1,177 @@
+//! `GET /openapi.json` and `GET /docs`: the contract for machines and for people.
+//!
+//! `openapi.json` lies beside this file with marks such as `"{{dimensions}}"` where the loaded model and
+//! the limits belong; an answer is one pass over its text, and nothing is read before someone asks.
+//! Tests hold it against the routes, the parsers' fields and the real answers. `docs.html` renders it in
+//! the browser and needs nothing from elsewhere. Both are open when a token is asked for: they hold no
+//! data, and a browser that opens a page cannot send one.
+
+use http::{HeaderName, HeaderValue, header};
+use serde::Serialize;
+
+use super::{Api, dimensions, response};
+use crate::event::HttpReply;
+
+const DOCUMENT: &str = include_str!("openapi.json");
+const PAGE: &str = include_str!("docs.html");
+
+/// The page's own script and style, requests to where it came from, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
+                      img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+pub(super) fn document(api: &Api) -> HttpReply {
+    response::with_type("application/json", filled(api).into_bytes())
+}
+
+pub(super) fn page() -> HttpReply {
+    let mut reply = response::with_type("text/html; charset=utf-8", PAGE.as_bytes().to_vec());
+    let headers = &mut reply.headers;
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    reply
+}
+
+fn filled(api: &Api) -> String {
+    let (manifest, limits) = (api.manifest(), &api.config.limits);
+    let dimensions: Vec<_> = dimensions::offered(manifest).collect();
+    let least = dimensions.iter().min().copied().unwrap_or(manifest.dimensions);
+    let marks = [
+        ("version", json(env!("CARGO_PKG_VERSION"))),
+        ("model", json(&manifest.id)),
+        ("name", json(&manifest.name)),
+        ("dimensions", json(&manifest.dimensions)),
+        ("least_dimensions", json(&least)),
+        ("offered_dimensions", json(&dimensions)),
+        ("max_tokens", json(&manifest.max_tokens)),
+        ("max_texts", json(&limits.texts)),
+        // `/similarity` embeds the source sentence as well.
+        ("max_sentences", json(&limits.texts.saturating_sub(1))),
+    ];
+    let mut text = DOCUMENT.to_owned();
+    for (mark, value) in marks {
+        text = text.replace(&format!("\"{{{{{mark}}}}}\""), &value);
+    }
+    text
+}
+
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("strings and numbers always serialise")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Deserialize;
+    use serde::de::value::Error as ValueError;
+    use serde::de::{Deserializer, Error as _, Visitor};
+    use serde_json::Value;
+
+    use super::super::{Contract, POST, ROUTES, openai, qdrant_inference, tei};
+    use super::*;
+
+    fn checked_in() -> Value {
+        serde_json::from_str(DOCUMENT).expect("openapi.json is JSON")
+    }
+
+    fn keys(value: &Value) -> BTreeSet<String> {
+        value.as_object().expect("an object").keys().cloned().collect()
+    }
+
+    /// The name that a reference ends in.
+    fn last(reference: &Value) -> &str {
+        reference.as_str().and_then(|text| text.rsplit('/').next()).expect("a reference")
+    }
+
+    #[test]
+    fn every_route_is_in_the_document_and_nothing_else() {
+        let document = checked_in();
+        let routes: BTreeSet<_> = ROUTES.iter().map(|(path, ..)| path.to_string()).collect();
+        assert_eq!(keys(&document["paths"]), routes);
+        for (path, contract, allow, _) in ROUTES {
+            let item = &document["paths"][path];
+            let method = if *allow == POST { "post" } else { "get" };
+            assert_eq!(keys(item), BTreeSet::from([method.to_owned()]), "{path}");
+            let tag = match contract {
+                Contract::OpenAi => "OpenAI",
+                Contract::Tei => "text-embeddings-inference",
+                Contract::Qdrant => "Qdrant",
+            };
+            let tagged = item[method]["tags"][0].as_str().unwrap();
+            assert!(tagged == tag || tagged == "Documentation", "{path}: {tagged}");
+        }
+    }
+
+    #[test]
+    fn a_schema_has_the_fields_that_its_parser_knows() {
+        let parsers: [(&str, &[&str]); 7] = [
+            ("EmbeddingsRequest", fields_of::<openai::Fields<'_>>()),
+            ("EmbedRequest", fields_of::<tei::EmbedFields<'_>>()),
+            ("SimilarityRequest", fields_of::<tei::SimilarityFields<'_>>()),
+            ("SimilarityParameters", fields_of::<tei::SimilarityParameters<'_>>()),
+            ("InferenceRequest", fields_of::<qdrant_inference::InferenceFields<'_>>()),
+            ("InferenceInput", fields_of::<qdrant_inference::InputFields<'_>>()),
+            ("TokenizeRequest", fields_of::<tei::TokenizeFields<'_>>()),
+        ];
+        let document = checked_in();
+        for (schema, fields) in parsers {
+            let stated = keys(&document["components"]["schemas"][schema]["properties"]);
+            assert_eq!(stated, fields.iter().map(|field| field.to_string()).collect(), "{schema}");
+        }
+    }
+
+    #[test]
+    fn every_body_is_read_by_a_parser_whose_fields_are_checked() {
+        let checked = ["EmbeddingsRequest", "EmbedRequest", "SimilarityRequest", "TokenizeRequest", "InferenceRequest"];
+        let document = checked_in();
+        for (path, item) in document["paths"].as_object().unwrap() {
+            let Some(post) = item.get("post") else { continue };
+            let name = last(&post["requestBody"]["$ref"]);
+            let body = &document["components"]["requestBodies"][name]["content"]["application/json"];
+            let schema = last(&body["schema"]["$ref"]);
+            assert!(checked.contains(&schema), "{path}: {schema}");
+            assert!(!body["examples"].as_object().unwrap().is_empty(), "{path} has examples");
+        }
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_others() {
+        for word in ["http://", "https://", "src=", "@import", "url("] {
+            assert!(!PAGE.contains(word), "docs.html holds {word:?}");
+        }
+    }
+
+    /// The fields that `T`'s derived parser asks for.
+    fn fields_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
+        let mut found: &'static [&'static str] = &[];
+        let asked = T::deserialize(Fields(&mut found));
+        assert!(asked.is_err_and(|error| error.to_string() == "seen"));
+        found
+    }
+
+    /// A deserializer that only notes which fields a struct asks for.
+    struct Fields<'a>(&'a mut &'static [&'static str]);
+
+    impl<'de> Deserializer<'de> for Fields<'_> {
+        type Error = ValueError;
+
+        fn deserialize_struct<V: Visitor<'de>>(
+            self,
+            _: &'static str,
+            fields: &'static [&'static str],
+            _: V,
+        ) -> Result<V::Value, ValueError> {
+            *self.0 = fields;
+            Err(ValueError::custom("seen"))
+        }
+
+        fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, ValueError> {
+            Err(ValueError::custom("no struct"))
+        }
+
+        serde::forward_to_deserialize_any! {
+            bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit
+            unit_struct newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Qdrant's contract with an inference service of one's own: `POST /qdrant/inference`.
+//!
+//! A Qdrant whose `inference.address` is this route sends the `Document` objects of its clients here and
+//! stores, or searches with, the vectors that come back.
+//!
+//! Source of the shapes: Qdrant's `src/common/inference/service.rs`. The options `input_type`, `truncate`
+//! and `dimensions` are ours.
+
+use std::collections::BTreeMap;
+
+use http::{HeaderMap, HeaderValue, header};
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Deserializer};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::dimensions::Dimensions;
+use super::{Api, body, check_model, constant_time_eq, json_vector_bytes, response, unauthorized};
+use crate::embedding::{Embeddings, InputType, Options, Timings, Truncate};
+use crate::error::{Error, Kind, Result};
+use crate::event::{HttpReply, HttpRequest};
+use crate::model::Manifest;
+use crate::observability::call::Call;
+
+/// The request's fields as they were written.
+#[derive(Deserialize)]
+pub(super) struct InferenceFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    inference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    token: Option<&'a RawValue>,
+}
+
+/// One input's fields.
+#[derive(Deserialize)]
+pub(super) struct InputFields<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    data_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    model: Option<&'a RawValue>,
+    #[serde(borrow)]
+    options: Option<&'a RawValue>,
+}
+
+/// What a `Document` may carry as `options`.
+#[derive(Deserialize, Default)]
+pub(super) struct OptionFields<'a> {
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
+    /// Qdrant hands a user's options on as they are; a misspelt one must not be passed over.
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
+}
+
+/// What Qdrant wants the vectors for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Inference(InputType);
+
+impl<'de> Deserialize<'de> for Inference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let purposes = [("update", Self(InputType::Passage)), ("search", Self(InputType::Query))];
+        body::one_of(deserializer, &purposes)
+    }
+}
+
+/// One text and how it is embedded.
+struct Input {
+    text: String,
+    /// The model's name as it was written; usage is counted under it.
+    model: String,
+    options: Options,
+    dimensions: Dimensions,
+}
+
+/// A request in Qdrant's shape, read and checked.
+pub(super) struct Request {
+    inputs: Vec<Input>,
+    token: Option<String>,
+}
+
+impl Request {
+    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+        let fields: InferenceFields<'_> = body::fields(body)?;
+        let token = body::field("token", fields.token)?;
+        let Inference(purpose) = body::field("inference", fields.inference)?.unwrap_or_default();
+        let inputs: Vec<&RawValue> = body::required("inputs", fields.inputs)?;
+        let read = |(index, raw)| Input::parse(raw, purpose, manifest).map_err(|error| at(index, error));
+        let inputs = inputs.into_iter().enumerate().map(read).collect::<Result<_>>()?;
+        Ok(Self { inputs, token })
+    }
+
+    /// One vector an input, in their order, and the tokens that each model's name stands for.
+    async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, BTreeMap<String, usize>)> {
+        let longest = self.inputs.iter().map(|input| input.dimensions.get()).max().unwrap_or(1);
+        api.admit(self.inputs.len(), "inputs", json_vector_bytes(longest))?;
+        let mut done = Embeddings {
+            vectors: vec![Vec::new(); self.inputs.len()],
+            tokens: vec![0; self.inputs.len()],
+            truncated: Vec::new(),
+            timings: Timings::default(),
+        };
+        let names: Vec<String> = self.inputs.iter().map(|input| input.model.clone()).collect();
+        for (options, dimensions, places, texts) in alike(self.inputs) {
+            let mut part = api.embed(texts, options, "inputs", json_vector_bytes(dimensions.get()), call).await?;
+            dimensions.cut(&mut part.vectors, true);
+            done.truncated.extend(part.truncated.iter().map(|&cut| places[cut]));
+            done.timings.tokenize += part.timings.tokenize;
+            done.timings.inference += part.timings.inference;
+            for ((place, vector), tokens) in places.into_iter().zip(part.vectors).zip(part.tokens) {
+                done.vectors[place] = vector;
+                done.tokens[place] = tokens;
+            }
+        }
+        done.truncated.sort_unstable();
+        let mut usage = BTreeMap::new();
+        for (name, tokens) in names.into_iter().zip(&done.tokens) {
+            *usage.entry(name).or_default() += tokens;
+        }
+        Ok((done, usage))
+    }
+}
+
+impl Input {
+    fn parse(raw: &RawValue, purpose: InputType, manifest: &Manifest) -> Result<Self> {
+        let fields: InputFields<'_> = body::object("inputs", Some(raw))?.ok_or_else(|| body::missing("an input"))?;
+        let data_type = body::field::<String>("data_type", fields.data_type)?.unwrap_or_else(|| "text".to_owned());
+        if data_type != "text" {
+            let message = format!("data of type {data_type:?} is not embedded here; {} embeds text", manifest.id);
+            return Err(Error::request(Kind::Invalid, "data_type", message));
+        }
+        let model: String = body::required("model", fields.model)?;
+        check_model(&model, manifest)?;
+        let asked: OptionFields<'_> = body::object("options", fields.options)?.unwrap_or_default();
+        if let Some(unknown) = asked.others.keys().next() {
+            let message = format!("options: {unknown:?} is not one of \"input_type\", \"truncate\", \"dimensions\"");
+            return Err(Error::request(Kind::Invalid, "options", message));
+        }
+        let options = Options {
+            input_type: body::field("input_type", asked.input_type)?.unwrap_or(purpose),
+            truncate: body::field::<Truncate>("truncate", asked.truncate)?.unwrap_or_default(),
+            ..Options::default()
+        };
+        let dimensions = Dimensions::parse(body::field("dimensions", asked.dimensions)?, manifest)?;
+        Ok(Self { text: body::required("data", fields.data)?, model, options, dimensions })
+    }
+}
+
+/// Says which input an error is about: Qdrant's user sees the message alone.
+fn at(index: usize, error: Error) -> Error {
+    match error {
+        Error::Request { kind, param, message } => Error::request(kind, param, format!("input {index}: {message}")),
+        other => other,
+    }
+}
+
+/// Inputs that are embedded the same way, their places and their texts.
+type Alike = (Options, Dimensions, Vec<usize>, Vec<String>);
+
+/// Puts inputs of the same options together; as a rule all have the same.
+fn alike(inputs: Vec<Input>) -> Vec<Alike> {
+    let mut groups: Vec<Alike> = Vec::new();
+    for (place, input) in inputs.into_iter().enumerate() {
+        let same =
+            |(options, dimensions, ..): &&mut Alike| *options == input.options && *dimensions == input.dimensions;
+        match groups.iter_mut().find(same) {
+            Some((.., places, texts)) => {
+                places.push(place);
+                texts.push(input.text);
+            }
+            None => groups.push((input.options, input.dimensions, vec![place], vec![input.text])),
+        }
+    }
+    groups
+}
+
+/// The route: who asks may say so in the body as well, so the body is read first.
+pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpReply> {
+    let parsed = Request::parse(body, api.manifest());
+    let token = match &parsed {
+        Ok(request) => request.token.clone(),
+        // A stranger learns that a token is needed before he learns what is wrong with his request.
+        Err(_) => body::fields::<InferenceFields<'_>>(body)
+            .and_then(|fields| body::field("token", fields.token))
+            .unwrap_or_default(),
+    };
+    authorize(api, &http.headers, token.as_deref())?;
+    let request = parsed?;
+    let characters = request.inputs.iter().map(|input| input.text.chars().count()).sum();
+    let (done, usage) = request.embed(api, call).await?;
+    response::of(done, characters, move |done| {
+        let models: BTreeMap<_, _> = usage.iter().map(|(name, tokens)| (name, json!({"tokens": tokens}))).collect();
+        response::json(&json!({"embeddings": &done.vectors, "usage": {"models": models}}))
+    })
+    .await
+}
+
+/// The token is taken where Qdrant can put it: its configured or its user's `token` in the body, a header
+/// of its user's whose name ends in `-api-key`, which it hands on, or a bearer token put there on the way.
+fn authorize(api: &Api, headers: &HeaderMap, in_body: Option<&str>) -> Result<()> {
+    let Some(expected) = &api.token else { return Ok(()) };
+    let is_it = |given: &[u8]| constant_time_eq(given, expected.expose().as_bytes());
+    let handed_on = |(name, value): (&http::HeaderName, &HeaderValue)| {
+        name.as_str().ends_with("-api-key") && is_it(value.as_bytes())
+    };
+    if in_body.is_some_and(|token| is_it(token.as_bytes())) || headers.iter().any(handed_on) {
+        return Ok(());
+    }
+    if headers.contains_key(header::AUTHORIZATION) {
+        return api.authorize(headers);
+    }
+    Err(unauthorized("a valid token is needed; set inference.token in Qdrant's configuration to it"))
+}

@@ -1,0 +1,230 @@
+//! Making answers: JSON, errors in each contract's shape, the headers every answer carries, gzip.
+
+use std::io::Write;
+
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use serde::Serialize;
+use serde_json::json;
+
+use super::{Contract, json_vector_bytes};
+use crate::concurrency::offload;
+use crate::embedding::Embeddings;
+use crate::error::{Error, Result};
+use crate::event::{Door, HttpReply, HttpRequest};
+
+/// Answers below this many bytes are sent as they are: packing them, and the base64 that a packed body
+/// needs on its way through Lambda, costs more than it saves.
+const COMPRESS_FROM_BYTES: usize = 16 * 1024;
+
+pub fn empty(status: StatusCode) -> HttpReply {
+    HttpReply { status, headers: HeaderMap::new(), body: Vec::new() }
+}
+
+pub fn json(value: &impl Serialize) -> HttpReply {
+    with_type("application/json", serde_json::to_vec(value).expect("our own types always serialise"))
+}
+
+pub fn with_type(media: &'static str, body: Vec<u8>) -> HttpReply {
+    let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media))]);
+    HttpReply { status: StatusCode::OK, headers, body }
+}
+
+/// `error` as `contract` shows errors.
+pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
+    let row = error.kind().row();
+    let message = error.public_message();
+    let (status, body) = match contract {
+        Contract::OpenAi => {
+            let error =
+                json!({"message": message, "type": row.openai_type, "param": error.param(), "code": row.openai_code});
+            (row.status, json!({ "error": error }))
+        }
+        Contract::Qdrant => (row.qdrant_status(), json!({ "error": message })),
+        Contract::Tei => (row.tei_status, json!({"error": message, "error_type": row.tei_type})),
+    };
+    let mut reply = json(&body);
+    reply.status = StatusCode::from_u16(status).expect("the table holds valid statuses");
+    match error {
+        Error::MethodNotAllowed { allow, .. } => {
+            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+        }
+        _ if status == 401 => {
+            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        _ if matches!(status, 429 | 503) => {
+            // Seconds: a queue moves on within one, and what was too much for this call fits a smaller one at once.
+            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        _ => {}
+    }
+    reply
+}
+
+/// The answer that `write` makes of `done`, with what was done for it in its headers; a large one is written aside.
+pub async fn of(
+    done: Embeddings,
+    characters: usize,
+    write: impl FnOnce(&Embeddings) -> HttpReply + Send + 'static,
+) -> Result<HttpReply> {
+    offload::run(is_large(&done), "writing an answer panicked", move |_| {
+        let mut reply = write(&done);
+        describe(&mut reply, &done, characters);
+        Ok(reply)
+    })
+    .await
+}
+
+/// Whether an answer with these vectors is written aside.
+pub fn is_large(done: &Embeddings) -> bool {
+    let bytes: usize = done.vectors.iter().map(|vector| json_vector_bytes(vector.len())).sum();
+    bytes >= offload::FROM_BYTES
+}
+
+/// Every answer names the model that made it.
+pub fn name_model(reply: &mut HttpReply, id: &str) {
+    set(&mut reply.headers, "x-model-id", id);
+}
+
+/// What was done for this answer: text-embeddings-inference's headers, times in milliseconds, and which
+/// texts were cut.
+pub fn describe(reply: &mut HttpReply, done: &Embeddings, characters: usize) {
+    let timings = &done.timings;
+    let ms = |time: std::time::Duration| time.as_millis().to_string();
+    let headers = &mut reply.headers;
+    headers.insert(HeaderName::from_static("x-compute-type"), HeaderValue::from_static("cpu"));
+    set(headers, "x-compute-characters", &characters.to_string());
+    set(headers, "x-compute-tokens", &done.tokens.iter().sum::<usize>().to_string());
+    set(headers, "x-compute-time", &ms(timings.tokenize + timings.inference));
+    set(headers, "x-total-time", &ms(timings.tokenize + timings.inference));
+    set(headers, "x-tokenization-time", &ms(timings.tokenize));
+    set(headers, "x-inference-time", &ms(timings.inference));
+    if !done.truncated.is_empty() {
+        set(headers, "x-truncated", &shown_indices(&done.truncated));
+    }
+}
+
+/// `0,5,9`, at most 100 of them: a header has its limits.
+fn shown_indices(indices: &[usize]) -> String {
+    const SHOWN: usize = 100;
+    let mut shown: Vec<_> = indices.iter().take(SHOWN).map(usize::to_string).collect();
+    if indices.len() > SHOWN {
+        shown.push(format!("and {} more", indices.len() - SHOWN));
+    }
+    shown.join(",")
+}
+
+fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
+    // What is no header value (a control character in a model's id) is left out rather than fatal.
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+}
+
+/// Packs a large answer when the client takes gzip, the largest ones aside. Not behind a REST API, which hands a
+/// body's base64 on as it is unless its binary media types are set up; it packs answers itself when it is told to.
+///
+/// # Errors
+/// What a panic leaves.
+pub async fn compress(request: &HttpRequest, reply: HttpReply) -> Result<HttpReply> {
+    if request.door == Door::V1 {
+        return Ok(reply);
+    }
+    let accepts = request.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let gzip = accepts.flat_map(|value| value.split(',')).any(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+        named && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
+    });
+    if !gzip || reply.body.len() < COMPRESS_FROM_BYTES {
+        return Ok(reply);
+    }
+    offload::run(reply.body.len() >= offload::FROM_BYTES, "packing an answer panicked", move |_| Ok(packed(reply)))
+        .await
+}
+
+fn packed(mut reply: HttpReply) -> HttpReply {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    let packed = encoder.write_all(&reply.body).and_then(|()| encoder.finish());
+    if let Ok(packed) = packed {
+        reply.body = packed;
+        reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        // One value, because not every door can repeat a header.
+        let vary = match reply.headers.contains_key(header::VARY) {
+            true => "origin, accept-encoding",
+            false => "accept-encoding",
+        };
+        reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
+    }
+    reply
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Method;
+    use std::task::Poll;
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    }
+
+    fn taking_gzip() -> HttpRequest {
+        let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let (method, path, body) = (Method::POST, "/embed".to_owned(), String::new());
+        HttpRequest { door: Door::V2, method, path, headers, body, is_base64: false }
+    }
+
+    #[test]
+    fn answers_are_packed_from_a_size_on() {
+        let request = taking_gzip();
+        for (bytes, packed) in [(16_383, false), (16_384, true), (offload::FROM_BYTES, true)] {
+            let reply = block_on(compress(&request, with_type("text/plain", vec![b'a'; bytes]))).unwrap();
+            assert_eq!(reply.headers.contains_key(header::CONTENT_ENCODING), packed, "{bytes}");
+            assert_eq!(reply.body.len() < bytes, packed, "{bytes}");
+        }
+    }
+
+    fn many(vectors: usize) -> Embeddings {
+        let (tokens, timings) = (vec![3; vectors], crate::embedding::Timings::default());
+        Embeddings { vectors: vec![vec![0.1; 384]; vectors], tokens, truncated: Vec::new(), timings }
+    }
+
+    #[test]
+    fn an_answer_of_many_vectors_is_written_aside_and_one_of_few_at_once() {
+        let here = std::thread::current().id();
+        for (vectors, aside) in [(1, false), (10, false), (20, true), (2_048, true)] {
+            let write = move |done: &Embeddings| {
+                assert_eq!(std::thread::current().id() != here, aside, "{vectors} vectors");
+                json(&done.vectors)
+            };
+            let reply = block_on(of(many(vectors), 5, write)).unwrap();
+            assert_eq!(reply.headers["x-compute-characters"], "5");
+            assert_eq!(serde_json::from_slice::<Vec<Vec<f32>>>(&reply.body).unwrap().len(), vectors);
+        }
+    }
+
+    #[test]
+    fn a_large_answer_is_packed_aside_and_a_small_one_at_once() {
+        let request = taking_gzip();
+        for (bytes, aside) in [(COMPRESS_FROM_BYTES, false), (offload::FROM_BYTES, true)] {
+            block_on(async {
+                let mut packing = std::pin::pin!(compress(&request, with_type("text/plain", vec![b'a'; bytes])));
+                // What is done at once is there when it is first asked for.
+                let first = std::future::poll_fn(|waker| Poll::Ready(packing.as_mut().poll(waker))).await;
+                assert_eq!(first.is_pending(), aside, "{bytes}");
+                if aside {
+                    assert!(packing.await.unwrap().headers.contains_key(header::CONTENT_ENCODING));
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn a_header_lists_a_hundred_cut_texts_and_counts_the_others() {
+        let shown = |count: usize| shown_indices(&(0..count).collect::<Vec<_>>());
+        assert_eq!((shown(1).as_str(), shown(3).as_str()), ("0", "0,1,2"));
+        assert!(shown(100).ends_with(",98,99"), "{}", shown(100));
+        assert!(shown(101).ends_with(",98,99,and 1 more"), "{}", shown(101));
+        assert!(shown(350).ends_with(",98,99,and 250 more"), "{}", shown(350));
+    }
+}

@@ -1,0 +1,280 @@
+//! text-embeddings-inference's contract: `/embed`, `/similarity`, `/tokenize`, `/info`, `/health`.
+//!
+//! Source of the shapes: that server's OpenAPI document. `input_type` and the value `"mean"` of
+//! `truncate` are ours.
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::json;
+use serde_json::value::RawValue;
+
+use super::dimensions::Dimensions;
+use super::{Api, body, json_vector_bytes, response};
+use crate::concurrency::offload;
+use crate::embedding::{self, Embeddings, InputType, Keep, Options, Token, Truncate};
+use crate::error::{Error, Kind, Result};
+use crate::event::HttpReply;
+use crate::model::Manifest;
+use crate::observability::call::Call;
+
+/// `/embed`'s fields, as they were written.
+#[derive(Deserialize)]
+pub(super) struct EmbedFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    normalize: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dimensions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncation_direction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+}
+
+/// `/similarity`'s fields.
+#[derive(Deserialize)]
+pub(super) struct SimilarityFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    parameters: Option<&'a RawValue>,
+}
+
+/// What `/similarity` keeps in `parameters`.
+#[derive(Deserialize, Default)]
+pub(super) struct SimilarityParameters<'a> {
+    #[serde(borrow)]
+    truncate: Option<&'a RawValue>,
+    #[serde(borrow)]
+    truncation_direction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+}
+
+/// `/tokenize`'s fields.
+#[derive(Deserialize)]
+pub(super) struct TokenizeFields<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+    #[serde(borrow)]
+    add_special_tokens: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    input_type: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for Keep {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The direction names the side that is cut off.
+        let sides = [("right", Self::Start), ("Right", Self::Start), ("left", Self::End), ("Left", Self::End)];
+        body::one_of(deserializer, &sides)
+    }
+}
+
+/// The prompt that texts get: this contract's `prompt_name` goes before our `input_type`.
+fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> Result<InputType> {
+    // Both are read, so that a mistake in either is told.
+    let named: Option<InputType> = body::field("prompt_name", prompt_name)?;
+    let asked: Option<InputType> = body::field("input_type", input_type)?;
+    Ok(named.or(asked).unwrap_or_default())
+}
+
+/// What happens to a long text: whether it is cut, and at which end.
+fn cut(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncate, Keep)> {
+    Ok((
+        body::field("truncate", truncate)?.unwrap_or_default(),
+        body::field("truncation_direction", direction)?.unwrap_or_default(),
+    ))
+}
+
+/// A request in this contract's shape, read and checked.
+pub(super) struct Request {
+    texts: Vec<String>,
+    options: Options,
+    dimensions: Dimensions,
+}
+
+impl Request {
+    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+        let fields: EmbedFields<'_> = body::fields(body)?;
+        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
+        let (truncate, keep) = cut(fields.truncate, fields.truncation_direction)?;
+        let options = Options {
+            input_type: input_type(fields.prompt_name, fields.input_type)?,
+            truncate,
+            keep,
+            normalize: body::field("normalize", fields.normalize)?.unwrap_or(true),
+        };
+        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
+        Ok(Self { texts: inputs.texts, options, dimensions })
+    }
+
+    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<Embeddings> {
+        let normalize = self.options.normalize;
+        let vector_bytes = json_vector_bytes(self.dimensions.get());
+        let mut done = api.embed(self.texts, self.options, "inputs", vector_bytes, call).await?;
+        self.dimensions.cut(&mut done.vectors, normalize);
+        Ok(done)
+    }
+}
+
+pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+    let request = Request::parse(body, api.manifest())?;
+    let characters = request.texts.iter().map(|text| text.chars().count()).sum();
+    let done = request.embed(api, call).await?;
+    response::of(done, characters, |done| response::json(&done.vectors)).await
+}
+
+/// `/similarity`'s `inputs`.
+#[derive(Deserialize)]
+struct Comparison {
+    source_sentence: String,
+    sentences: Vec<String>,
+}
+
+/// The cosine of one sentence to each of several, in their order.
+pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+    let fields: SimilarityFields<'_> = body::fields(body)?;
+    let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
+    let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
+    if sentences.is_empty() {
+        return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
+    }
+    let parameters: SimilarityParameters<'_> = body::object("parameters", fields.parameters)?.unwrap_or_default();
+    let (truncate, keep) = cut(parameters.truncate, parameters.truncation_direction)?;
+    let input_type = input_type(parameters.prompt_name, parameters.input_type)?;
+    let options = Options { input_type, truncate, keep, normalize: true };
+    let mut texts = vec![source_sentence];
+    texts.extend(sentences);
+    let characters = texts.iter().map(|text| text.chars().count()).sum();
+    // One number a sentence leaves, not a vector.
+    let done = api.embed(texts, options, "inputs", 16, call).await?;
+    let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
+    let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
+    let mut reply = response::json(&others.iter().map(cosine).collect::<Vec<_>>());
+    response::describe(&mut reply, &done, characters);
+    Ok(reply)
+}
+
+#[derive(Serialize)]
+struct TokenItem {
+    id: u32,
+    text: String,
+    special: bool,
+    start: Option<usize>,
+    stop: Option<usize>,
+}
+
+/// A request to `/tokenize`, read and checked.
+struct Tokenization {
+    texts: Vec<String>,
+    special: bool,
+    input_type: Option<InputType>,
+}
+
+impl Tokenization {
+    fn parse(body: &[u8]) -> Result<Self> {
+        let fields: TokenizeFields<'_> = body::fields(body)?;
+        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
+        let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
+        let input_type = match (fields.prompt_name, fields.input_type) {
+            // Without a prompt this route shows a text's own tokens, not a default prompt's.
+            (None, None) => None,
+            (prompt_name, named) => Some(input_type(prompt_name, named)?),
+        };
+        Ok(Self { texts: inputs.texts, special, input_type })
+    }
+
+    fn prefix<'a>(&self, api: &'a Api) -> &'a str {
+        self.input_type.map_or("", |input_type| input_type.prefix(api.manifest()))
+    }
+
+    /// The answer, unless it passes a limit.
+    fn answer(self, api: &Api, waiting: &offload::Waiting) -> Result<HttpReply> {
+        let limits = &api.config.limits;
+        let prefix = self.prefix(api);
+        let item = |Token { id, text, special, span }: Token| {
+            let (start, stop) = span.unzip();
+            TokenItem { id, text, special, start, stop }
+        };
+        let (mut lists, mut tokens) = (Vec::with_capacity(self.texts.len()), 0);
+        for text in self.texts {
+            waiting.check()?;
+            let more = |read| waiting.check().map(|()| tokens + read <= limits.tokens);
+            let list = api.embedder.tokens(&[prefix, text.as_str()].concat(), self.special, more)?;
+            tokens += list.len();
+            if tokens > limits.tokens {
+                return too_much(format!("more than {} tokens in one request, its limit", limits.tokens));
+            }
+            lists.push(list.into_iter().map(item).collect::<Vec<_>>());
+        }
+        let reply = response::json(&lists);
+        let limit = limits.response_bytes;
+        if reply.body.len() > limit {
+            return too_much(format!("the answer would pass the {limit} bytes that one response may have"));
+        }
+        Ok(reply)
+    }
+}
+
+/// Texts up to this many bytes together ([`embedding::bytes_to_tokenise`]) are tokenised for an answer where the call runs,
+/// in about a millisecond; more, aside.
+const TOKENIZE_INLINE_BYTES: usize = 4 * 1024;
+
+/// Bytes of an answer that a byte of text is taken to need at least, so that a text far too long is refused before
+/// it is tokenised. A token's item has 55 bytes and more, and is of five bytes of English.
+const ANSWER_BYTES_A_BYTE: usize = 4;
+
+/// Bytes of the shortest list of tokens with its comma: `[],`.
+const SHORTEST_LIST: usize = 3;
+
+pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+    let request = Tokenization::parse(body)?;
+    api.admit(request.texts.len(), "inputs", SHORTEST_LIST)?;
+    let bytes = request.texts.iter().map(String::len).sum::<usize>();
+    let limit = api.config.limits.response_bytes / ANSWER_BYTES_A_BYTE;
+    if bytes > limit {
+        return too_much(format!("texts of {bytes} bytes to tokenize in one request; the limit is {limit}"));
+    }
+    let long = embedding::bytes_to_tokenise(&request.texts, request.prefix(api)) > TOKENIZE_INLINE_BYTES;
+    let owned = api.clone();
+    let answer = offload::run(long, "tokenizing panicked", move |waiting| request.answer(&owned, waiting));
+    embedding::tokenised_within(Api::time_left(call), answer).await
+}
+
+fn too_much<T>(what: String) -> Result<T> {
+    Err(Error::request(Kind::TooLarge, "inputs", format!("{what}; send fewer or shorter texts")))
+}
+
+pub(super) fn info(api: &Api) -> HttpReply {
+    let (manifest, config) = (api.manifest(), &api.config);
+    response::json(&json!({
+        "model_id": manifest.name,
+        "model_sha": manifest.revision,
+        "model_dtype": manifest.quantization,
+        "served_model_name": manifest.id,
+        "model_type": {"embedding": {"pooling": manifest.pooling}},
+        "max_concurrent_requests": config.threads,
+        "max_input_length": manifest.max_tokens,
+        "max_batch_tokens": config.limits.tokens,
+        "max_batch_requests": null,
+        "max_client_batch_size": config.limits.texts,
+        "auto_truncate": true,
+        "tokenization_workers": config.threads,
+        "version": env!("CARGO_PKG_VERSION"),
+        "sha": null,
+        "docker_label": null,
+        "note": manifest.note,
+    }))
+}
+
+pub(super) fn health(api: &Api) -> HttpReply {
+    response::json(&json!({"status": "ok", "model": api.manifest().id}))
+}

@@ -1,0 +1,168 @@
+//! A start that may outlast Lambda's init: calls are taken while the model is still on its way.
+//!
+//! ```text
+//! load thread   app::open ────────────────────────────> outcome
+//! init          waits for it, INIT_BUDGET at most ──> the first call is asked for
+//! GET /health   answers at once: 503 and Retry-After until the model is there
+//! other calls   wait for the outcome
+//! ```
+//!
+//! Invariants: a start that fails within the budget fails the init; one that fails later fails the call
+//! that waits for it, and the process is to end then, because nothing would ever be answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use serde_json::value::RawValue;
+use tokio::sync::watch;
+
+use crate::app;
+use crate::config::Config;
+use crate::error::{Error, Kind, Result};
+use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
+use crate::handler::Handler;
+use crate::observability::Observer;
+use crate::observability::call::Call;
+
+/// How long the init waits for the model: Lambda ends an init after 10 s and starts anew, on the call's
+/// time. What remains is for the process's own start, and for a machine that is slow that day.
+pub const INIT_BUDGET: Duration = Duration::from_millis(8_500);
+
+/// What is kept free before a call's deadline for a short answer.
+const ANSWER_TIME: Duration = Duration::from_millis(100);
+
+type Outcome = std::result::Result<Handler, Arc<Error>>;
+
+/// A handler that is there or on its way; cheap to clone.
+#[derive(Clone)]
+pub struct Loading {
+    outcome: watch::Receiver<Option<Outcome>>,
+    /// Calls are watched whether the model is there or not.
+    observer: Arc<Observer>,
+    base_path: String,
+}
+
+/// Why a call has no answer.
+pub enum Failure {
+    /// The call itself failed; the next may not.
+    Call(Error),
+    /// The model never came: the process is of no use.
+    Start(Arc<Error>),
+}
+
+impl Loading {
+    /// Starts loading what `config` names; returns when it is loaded or `budget` is used up.
+    ///
+    /// # Errors
+    /// What failed within the budget.
+    pub async fn begin(config: Config, budget: Duration) -> std::result::Result<Self, Arc<Error>> {
+        let (sender, outcome) = watch::channel(None);
+        let observer = Arc::new(Observer::new(config.metrics.clone()));
+        let mut loading = Self { outcome, observer: Arc::clone(&observer), base_path: config.base_path.clone() };
+        std::thread::Builder::new()
+            .name("load".to_owned())
+            .spawn(move || {
+                let opened = app::open_observed(Arc::new(config), observer).map(|(handler, startup)| {
+                    startup.log(handler.model());
+                    handler
+                });
+                // Nobody waits any more only when the process ends.
+                let _ = sender.send(Some(opened.map_err(Arc::new)));
+            })
+            .map_err(|e| Error::internal("the loading thread does not start", e))?;
+        match tokio::time::timeout(budget, loading.loaded()).await {
+            Ok(outcome) => drop(outcome?),
+            Err(_) => tracing::warn!(
+                "the model is not there after {:.1} s; calls are taken, the first one waits for it",
+                budget.as_secs_f32()
+            ),
+        }
+        Ok(loading)
+    }
+
+    /// Answers an event; waits for the model, unless the event asks for the health.
+    pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, Failure> {
+        let mut failed_start = None;
+        let answered = self.observer.watch(call, async {
+            let at_hand = self.outcome.borrow().clone();
+            let outcome = match at_hand {
+                Some(outcome) => outcome,
+                None => match self.health(event, call) {
+                    Some(reply) => return reply,
+                    None => match self.loaded_within(call.remaining()).await {
+                        Some(outcome) => outcome,
+                        None => return not_yet(event, call),
+                    },
+                },
+            };
+            match outcome {
+                Ok(handler) => handler.answer(handler.enter(event.len()).map(Some), event, call).await,
+                Err(start) => {
+                    if let Ok(invocation) = event::decode(event) {
+                        call.meter.note(|m| m.source = invocation.source());
+                    }
+                    call.meter.fail(&start);
+                    failed_start = Some(Arc::clone(&start));
+                    Err(Error::internal("the model did not load", start))
+                }
+            }
+        });
+        let answered = answered.await;
+        match failed_start {
+            Some(start) => Err(Failure::Start(start)),
+            None => answered.map_err(Failure::Call),
+        }
+    }
+
+    /// The outcome, if it is there early enough before the call's end for an answer that says it is not.
+    async fn loaded_within(&self, left: Option<Duration>) -> Option<Outcome> {
+        let mut waiting = self.clone();
+        match left {
+            None => Some(waiting.loaded().await),
+            Some(left) => tokio::time::timeout(left.saturating_sub(ANSWER_TIME), waiting.loaded()).await.ok(),
+        }
+    }
+
+    async fn loaded(&mut self) -> Outcome {
+        match self.outcome.wait_for(Option::is_some).await {
+            Ok(outcome) => outcome.clone().expect("waited for"),
+            Err(gone) => Err(Arc::new(Error::internal("loading the model ended early", gone))),
+        }
+    }
+
+    /// The answer to `GET /health` before the model is there; `None` for every other event.
+    fn health(&self, event: &[u8], call: &Call) -> Option<Result<Box<RawValue>>> {
+        let Ok(Invocation::Http(request)) = event::decode(event) else { return None };
+        let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
+        let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
+        asks.then(|| request.door.encode(loading_reply(&request, call)))
+    }
+}
+
+/// The answer to a call whose time ends before the model is there: the next one finds it further on.
+fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+    let message = "the model is still being loaded and this call's time ends; try again".to_owned();
+    let error = Error::Later { kind: Kind::Deadline, message };
+    let invocation = event::decode(event)?;
+    call.meter.note(|m| m.source = invocation.source());
+    match invocation {
+        Invocation::Http(request) => {
+            call.meter.fail(&error);
+            request.door.encode(loading_reply(&request, call))
+        }
+        _ => Err(error),
+    }
+}
+
+fn loading_reply(request: &HttpRequest, call: &Call) -> HttpReply {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    call.meter.note(|m| (m.source, m.status) = ("http", Some(status.as_u16())));
+    let headers = HeaderMap::from_iter([
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        // Seconds: what is still missing after the init comes soon or not at all.
+        (header::RETRY_AFTER, HeaderValue::from_static("1")),
+    ]);
+    let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };
+    HttpReply { status, headers, body }
+}

@@ -1,0 +1,250 @@
+//! The function under AWS Lambda: takes calls from the Runtime API until it is told to end.
+//!
+//! ```text
+//! GET …/next ──> invoke ──> POST …/response or …/error        as many at once as Lambda says
+//! a lost connection: asked again     an answer that is none: the process ends, Lambda starts another
+//! SIGTERM: what runs may end within DRAIN, what does not is handed back as a failed call that may be retried
+//! ```
+//!
+//! Metrics and log lines are written when a call ends, so nothing is left to flush.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::Bytes;
+use lambda_runtime::tower::{Layer, Service};
+use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use serde_json::value::RawValue;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use super::{Failure, Loading};
+use crate::concurrency::panics;
+use crate::error::{Error, Kind, Result};
+use crate::observability::call::Call;
+
+/// What a call under way has after SIGTERM. Lambda kills 500 ms after it where an extension inside the process
+/// is registered, 2 s where one outside is, and without any it sends no SIGTERM.
+const DRAIN: Duration = Duration::from_millis(300);
+
+/// Lost connections in a row, without a call between them, after which the process gives up.
+const LOST: u32 = 5;
+
+/// Takes calls until SIGTERM.
+///
+/// # Errors
+/// The Runtime API cannot be spoken to.
+pub async fn serve(model: Loading) -> Result<ExitCode> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|e| Error::internal("signals cannot be watched", e))?;
+    let calls = Calls::default();
+    tokio::select! {
+        outcome = take_calls(&model, &calls) => outcome,
+        () = async {
+            terminate.recv().await;
+            calls.stop().await;
+        } => {
+            tracing::info!("told to end; no call is under way");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn take_calls(model: &Loading, calls: &Calls) -> Result<ExitCode> {
+    let mut lost = 0;
+    loop {
+        let (taken, model, counted) = (calls.taken(), model.clone(), calls.clone());
+        let invoke = service_fn(move |event: LambdaEvent<()>| {
+            let (model, calls) = (model.clone(), counted.clone());
+            async move { invoke(&model, &calls, &event.context).await }
+        });
+        let runtime = Runtime::new(invoke).layer(calls.clone());
+        // It panics on an answer that lacks what every answer has, such as a 500.
+        let run = async {
+            runtime.run_concurrent().await.map_err(|e| Error::internal("the connection to the Runtime API broke", e))
+        };
+        let error = match panics::caught("the Runtime API's answer is not understood", async { Ok(run.await) }).await? {
+            Ok(()) => return Ok(ExitCode::SUCCESS),
+            Err(error) => error,
+        };
+        lost = if calls.taken() > taken { 1 } else { lost + 1 };
+        if lost >= LOST {
+            return Err(error);
+        }
+        tracing::warn!(cause = %error.chain(), "asking for the next call again");
+        tokio::time::sleep(Duration::from_millis(20) * lost).await;
+    }
+}
+
+async fn invoke(
+    model: &Loading,
+    calls: &Calls,
+    context: &lambda_runtime::Context,
+) -> std::result::Result<Box<RawValue>, Diagnostic> {
+    let (call, event) = (Call::from(context), calls.event(&context.request_id));
+    let answered = tokio::select! {
+        answered = model.handle(&event, &call) => answered,
+        error = async {
+            calls.drained().await;
+            let message = "the process was told to end before this call was answered; try again".to_owned();
+            let error = Error::Later { kind: Kind::Stopping, message };
+            // Noted before the work is dropped, which tells of it.
+            call.meter.fail(&error);
+            error
+        } => Err(Failure::Call(error)),
+    };
+    match answered {
+        Ok(reply) => Ok(reply),
+        Err(Failure::Call(error)) => Err(Diagnostic::from(error)),
+        Err(Failure::Start(error)) => {
+            tracing::error!(error = %error.chain(), "the model did not load; this process ends");
+            let path = format!("/2018-06-01/runtime/invocation/{}/error", context.request_id);
+            report_failed_start(&path, &error).await;
+            // Lambda starts another process for the next call; this one would fail every call.
+            std::process::exit(1)
+        }
+    }
+}
+
+/// Tells Lambda that the init failed, and why.
+pub async fn report_failed_init(error: &Error) {
+    report_failed_start("/2018-06-01/runtime/init/error", error).await;
+}
+
+/// Tells Lambda why the start failed, so that the caller sees the cause instead of "exited".
+async fn report_failed_start(path: &str, error: &Error) {
+    let body = serde_json::json!({
+        "errorType": error.kind().row().lambda_type,
+        "errorMessage": error.chain().to_string(),
+        "stackTrace": [],
+    });
+    if let Err(error) = post(path, body.to_string(), error.kind().row().lambda_type).await {
+        eprintln!("the failed start could not be reported: {error}");
+    }
+}
+
+async fn post(path: &str, body: String, error_type: &str) -> std::result::Result<(), lambda_runtime::Error> {
+    let client = lambda_runtime_api_client::PooledClient::builder().build();
+    let request = lambda_runtime_api_client::build_request()
+        .method(http::Method::POST)
+        .uri(path)
+        .header("lambda-runtime-function-error-type", error_type)
+        .body(body.into())?;
+    client.call(request).await?;
+    Ok(())
+}
+
+/// Counts the calls that were taken and not yet answered to the Runtime API; its clones count together.
+#[derive(Clone)]
+struct Calls {
+    under_way: Arc<watch::Sender<Count>>,
+    /// The events of calls that were taken, by request id. They pass the runtime by, which would answer what is no
+    /// JSON by itself, and nothing would be logged or counted of it.
+    events: Arc<Mutex<HashMap<String, Bytes>>>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Count {
+    taken: u64,
+    open: u64,
+    stopping: bool,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { under_way: Arc::new(watch::Sender::new(Count::default())), events: Arc::default() }
+    }
+}
+
+impl Calls {
+    fn taken(&self) -> u64 {
+        self.under_way.borrow().taken
+    }
+
+    /// The event of a call that was taken.
+    fn event(&self, request_id: &str) -> Bytes {
+        self.events().remove(request_id).unwrap_or_default()
+    }
+
+    fn events(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
+        self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// Has what runs end within [`DRAIN`]; returns when nothing runs.
+    async fn stop(&self) {
+        self.under_way.send_modify(|count| count.stopping = true);
+        // The sender lives in `self`, so this ends for no other reason.
+        let _ = self.under_way.subscribe().wait_for(|count| count.open == 0).await;
+    }
+
+    /// Returns [`DRAIN`] after the stop; without one, never.
+    async fn drained(&self) {
+        let _ = self.under_way.subscribe().wait_for(|count| count.stopping).await;
+        tokio::time::sleep(DRAIN).await;
+    }
+}
+
+/// One call, from its event to the Runtime API's receipt for its answer.
+struct Open {
+    calls: Calls,
+    request_id: String,
+}
+
+impl Open {
+    fn new(calls: &Calls, request_id: &str, event: Bytes) -> Self {
+        calls.under_way.send_modify(|count| (count.taken, count.open) = (count.taken + 1, count.open + 1));
+        calls.events().insert(request_id.to_owned(), event);
+        Self { calls: calls.clone(), request_id: request_id.to_owned() }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // Still there if the runtime refused the call by itself.
+        self.calls.events().remove(&self.request_id);
+        self.calls.under_way.send_modify(|count| count.open -= 1);
+    }
+}
+
+impl<S> Layer<S> for Calls {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, calls: self.clone() }
+    }
+}
+
+/// The runtime's service with its calls counted and their events kept.
+#[derive(Clone)]
+struct Counted<S> {
+    inner: S,
+    calls: Calls,
+}
+
+impl<S> Service<LambdaInvocation> for Counted<S>
+where
+    S: Service<LambdaInvocation, Response = (), Error = lambda_runtime::Error>,
+    S::Future: Send + 'static,
+{
+    type Response = ();
+    type Error = lambda_runtime::Error;
+    type Future = Pin<Box<dyn Future<Output = std::result::Result<(), lambda_runtime::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<(), Self::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
+        let event = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
+        let open = Open::new(&self.calls, &invocation.context.request_id, event);
+        let answered = self.inner.call(invocation);
+        Box::pin(async move {
+            let _open = open;
+            answered.await
+        })
+    }
+}

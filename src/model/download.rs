@@ -1,0 +1,339 @@
+//! A model from an object store into a local folder, verified on its way.
+//!
+//! ```text
+//! prefix/manifest.json ──> Manifest ──> cache/<sha256 of the manifest>/
+//! prefix/<sha256>/<file>   parts of 4 MiB, 4 at a time ──> <file>.part ──> sha256 as it grows ──> <file>
+//! ```
+//!
+//! Invariants:
+//! - a file under its own name in the cache was whole and had its manifest's hash when it was renamed, and
+//!   is hashed again before a later start uses it, whatever the configuration trusts otherwise;
+//! - bytes go to the file as they come and are hashed as read back from there, so what is checked is what
+//!   will be mapped, and memory does not grow with the model: it fits into a function of 128 MB;
+//! - one process fetches at a time: a lock file says so, and the kernel frees it when its holder dies, so
+//!   whatever `.part` file is there then was left by a process that is gone, and is removed;
+//! - nothing is synced to disk: a crash that loses written pages loses the sandbox's `/tmp` as well.
+
+use std::fs::{File, TryLockError};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use super::file_hash::{self, Growth};
+use super::manifest::hex;
+use super::object_store::{Object, ObjectStore, Want};
+use super::transfer_retry::Retry;
+use super::{FileEntry, Manifest, ModelFolder};
+use crate::aws::Patience;
+use crate::config::{S3Location, Verify};
+use crate::error::{Error, Result, Trouble};
+
+/// Bytes of one ranged request. Large enough that a request's latency (some 30 ms) is small beside its
+/// transfer, small enough that a model of 34 MB keeps every connection busy.
+const PART_BYTES: u64 = 4 * 1024 * 1024;
+/// Requests under way. One connection to S3 carries up to about 90 MB/s; four fill a function's network.
+const PARTS_AT_ONCE: usize = 4;
+/// A manifest is a few hundred bytes; what is larger than this is something else.
+const MANIFEST_BYTES: u64 = 1024 * 1024;
+
+/// Fetches the model at `location` into `cache`, or takes what is there already.
+///
+/// # Errors
+/// [`Error::S3`] with bucket, key and cause: the store's trouble, a hash that is wrong, a disk that is full.
+pub async fn fetch(
+    store: impl ObjectStore,
+    location: &S3Location,
+    cache: &Path,
+    patience: Patience,
+) -> Result<ModelFolder> {
+    let fetch = Fetch {
+        store,
+        location: location.clone(),
+        retry: Retry::new(patience),
+        connections: Semaphore::new(PARTS_AT_ONCE),
+    };
+    Arc::new(fetch).into_folder(cache).await
+}
+
+struct Fetch<S> {
+    store: S,
+    location: S3Location,
+    retry: Retry,
+    /// One permit a request under way; first come, first served, so parts arrive about in order.
+    connections: Semaphore,
+}
+
+/// A file of the model on its way: where it comes from and where it goes.
+struct Download {
+    key: String,
+    entry: FileEntry,
+    part: PathBuf,
+    whole: PathBuf,
+}
+
+impl<S: ObjectStore> Fetch<S> {
+    async fn into_folder(self: Arc<Self>, cache: &Path) -> Result<ModelFolder> {
+        let started = Instant::now();
+        let manifest_key = self.location.manifest_key();
+        let json = self.small_object(&manifest_key).await.map_err(|trouble| self.failed(&manifest_key, trouble))?;
+        let manifest =
+            Manifest::parse(&json).map_err(|message| self.failed(&manifest_key, Trouble::lasting(message)))?;
+        let manifest_took = started.elapsed();
+        let folder = cache.join(hex(&Sha256::digest(&json)));
+        let needed = manifest.files.all().into_iter().map(|file| file.size).sum();
+        let unusable = |error: std::io::Error| self.failed(&manifest_key, disk_trouble(&folder, error, needed));
+        std::fs::create_dir_all(&folder).map_err(unusable)?;
+        // Held until the end of this function.
+        let _alone = lock(&folder.join(".lock")).await.map_err(unusable)?;
+        // Dropped on an early return, which ends what is under way.
+        let mut files = JoinSet::new();
+        for entry in manifest.files.all() {
+            let (fetch, folder, entry) = (Arc::clone(&self), folder.clone(), entry.clone());
+            files.spawn(async move { fetch.bring(&folder, &entry, needed).await });
+        }
+        while let Some(brought) = files.join_next().await {
+            brought.map_err(|e| Error::internal("a transfer ended early", e))??;
+        }
+        let part = folder.join("manifest.json.part");
+        std::fs::write(&part, &json).map_err(unusable)?;
+        std::fs::rename(&part, folder.join("manifest.json")).map_err(unusable)?;
+        let ms = |took: Duration| took.as_millis() as u64;
+        tracing::debug!(
+            manifest_ms = ms(manifest_took),
+            files_ms = ms(started.elapsed() - manifest_took),
+            "model fetched"
+        );
+        // Every file was hashed just now; sizes are compared once more when they are mapped.
+        ModelFolder::open(&folder, Verify::Sizes)
+    }
+
+    /// The whole of a small object, checked against its uploader's hash where there is one.
+    async fn small_object(&self, key: &str) -> Result<Vec<u8>, Trouble> {
+        let want = Want { range: None, version: self.location.version.clone() };
+        let mut attempt = 0;
+        loop {
+            match self.small_object_once(key, &want).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(trouble) => self.retry.again(&mut attempt, trouble).await?,
+            }
+        }
+    }
+
+    async fn small_object_once(&self, key: &str, want: &Want) -> Result<Vec<u8>, Trouble> {
+        let mut object = self.ask(key, want).await?;
+        if object.size > MANIFEST_BYTES {
+            return Err(Trouble::lasting(format!("{} bytes are too many for a manifest", object.size)));
+        }
+        let mut bytes = Vec::with_capacity(object.size as usize);
+        while let Some(chunk) = self.next_chunk(&mut object).await? {
+            bytes.extend_from_slice(&chunk);
+        }
+        if bytes.len() as u64 != object.size {
+            return Err(cut_short(bytes.len() as u64, object.size));
+        }
+        let found = hex(&Sha256::digest(&bytes));
+        match object.sha256 {
+            Some(promised) if promised != found => Err(Trouble::lasting(format!(
+                "corrupted: its sha256 is {found}, its uploader said {promised}; upload it anew (make push-model)"
+            ))),
+            _ => Ok(bytes),
+        }
+    }
+
+    /// Puts `entry`'s file into `folder`, unless a good one is there.
+    async fn bring(self: &Arc<Self>, folder: &Path, entry: &FileEntry, needed: u64) -> Result<()> {
+        let download = Download {
+            key: self.location.file_key(&entry.sha256, &entry.path),
+            entry: entry.clone(),
+            part: folder.join(format!("{}.{}.part", entry.path, entry.sha256)),
+            whole: folder.join(&entry.path),
+        };
+        if kept(&download).await {
+            return Ok(());
+        }
+        let downloaded = self.download(&download, needed).await;
+        downloaded.map_err(|trouble| {
+            // Best effort: the next start removes what is still there.
+            let _ = std::fs::remove_file(&download.part);
+            self.failed(&download.key, trouble)
+        })
+    }
+
+    async fn download(self: &Arc<Self>, download: &Download, needed: u64) -> Result<(), Trouble> {
+        let on_disk = |error| disk_trouble(&download.part, error, needed);
+        // Truncates what a process that was killed may have left.
+        let options = File::options().read(true).write(true).create(true).truncate(true).clone();
+        let file = Arc::new(options.open(&download.part).map_err(on_disk)?);
+        let size = download.entry.size;
+        let (growth, hash) = file_hash::hash(Arc::clone(&file), size, PART_BYTES);
+        let mut parts_under_way = JoinSet::new();
+        for (place, range) in parts(size).into_iter().enumerate() {
+            let (fetch, file, growth) = (Arc::clone(self), Arc::clone(&file), growth.clone());
+            let key = download.key.clone();
+            parts_under_way.spawn(async move { fetch.part(&key, size, place, range, &file, &growth).await });
+        }
+        while let Some(done) = parts_under_way.join_next().await {
+            match done.map_err(|e| Trouble::lasting("a transfer ended early").because(e))? {
+                Ok(()) => {}
+                Err(PartFailed::Store(trouble)) => return Err(trouble),
+                Err(PartFailed::Disk(error)) => return Err(on_disk(error)),
+            }
+        }
+        drop(growth);
+        let found = hash.await.map_err(on_disk)?;
+        if found != download.entry.sha256 {
+            return Err(Trouble::lasting(format!(
+                "corrupted: the sha256 of what came is {found}, the manifest says {}; upload the model anew \
+                 (make push-model)",
+                download.entry.sha256
+            )));
+        }
+        std::fs::rename(&download.part, &download.whole).map_err(on_disk)
+    }
+
+    /// One part, asked for again from where it broke off until it is whole.
+    async fn part(
+        &self,
+        key: &str,
+        size: u64,
+        place: usize,
+        range: Range<u64>,
+        file: &File,
+        growth: &Growth,
+    ) -> Result<(), PartFailed> {
+        let (mut at, mut attempt) = (range.start, 0);
+        while at < range.end {
+            let before = at;
+            let permit = self.connections.acquire().await;
+            let received = self.receive(key, size, &mut at, range.end, file, |at| growth.reached(place, at)).await;
+            // Whoever waits before another attempt lets others go on.
+            drop(permit);
+            if at > before {
+                attempt = 0;
+            }
+            match received {
+                Ok(()) => {}
+                Err(PartFailed::Store(trouble)) => {
+                    self.retry.again(&mut attempt, trouble).await.map_err(PartFailed::Store)?;
+                }
+                Err(disk) => return Err(disk),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the bytes from `at` to `end` into `file` as they come; `at` tells how far it got.
+    async fn receive(
+        &self,
+        key: &str,
+        size: u64,
+        at: &mut u64,
+        end: u64,
+        file: &File,
+        reached: impl Fn(u64),
+    ) -> Result<(), PartFailed> {
+        let want = Want { range: Some(*at..end), version: None };
+        let mut object = self.ask(key, &want).await.map_err(PartFailed::Store)?;
+        if object.size != size {
+            let message =
+                format!("{} bytes, the manifest says {size}; upload the model anew (make push-model)", object.size);
+            return Err(PartFailed::Store(Trouble::lasting(message)));
+        }
+        while let Some(chunk) = self.next_chunk(&mut object).await.map_err(PartFailed::Store)? {
+            if chunk.len() as u64 > end - *at {
+                return Err(PartFailed::Store(Trouble::lasting("more bytes came than were asked for")));
+            }
+            // A write into the page cache takes less time than handing it to another thread would.
+            file.write_all_at(&chunk, *at).map_err(PartFailed::Disk)?;
+            *at += chunk.len() as u64;
+            reached(*at);
+        }
+        match *at == end {
+            true => Ok(()),
+            false => Err(PartFailed::Store(cut_short(*at, end))),
+        }
+    }
+
+    async fn ask(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+        let silence = "S3 did not answer (a function in a VPC needs a gateway endpoint for S3)";
+        let object = self.retry.in_time(silence, self.store.get(key, want)).await?;
+        Ok(object)
+    }
+
+    async fn next_chunk(&self, object: &mut Object) -> Result<Option<hyper::body::Bytes>, Trouble> {
+        let next = async { object.body.next().await.transpose() };
+        let chunk = self.retry.in_time("the transfer stopped: no byte came", next).await?;
+        if chunk.as_ref().is_some_and(|chunk| !chunk.is_empty()) {
+            self.retry.progress();
+        }
+        Ok(chunk)
+    }
+
+    fn failed(&self, key: &str, trouble: Trouble) -> Error {
+        let Trouble { message, source, .. } = trouble;
+        Error::S3 { bucket: self.location.bucket.clone(), key: key.to_owned(), message, source }
+    }
+}
+
+enum PartFailed {
+    Store(Trouble),
+    Disk(std::io::Error),
+}
+
+/// Whether a good file is there already; a damaged one is removed.
+async fn kept(download: &Download) -> bool {
+    let Ok(file) = File::open(&download.whole) else { return false };
+    let size = download.entry.size;
+    let right_size = file.metadata().is_ok_and(|metadata| metadata.len() == size);
+    if right_size {
+        let (growth, hash) = file_hash::hash(Arc::new(file), size, size.max(1));
+        growth.reached(0, size);
+        drop(growth);
+        if hash.await.is_ok_and(|found| found == download.entry.sha256) {
+            return true;
+        }
+    }
+    tracing::warn!("{} is damaged and is fetched again", download.whole.display());
+    let _ = std::fs::remove_file(&download.whole);
+    false
+}
+
+/// The ranges of a file of `size` bytes; none for an empty one.
+fn parts(size: u64) -> Vec<Range<u64>> {
+    (0..size.div_ceil(PART_BYTES)).map(|part| part * PART_BYTES..size.min((part + 1) * PART_BYTES)).collect()
+}
+
+/// Waits until no other process holds `path`. Under Lambda none does: a process that was killed holds nothing.
+async fn lock(path: &Path) -> std::io::Result<File> {
+    let file = File::options().write(true).create(true).truncate(false).open(path)?;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(Duration::from_millis(20)).await,
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
+fn cut_short(came: u64, expected: u64) -> Trouble {
+    Trouble::passing(format!("the transfer broke off at byte {came} of {expected}"))
+}
+
+/// What a full or read-only disk means to whoever set the function up.
+fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> Trouble {
+    use std::io::ErrorKind;
+    let needed = needed.div_ceil(1_000_000);
+    let remedy = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => format!(
+            "the model takes {needed} MB: raise the function's ephemeral storage (EphemeralStorage in the template)"
+        ),
+        _ => "EMBED_CACHE_DIR must name a folder that can be written; under Lambda that is /tmp alone".to_owned(),
+    };
+    Trouble::lasting(format!("{} cannot be written: {remedy}", path.display())).because(error)
+}

@@ -1,0 +1,122 @@
+//! One call's figures, filled while it runs.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use super::metrics::{
+    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, ENCODE, READ, REBUILDS, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED,
+    Value, WRITE,
+};
+use crate::error::{Error, Kind};
+
+/// Takes one call's figures; its clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Meter(Arc<Mutex<Measurements>>);
+
+/// What was measured of one call so far.
+#[derive(Debug, Clone, Default)]
+pub struct Measurements {
+    /// What kind of event it is; empty until the event is decoded.
+    pub source: &'static str,
+    /// Texts embedded; for documents, their chunks.
+    pub texts: usize,
+    pub tokens: usize,
+    pub truncated: usize,
+    pub documents: usize,
+    pub skipped: usize,
+    pub failed: usize,
+    pub rebuilds: usize,
+    pub tokenize: Duration,
+    pub run: Duration,
+    /// When an answer's vectors were there; what comes after is encoding.
+    pub embedded: Option<Instant>,
+    pub encode: Duration,
+    pub read: Duration,
+    pub write: Duration,
+    /// The status of an HTTP answer.
+    pub status: Option<u16>,
+    pub failure: Option<Failure>,
+}
+
+/// Why a call was refused or failed, as far as it may be logged.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub kind: Kind,
+    /// The causes of a fault of ours. A caller's mistake has none here: its message may quote what the
+    /// caller wrote.
+    pub cause: Option<String>,
+}
+
+impl Meter {
+    /// Changes the figures.
+    pub fn note(&self, change: impl FnOnce(&mut Measurements)) {
+        change(&mut self.lock());
+    }
+
+    /// Notes why the call fails; the first reason stays.
+    pub fn fail(&self, error: &Error) {
+        let kind = error.kind();
+        let cause = kind.is_fault().then(|| error.chain().to_string());
+        self.note(|m| _ = m.failure.get_or_insert(Failure { kind, cause }));
+    }
+
+    /// The figures so far.
+    pub fn read(&self) -> Measurements {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Measurements> {
+        // Plain figures: whoever panicked left none half written.
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+impl Measurements {
+    /// Every figure that a metric of its own carries; zero ones too.
+    pub(super) fn values(&self) -> [Value; 12] {
+        let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
+        [
+            (&TEXTS, count(self.texts)),
+            (&TOKENS, count(self.tokens)),
+            (&TRUNCATED, count(self.truncated)),
+            (&TOKENIZE, ms(self.tokenize)),
+            (&RUN, ms(self.run)),
+            (&ENCODE, ms(self.encode)),
+            (&DOCUMENTS, count(self.documents)),
+            (&DOCUMENTS_SKIPPED, count(self.skipped)),
+            (&DOCUMENTS_FAILED, count(self.failed)),
+            (&READ, ms(self.read)),
+            (&WRITE, ms(self.write)),
+            (&REBUILDS, count(self.rebuilds)),
+        ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_told_in_milliseconds() {
+        let measured = Measurements { run: Duration::from_micros(2_500), ..Measurements::default() };
+        let run = measured.values().into_iter().find(|(metric, _)| metric.name == RUN.name).unwrap().1;
+        assert_eq!(run, 2.5);
+    }
+
+    #[test]
+    fn a_callers_mistake_leaves_its_kind_and_no_word_of_it() {
+        let meter = Meter::default();
+        meter.fail(&Error::request(Kind::Invalid, "input", "input: invalid type: string \"a secret\""));
+        let failure = meter.read().failure.unwrap();
+        assert_eq!((failure.kind, failure.cause), (Kind::Invalid, None));
+    }
+
+    #[test]
+    fn a_fault_of_ours_leaves_its_causes_and_the_first_one_stays() {
+        let meter = Meter::default();
+        meter.fail(&Error::internal("the model failed on a text", "no memory"));
+        meter.fail(&Error::internal("later", "what follows"));
+        let failure = meter.read().failure.unwrap();
+        assert_eq!(failure.cause.as_deref(), Some("the model failed on a text: no memory"));
+    }
+}

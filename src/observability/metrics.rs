@@ -1,0 +1,124 @@
+//! Every metric: its name in CloudWatch and in Prometheus, its unit, what it is split by.
+
+/// What logs and metrics are called.
+#[derive(Debug, Clone)]
+pub struct Names {
+    pub service: String,
+    /// CloudWatch's namespace; `None` writes no metrics.
+    pub namespace: Option<String>,
+}
+
+/// CloudWatch's units, those that occur.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    Milliseconds,
+    Bytes,
+}
+
+impl Unit {
+    /// CloudWatch's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Count => "Count",
+            Self::Milliseconds => "Milliseconds",
+            Self::Bytes => "Bytes",
+        }
+    }
+}
+
+/// What else a metric is split by, beside `service`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Service,
+    /// `source`: what kind of event it was.
+    Source,
+    /// `error_type`: Lambda's `errorType` of the table in `error.rs`.
+    ErrorType,
+}
+
+/// How a process's total of a metric is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Total {
+    /// Added up.
+    Sum,
+    /// The last value counts.
+    Last,
+}
+
+/// One metric.
+#[derive(Debug)]
+pub struct Metric {
+    /// In CloudWatch and in the log line's place of the same figure.
+    pub name: &'static str,
+    /// In Prometheus text, where durations are seconds.
+    pub prometheus: &'static str,
+    pub unit: Unit,
+    pub by: By,
+    pub total: Total,
+    pub about: &'static str,
+}
+
+macro_rules! metrics {
+    ($($id:ident = $name:literal, $prometheus:literal, $unit:ident, $by:ident, $total:ident, $about:literal;)*) => {
+        $(#[doc = $about] pub const $id: Metric = Metric {
+            name: $name, prometheus: $prometheus, unit: Unit::$unit, by: By::$by, total: Total::$total, about: $about,
+        };)*
+        /// Every metric there is; `docs/metrics.md` shows this table.
+        pub const METRICS: &[&Metric] = &[$(&$id),*];
+    };
+}
+
+#[rustfmt::skip]
+metrics! {
+    INVOCATIONS      = "Invocations",     "embed_invocations_total",           Count,        Source,    Sum,  "calls, by the kind of event that made them";
+    ERRORS           = "Errors",          "embed_errors_total",                Count,        ErrorType, Sum,  "calls that were refused or failed, by their kind";
+    COLD_START       = "ColdStart",       "embed_cold_starts_total",           Count,        Service,   Sum,  "1 for a process's first call";
+    DURATION         = "Duration",        "embed_duration_seconds_total",      Milliseconds, Service,   Sum,  "from a call's event to its answer; under serve from the request's head";
+    TEXTS            = "Texts",           "embed_texts_total",                 Count,        Service,   Sum,  "texts embedded; for documents, their chunks";
+    TOKENS           = "Tokens",          "embed_tokens_total",                Count,        Service,   Sum,  "tokens that went through the model, special tokens included";
+    TRUNCATED        = "Truncated",       "embed_truncated_total",             Count,        Service,   Sum,  "texts that were cut at the model's limit";
+    TOKENIZE         = "TokenizeTime",    "embed_tokenize_seconds_total",      Milliseconds, Service,   Sum,  "texts to token ids";
+    RUN              = "RunTime",         "embed_run_seconds_total",           Milliseconds, Service,   Sum,  "the model, from the first text's queueing to the last vector; of documents, their batches added up";
+    ENCODE           = "EncodeTime",      "embed_encode_seconds_total",        Milliseconds, Service,   Sum,  "vectors to an answer's bytes, packing included";
+    DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
+    DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were passed over: already there, or of no kind that has text";
+    DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed and are reported as such";
+    READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";
+    WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to sinks, S3 among them";
+    REBUILDS         = "SessionRebuilds", "embed_session_rebuilds_total",      Count,        Service,   Sum,  "sessions made anew after a failed run";
+    RESIDENT_MEMORY  = "ResidentMemory",  "embed_resident_memory_bytes",       Bytes,        Service,   Last, "the process's memory after the call";
+    INIT             = "InitTime",        "embed_init_seconds",                Milliseconds, Service,   Last, "the start as a whole; this and its stages come with the first call";
+    INIT_FETCH       = "InitFetchTime",   "embed_init_fetch_seconds",          Milliseconds, Service,   Last, "bringing the model from S3";
+    INIT_LIBRARY     = "InitLibraryTime", "embed_init_library_seconds",        Milliseconds, Service,   Last, "loading ONNX Runtime";
+    INIT_VERIFY      = "InitVerifyTime",  "embed_init_verify_seconds",         Milliseconds, Service,   Last, "hashing the model";
+    INIT_TOKENIZER   = "InitTokenizerTime", "embed_init_tokenizer_seconds",    Milliseconds, Service,   Last, "loading the tokenizer";
+    INIT_SESSION     = "InitSessionTime", "embed_init_session_seconds",        Milliseconds, Service,   Last, "building the session";
+    INIT_WARM_UP     = "InitWarmUpTime",  "embed_init_warm_up_seconds",        Milliseconds, Service,   Last, "the first run";
+}
+
+/// One metric's value in one call: a count, bytes or milliseconds.
+pub type Value = (&'static Metric, f64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn names_are_unique_and_in_their_systems_style() {
+        let unique = |name: fn(&Metric) -> &str| METRICS.iter().map(|metric| name(metric)).collect::<HashSet<_>>();
+        assert_eq!(unique(|metric| metric.name).len(), METRICS.len());
+        assert_eq!(unique(|metric| metric.prometheus).len(), METRICS.len());
+        for metric in METRICS {
+            assert!(metric.name.chars().all(char::is_alphabetic), "{}", metric.name);
+            let expected = match (metric.unit, metric.total) {
+                (Unit::Count, _) => "_total",
+                (Unit::Milliseconds, Total::Sum) => "_seconds_total",
+                (Unit::Milliseconds, Total::Last) => "_seconds",
+                (Unit::Bytes, _) => "_bytes",
+            };
+            assert!(metric.prometheus.ends_with(expected), "{}", metric.prometheus);
+        }
+    }
+}

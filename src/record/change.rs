@@ -1,0 +1,25 @@
+//! What an event tells of one object.
+
+/// One change of one object, as an event told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub kind: ChangeKind,
+    pub bucket: String,
+    /// As S3 names it, decoded.
+    pub key: String,
+    pub version: Option<String>,
+    /// Without quotes.
+    pub etag: Option<String>,
+    /// The event's place among those of the same key; see [`Stamp`](super::Stamp).
+    pub sequencer: Option<String>,
+    /// Whether it is to be embedded even if its vectors are there already.
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeKind {
+    Created,
+    Removed,
+    /// Something else: tags, access, storage class. Nothing follows from it.
+    Other,
+}

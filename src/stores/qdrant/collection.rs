@@ -1,0 +1,206 @@
+//! One collection of Qdrant: created or checked once, then five requests, each with the words for its refusal.
+
+use http::{Method, StatusCode};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use super::payload::{SOURCE, WRITING};
+use crate::error::{Cause, Trouble};
+use crate::stores::qdrant::rest_client::{Answer, Http};
+
+/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass over them, and a race
+/// would go unnoticed.
+const OLDEST: (u32, u32) = (1, 17);
+
+/// Writes are waited for and done in one order on every replica.
+const WRITE: &str = "wait=true&ordering=strong";
+
+/// What becomes of a point that is put and is not there yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    Insert,
+    Leave,
+}
+
+/// A collection.
+pub struct Store {
+    http: Http,
+    collection: String,
+    /// Of the model's vectors.
+    dimensions: usize,
+    /// Whether the collection is there, as it has to be.
+    ready: Mutex<bool>,
+}
+
+impl Store {
+    /// Asks nothing yet. The collection's name needs no encoding in a URL.
+    pub fn new(http: Http, collection: &str, dimensions: usize) -> Self {
+        Self { http, collection: collection.to_owned(), dimensions, ready: Mutex::new(false) }
+    }
+
+    /// Creates the collection with its indexes, or checks the one that is there; once a process.
+    pub async fn ready(&self) -> Result<(), Trouble> {
+        let mut ready = self.ready.lock().await;
+        if !*ready {
+            self.check_version().await?;
+            let info = match self.info().await? {
+                Some(info) => info,
+                None => {
+                    // One that fails because another function was faster leaves a collection all the same.
+                    let created = self.create().await;
+                    let info = self.info().await?;
+                    created.err().filter(|_| info.is_none()).map_or(Ok(()), Err)?;
+                    info.ok_or_else(|| Trouble::passing("Qdrant made a collection that is not there"))?
+                }
+            };
+            self.check_vectors(&info["config"]["params"]["vectors"])?;
+            self.index(&info["payload_schema"]).await?;
+            *ready = true;
+        }
+        Ok(())
+    }
+
+    /// The payload's field `embed` of a point; `None` where there is no such point.
+    pub async fn embed(&self, id: Uuid) -> Result<Option<Value>, Trouble> {
+        let body = json!({"ids": [id], "with_payload": ["embed"], "with_vector": false});
+        let mut found = self.points(&Method::POST, "?consistency=majority", body.to_string()).await?;
+        Ok(found.get_mut(0).map(|point| point["payload"]["embed"].take()))
+    }
+
+    /// Puts `points`, JSON each; one that is there is overwritten only if it meets `filter`.
+    pub async fn upsert(&self, points: &[String], filter: &Value, missing: Missing) -> Result<(), Trouble> {
+        let mode = match missing {
+            Missing::Insert => "upsert",
+            Missing::Leave => "update_only",
+        };
+        let body = format!(r#"{{"points":[{}],"update_filter":{filter},"update_mode":"{mode}"}}"#, points.join(","));
+        let done = self.points(&Method::PUT, &format!("?{WRITE}"), body).await?;
+        completed(&done)
+    }
+
+    /// Does `operations` one after another, which is not the same as at once.
+    pub async fn batch(&self, operations: Value) -> Result<(), Trouble> {
+        let body = json!({"operations": operations}).to_string();
+        let done = self.points(&Method::POST, &format!("/batch?{WRITE}"), body).await?;
+        done.as_array().into_iter().flatten().try_for_each(completed)
+    }
+
+    /// How many points meet `filter`.
+    pub async fn count(&self, filter: &Value) -> Result<u64, Trouble> {
+        let body = json!({"filter": filter, "exact": true}).to_string();
+        let counted = self.points(&Method::POST, "/count?consistency=majority", body).await?;
+        counted["count"].as_u64().ok_or_else(|| Trouble::passing("Qdrant counted without a number"))
+    }
+
+    async fn points(&self, method: &Method, rest: &str, body: String) -> Result<Value, Trouble> {
+        let answered = self.ask(method, &format!("{}/points{rest}", self.path()), body).await;
+        if matches!(&answered, Err(trouble) if trouble.cause == Cause::Absent) {
+            // Someone removed the collection; the next attempt makes it anew.
+            *self.ready.lock().await = false;
+        }
+        answered
+    }
+
+    async fn check_version(&self) -> Result<(), Trouble> {
+        let about = self.ask(&Method::GET, "/", String::new()).await?;
+        let version = about["version"].as_str().unwrap_or_default();
+        let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
+        match parts.next().zip(parts.next()) {
+            Some(found) if found < OLDEST => Err(Trouble::lasting(format!(
+                "Qdrant {version} does not know conditional updates; it has to be {}.{} or later",
+                OLDEST.0, OLDEST.1
+            ))),
+            Some(_) => Ok(()),
+            None => {
+                tracing::warn!(
+                    "EMBED_QDRANT_URL does not say which version of Qdrant it is; conditional updates are \
+                                taken for granted"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    async fn info(&self) -> Result<Option<Value>, Trouble> {
+        match self.ask(&Method::GET, &self.path(), String::new()).await {
+            Ok(info) => Ok(Some(info)),
+            Err(Trouble { cause: Cause::Absent, .. }) => Ok(None),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    async fn create(&self) -> Result<(), Trouble> {
+        let body = json!({"vectors": {"size": self.dimensions, "distance": "Cosine"}});
+        self.ask(&Method::PUT, &self.path(), body.to_string()).await?;
+        tracing::info!(collection = self.collection, "made the collection");
+        Ok(())
+    }
+
+    fn check_vectors(&self, vectors: &Value) -> Result<(), Trouble> {
+        let (size, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
+        let found = match (size, distance) {
+            (Some(size), Some("Cosine"))
+                if size == self.dimensions as u64 && vectors["multivector_config"].is_null() =>
+            {
+                return Ok(());
+            }
+            (Some(size), Some(distance)) => format!("vectors of {size} dimensions, compared by {distance}"),
+            _ => format!("named vectors, {vectors}"),
+        };
+        Err(Trouble::lasting(format!(
+            "the collection {} holds {found}; the model's have {} dimensions, compared by Cosine: name another collection \
+             in EMBED_QDRANT_COLLECTION, which is made if it is not there",
+            self.collection, self.dimensions
+        )))
+    }
+
+    /// Every field that a filter names has its index: without one Qdrant looks at every point, and its strict mode
+    /// refuses.
+    async fn index(&self, there: &Value) -> Result<(), Trouble> {
+        for (field, schema) in [(SOURCE, "keyword"), (WRITING, "integer")] {
+            if there[field].is_null() {
+                let body = json!({"field_name": field, "field_schema": schema}).to_string();
+                self.ask(&Method::PUT, &format!("{}/index?{WRITE}", self.path()), body).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> String {
+        format!("/collections/{}", self.collection)
+    }
+
+    /// The answer's `result`, or all of it where there is none.
+    async fn ask(&self, method: &Method, path: &str, body: String) -> Result<Value, Trouble> {
+        let answer = self.http.ask(method, path, &Bytes::from(body)).await?;
+        if answer.status != StatusCode::OK {
+            return Err(refused(&answer, &self.collection));
+        }
+        let mut answer: Value = serde_json::from_slice(&answer.body).map_err(|e| {
+            Trouble::lasting("EMBED_QDRANT_URL does not lead to Qdrant: its answer is no JSON").because(e)
+        })?;
+        Ok(match answer.get_mut("result") {
+            Some(result) => result.take(),
+            None => answer,
+        })
+    }
+}
+
+fn completed(done: &Value) -> Result<(), Trouble> {
+    match done["status"].as_str() {
+        Some("completed") => Ok(()),
+        other => Err(Trouble::passing(format!("Qdrant took a write without finishing it ({})", other.unwrap_or("?")))),
+    }
+}
+
+fn refused(answer: &Answer, collection: &str) -> Trouble {
+    let (cause, remedy) = match answer.status.as_u16() {
+        401 | 403 => (Cause::Denied, format!("access denied; EMBED_QDRANT_API_KEY has to write to {collection}; ")),
+        404 => (Cause::Absent, String::new()),
+        413 => (Cause::Other, "a chunk is larger than Qdrant's service.max_request_size_mb; ".to_owned()),
+        _ => (Cause::Other, String::new()),
+    };
+    Trouble { cause, ..Trouble::lasting(format!("{remedy}{}", answer.said("Qdrant"))) }
+}

@@ -1,0 +1,65 @@
+//! Records to the bytes of one output object, in parts that can be written while later records are still being made.
+//!
+//! ```text
+//! encoder -> push(records) … take() -> bytes          uploaded as they come
+//!                          state() + take()           a later invocation goes on: encoder(…, resumed)
+//!                          finish() -> last bytes
+//! ```
+//!
+//! Invariants: the bytes depend on the records and on where they were checkpointed alone; what `take` returned is
+//! never changed by what follows.
+
+use crate::error::{Error, Result};
+use crate::record::{Document, EncodeOptions, ModelRef, Record};
+
+/// One output object in the making.
+pub trait Encoder: Send {
+    /// Adds records, in the chunks' order.
+    fn push(&mut self, records: &[Record]) -> Result<()>;
+
+    /// The bytes that are final and were not taken yet.
+    fn take(&mut self) -> Vec<u8>;
+
+    /// Closes what is open and returns what a later [`encoder`] needs to go on after every record pushed so
+    /// far; the bytes before it are those of all `take`s, one after this call included.
+    fn state(&mut self) -> Result<Vec<u8>>;
+
+    /// The bytes that are left, after the last record.
+    fn finish(self: Box<Self>) -> Result<Vec<u8>>;
+}
+
+/// What a record is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Chunk,
+    Document,
+}
+
+impl Kind {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Chunk => "chunk",
+            Self::Document => "document",
+        }
+    }
+}
+
+/// What stands in a file beside each record, the same for all of them.
+#[derive(Debug, Clone)]
+pub(super) struct Constants {
+    pub(super) document: Document,
+    pub(super) model: ModelRef,
+    pub(super) chunks: Option<usize>,
+    pub(super) text: bool,
+}
+
+impl Constants {
+    pub(super) fn new(document: &Document, model: &ModelRef, options: &EncodeOptions) -> Self {
+        Self { document: document.clone(), model: model.clone(), chunks: options.chunks, text: options.text }
+    }
+}
+
+pub(super) fn bad_state(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::internal("the checkpoint's encoder state is not this version's", why)
+}

@@ -1,0 +1,162 @@
+//! What a vector of S3 Vectors carries: metadata within the service's limits.
+//!
+//! Limits of "Limitations and restrictions" in S3's user guide: 40 KB a vector, 2 KB of it filterable, 50 keys, 10
+//! keys of an index not filterable, and values that are strings, numbers, booleans or lists of them. So what is small
+//! is filterable, what may be long is not; what does not fit any more is left out and named in `left_out`.
+
+use aws_smithy_types::Document as Metadata;
+use serde_json::{Map, Value, json};
+
+use crate::record::{Document, Job, ModelRef, Record};
+use crate::stores::generation::Head;
+
+/// Keys that an index declares as not filterable when it is made; later it cannot.
+pub const NOT_FILTERABLE: [&str; 9] =
+    ["text", "title", "headings", "fields", "metadata", "version", "etag", "content_type", HEAD];
+
+/// A [`Head`] as JSON, on a document's first vector; of the others, the number of their writing.
+pub const HEAD: &str = "embed";
+
+/// Bytes of a vector's metadata as JSON: 40 KB, less a tenth for whatever the service counts otherwise.
+const BYTES: usize = 36 << 10;
+
+/// The metadata of `record`.
+pub fn metadata(job: &Job<'_>, record: &Record, model: &ModelRef, text: bool, head: String) -> Map<String, Value> {
+    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = job.document;
+    let mut entries = Map::new();
+    let filterable = [
+        // 1,093 bytes at most; the rest is a few hundred.
+        ("source", json!(format!("s3://{bucket}/{key}"))),
+        ("chunk", json!(record.chunk)),
+        ("chunks", json!(job.chunks)),
+        ("start", json!(record.start)),
+        ("end", json!(record.end)),
+        ("tokens", json!(record.tokens)),
+        ("page", json!(record.place.page)),
+        ("record", json!(record.place.record)),
+        ("last_modified", json!(last_modified)),
+        ("model", json!(model.id)),
+        ("model_sha256", json!(model.hash)),
+    ];
+    let long = [
+        (HEAD, json!(head)),
+        ("etag", json!(etag)),
+        ("version", json!(version)),
+        ("content_type", json!(content_type)),
+        ("title", json!(record.place.title)),
+        ("headings", json!(record.place.headings)),
+        ("text", json!(text.then_some(&record.text))),
+        // Objects are no values here.
+        ("metadata", json!((!metadata.is_empty()).then(|| json!(metadata).to_string()))),
+        ("fields", json!((!record.fields.is_empty()).then(|| json!(record.fields).to_string()))),
+    ];
+    let (mut bytes, mut left_out) = (0, Vec::new());
+    for (name, value) in filterable.into_iter().chain(long) {
+        if value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let size = name.len() + value.to_string().len() + 4;
+        if bytes + size > BYTES {
+            left_out.push(name);
+            continue;
+        }
+        bytes += size;
+        entries.insert(name.to_owned(), value);
+    }
+    if !left_out.is_empty() {
+        entries.insert("left_out".to_owned(), json!(left_out));
+    }
+    entries
+}
+
+/// The head in a first vector's metadata; `None` where it is none of ours.
+pub fn head(metadata: &Metadata) -> Option<Head> {
+    serde_json::from_str(metadata.as_object()?.get(HEAD)?.as_string()?).ok()
+}
+
+/// The number of the writing in any vector's metadata.
+pub fn writing(metadata: &Metadata) -> Option<u64> {
+    let text = metadata.as_object()?.get(HEAD)?.as_string()?;
+    text.parse().ok().or_else(|| serde_json::from_str::<Head>(text).ok().map(|head| head.writing))
+}
+
+/// As the SDK takes it.
+pub fn document(value: Value) -> Metadata {
+    match value {
+        Value::Null => Metadata::Null,
+        Value::Bool(flag) => Metadata::Bool(flag),
+        Value::String(text) => Metadata::String(text),
+        Value::Number(number) => match number.as_u64() {
+            Some(number) => Metadata::from(number),
+            None => number.as_i64().map_or_else(|| Metadata::from(number.as_f64().unwrap_or_default()), Metadata::from),
+        },
+        Value::Array(items) => Metadata::Array(items.into_iter().map(document).collect()),
+        Value::Object(entries) => {
+            Metadata::Object(entries.into_iter().map(|(name, value)| (name, document(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::record::{Place, Stamp};
+
+    fn entries(text: &str, fields: Value) -> Map<String, Value> {
+        let key = "\u{1F980}".repeat(256);
+        let document = Document {
+            bucket: "b".repeat(63),
+            key,
+            version: Some("v".repeat(1024)),
+            etag: "e".repeat(32),
+            sequencer: None,
+            last_modified: 1_790_000_000,
+            content_type: Some("text/plain".to_owned()),
+            size: 1,
+            metadata: BTreeMap::from([("author".to_owned(), "m".repeat(2000))]),
+        };
+        let stamp = Stamp::of(&document, "f");
+        let record = Record {
+            id: Record::id_of("b", "k", 0),
+            chunk: 123_456,
+            start: 1_234_567_890,
+            end: 1_234_567_990,
+            tokens: 8192,
+            text: text.to_owned(),
+            place: Place { page: Some(9999), title: None, headings: vec!["One".to_owned()], record: Some(123_456) },
+            fields: fields.as_object().cloned().unwrap_or_default(),
+            vector: vec![1.0],
+        };
+        let model = ModelRef { id: "m".repeat(64), revision: String::new(), hash: "h".repeat(64), dimensions: 1 };
+        let job = Job { document: &document, stamp: &stamp, chunks: 123_457 };
+        metadata(&job, &record, &model, true, "7".to_owned())
+    }
+
+    #[test]
+    fn the_largest_entries_stay_within_the_limits() {
+        let entries = entries(&"long \u{1F980}\n".repeat(3_000), json!({"a": "x".repeat(100_000)}));
+        assert!(json!(entries).to_string().len() <= 40 << 10);
+        let filterable: Map<_, _> =
+            entries.clone().into_iter().filter(|(name, _)| !NOT_FILTERABLE.contains(&name.as_str())).collect();
+        assert!(json!(filterable).to_string().len() <= 2 << 10, "{filterable:?}");
+        assert!(entries["left_out"].as_array().unwrap().contains(&json!("fields")), "{}", entries["left_out"]);
+        assert!(entries.len() <= 50 && NOT_FILTERABLE.len() <= 10);
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_is_left_out_and_said_to_be() {
+        let entries = entries(&"x".repeat(40_000), json!({"a": 1}));
+        assert_eq!((entries.get("text"), &entries["left_out"]), (None, &json!(["text"])));
+        assert_eq!(entries["fields"], json!(r#"{"a":1}"#));
+    }
+
+    #[test]
+    fn a_writing_is_read_from_every_vector() {
+        let of = |text: &str| writing(&document(json!({HEAD: text})));
+        assert_eq!((of("7"), of("no number"), writing(&document(json!({})))), (Some(7), None, None));
+        let head = Head { writing: 8, mark: "m".to_owned(), chunks: 1, stamp: None };
+        assert_eq!(of(&serde_json::to_string(&head).unwrap()), Some(8));
+    }
+}

@@ -1,0 +1,297 @@
+//! S3 Vectors as a sink: one vector a chunk, the document's stamp in the metadata of its first one.
+//!
+//! ```text
+//! look     the first vector's `embed`    Head: which writing, of which version, whole or not, how many vectors
+//! claim    put the first vector, without a stamp
+//! flush    put others, if the head is still ours
+//! finish   read every vector's writing; delete surplus ones; put the first one with its stamp
+//! ```
+//!
+//! S3 Vectors has neither conditions nor deletion by a filter. Surplus vectors are found by their ids, because the
+//! head tells how many there may be; an attempt that dies leaves vectors without a stamp, which the next one overwrites
+//! or deletes; two attempts at the same version write the same. That two versions of one key are written at once
+//! is noticed by reading the head before every put and every vector before the stamp, and the later one goes on.
+//!
+//! What is not atomic, and cannot be here: between such a read and the write after it lie some ten milliseconds, in
+//! which another version's attempt may put its vectors; then a stamped document may hold chunks of the other
+//! version until it is written the next time. A queue that hands out one event of a key at a time rules it out.
+
+mod index;
+mod metadata;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+pub use aws_sdk_s3vectors::Client;
+use aws_sdk_s3vectors::config::retry::RetryConfig;
+use aws_sdk_s3vectors::config::timeout::TimeoutConfig;
+use aws_sdk_s3vectors::config::{Builder, Credentials, SharedCredentialsProvider};
+use aws_sdk_s3vectors::types::{PutInputVector, VectorData};
+use aws_smithy_types::Document as Metadata;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use self::index::{Bring, Index, PUT_AT_ONCE};
+use self::metadata::{HEAD, document, head, metadata, writing};
+use super::generation::{Head, Opening, state};
+use crate::aws::TraceHeader;
+use crate::config::{Aws, S3Vectors};
+use crate::error::Trouble;
+use crate::record::{End, Held, Job, ModelRef, Record, Refused, Sink, Stamp, Work, Writing};
+
+/// Attempts at one request: 1 + 2 + 4 + 8 s of waiting at most.
+const ATTEMPTS: u32 = 5;
+
+/// Until one attempt's answer.
+const ANSWER: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Bytes of one request's vectors, roughly; the service takes 20 MB.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A client; nothing is sent yet.
+pub async fn connect(aws: &Aws) -> Client {
+    let shared = match (&aws.keys, &aws.region) {
+        (Some(keys), Some(region)) => {
+            let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
+            let credentials = Credentials::new(&keys.id, keys.secret.expose(), token, None, "environment");
+            let shared = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
+            let shared = shared.credentials_provider(SharedCredentialsProvider::new(credentials));
+            shared.region(Region::new(region.clone())).build()
+        }
+        // By hand, say: profiles, container roles, instance metadata.
+        _ => aws_config::defaults(BehaviorVersion::latest()).load().await,
+    };
+    let builder = Builder::from(&shared);
+    let builder = match &aws.vectors_endpoint {
+        Some(endpoint) if endpoint.starts_with("http://") => {
+            builder.endpoint_url(endpoint).http_client(aws_smithy_http_client::Builder::new().build_http())
+        }
+        Some(endpoint) => builder.endpoint_url(endpoint),
+        None => builder,
+    };
+    let builder = builder.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS)).interceptor(TraceHeader);
+    Client::from_conf(
+        builder.timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER).build()).build(),
+    )
+}
+
+/// Vectors in an index.
+pub struct S3VectorsSink {
+    index: Index,
+    model: ModelRef,
+    /// Whether vectors carry their text.
+    text: bool,
+}
+
+impl S3VectorsSink {
+    pub fn new(client: Client, place: &S3Vectors, model: ModelRef, text: bool) -> Self {
+        Self { index: Index::new(client, &place.bucket, &place.index, model.dimensions), model, text }
+    }
+
+    async fn head(&self, bucket: &str, key: &str) -> Result<Option<Head>, Trouble> {
+        let found = self.index.get(&[Record::id_of(bucket, key, 0)], Bring::Metadata).await?;
+        Ok(found.first().and_then(|vector| vector.metadata.as_ref()).and_then(head))
+    }
+}
+
+impl Sink for S3VectorsSink {
+    fn name(&self) -> &'static str {
+        "s3vectors"
+    }
+
+    fn look<'a>(&'a self, bucket: &'a str, key: &'a str) -> Work<'a, Held> {
+        Box::pin(async move {
+            self.index.ready().await?;
+            Ok(self.head(bucket, key).await?.map_or_else(Held::default, |head| head.held()))
+        })
+    }
+
+    fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
+        Box::pin(async move {
+            let Opening { over, mark, writing, claimed } = Opening::of(held, job.stamp, state)?;
+            let chunks = over.as_ref().map_or(0, |head| head.chunks).max(job.chunks);
+            let head = Head { writing, mark, chunks, stamp: None };
+            let writing = S3VectorsWriting { sink: self, job, over, head, claimed, vectors: Vec::new(), bytes: 0 };
+            Ok(Box::new(writing) as Box<dyn Writing>)
+        })
+    }
+
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, held: &'a Held) -> Work<'a, ()> {
+        Box::pin(async move {
+            let Some(over) = Head::of(held) else { return Ok(()) };
+            if self.head(bucket, key).await?.as_ref() != Some(&over) {
+                return Err(Refused::Superseded);
+            }
+            self.index.delete(&ids(bucket, key, 1..over.chunks)).await?;
+            Ok(self.index.delete(&ids(bucket, key, 0..1)).await?)
+        })
+    }
+
+    fn forget<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> Work<'a, ()> {
+        // The next writing overwrites or deletes what there is.
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// A document on its way into the index.
+struct S3VectorsWriting<'a> {
+    sink: &'a S3VectorsSink,
+    job: Job<'a>,
+    /// What was looked at.
+    over: Option<Head>,
+    /// Of this writing.
+    head: Head,
+    /// Whether the first vector carries this writing's head.
+    claimed: bool,
+    /// Not put yet.
+    vectors: Vec<PutInputVector>,
+    bytes: usize,
+}
+
+impl Writing for S3VectorsWriting<'_> {
+    fn put<'a>(&'a mut self, records: &'a [Record]) -> Work<'a, ()> {
+        Box::pin(async move {
+            for record in records {
+                // The claim was the first vector itself.
+                if record.chunk == 0 && self.claimed {
+                    continue;
+                }
+                let head = match record.chunk {
+                    0 => json!(self.head).to_string(),
+                    _ => self.head.writing.to_string(),
+                };
+                let entries = metadata(&self.job, record, &self.sink.model, self.sink.text, head);
+                // A number takes 12 bytes in JSON.
+                let bytes = json!(entries).to_string().len() + 12 * record.vector.len();
+                if self.bytes + bytes > BATCH_BYTES || self.vectors.len() == PUT_AT_ONCE {
+                    self.flush().await?;
+                }
+                self.bytes += bytes;
+                self.vectors.push(vector(record.id, record.vector.clone(), document(Value::Object(entries)))?);
+            }
+            Ok(())
+        })
+    }
+
+    fn suspend(&mut self) -> Work<'_, Value> {
+        Box::pin(async move {
+            self.flush().await?;
+            Ok(state(self.head.writing))
+        })
+    }
+
+    fn finish<'a>(mut self: Box<Self>, _end: &'a End) -> Work<'a, ()>
+    where
+        Self: 'a,
+    {
+        Box::pin(async move {
+            self.flush().await?;
+            self.is_ours().await?;
+            let (index, chunks) = (&self.sink.index, self.job.chunks);
+            let there = index.get(&self.ids(0..chunks), Bring::Metadata).await?;
+            let ours = |found: &&Option<Metadata>| found.as_ref().and_then(writing) == Some(self.head.writing);
+            let ours = there.iter().map(|vector| &vector.metadata).filter(ours).count();
+            if ours != chunks {
+                let message = format!("{ours} of {chunks} vectors are there as they were put");
+                return Err(Refused::StateLost(Trouble::lasting(message)));
+            }
+            index.delete(&self.ids(chunks..self.head.chunks)).await?;
+            let first = index.get(&self.ids(0..1), Bring::Everything).await?.pop();
+            let Some((Some(Metadata::Object(mut entries)), Some(VectorData::Float32(numbers)))) =
+                first.map(|first| (first.metadata, first.data))
+            else {
+                return Err(Refused::Superseded);
+            };
+            if writing(&Metadata::Object(entries.clone())) != Some(self.head.writing) {
+                return Err(Refused::Superseded);
+            }
+            let head = Head { chunks, stamp: Some(Stamp::entries(self.job.stamp)), ..self.head.clone() };
+            entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
+            index.put(vec![vector(self.ids(0..1)[0], numbers, Metadata::Object(entries))?]).await?;
+            self.is_ours().await
+        })
+    }
+}
+
+impl S3VectorsWriting<'_> {
+    /// Puts what was gathered.
+    async fn flush(&mut self) -> Result<(), Refused> {
+        let mut vectors = std::mem::take(&mut self.vectors);
+        self.bytes = 0;
+        if vectors.is_empty() {
+            return Ok(());
+        }
+        if !self.claimed {
+            let Some(first) = vectors.drain(..1).next() else { return Ok(()) };
+            if self.found().await? != self.over {
+                return Err(Refused::Superseded);
+            }
+            self.sink.index.put(vec![first]).await?;
+            self.claimed = true;
+        }
+        self.is_ours().await?;
+        if !vectors.is_empty() {
+            self.sink.index.put(vectors).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the document's head is this writing's still.
+    async fn is_ours(&self) -> Result<(), Refused> {
+        match self.found().await? {
+            Some(head) if head.writing == self.head.writing => Ok(()),
+            _ => Err(Refused::Superseded),
+        }
+    }
+
+    async fn found(&self) -> Result<Option<Head>, Trouble> {
+        self.sink.head(&self.job.document.bucket, &self.job.document.key).await
+    }
+
+    fn ids(&self, chunks: std::ops::Range<usize>) -> Vec<Uuid> {
+        ids(&self.job.document.bucket, &self.job.document.key, chunks)
+    }
+}
+
+fn ids(bucket: &str, key: &str, chunks: std::ops::Range<usize>) -> Vec<Uuid> {
+    chunks.map(|chunk| Record::id_of(bucket, key, chunk)).collect()
+}
+
+fn vector(id: Uuid, numbers: Vec<f32>, metadata: Metadata) -> Result<PutInputVector, Trouble> {
+    let vector = PutInputVector::builder().key(id.to_string()).data(VectorData::Float32(numbers)).metadata(metadata);
+    vector.build().map_err(|e| Trouble::lasting("a vector cannot be put").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use super::*;
+    use crate::config::{AccessKeys, Secret};
+    use crate::observability::call::Call;
+
+    #[test]
+    fn requests_carry_the_trace_header_of_the_call_they_are_made_for() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let aws = Aws {
+            region: Some("us-east-1".to_owned()),
+            endpoint: None,
+            vectors_endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
+            keys: Some(AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None }),
+        };
+        let head = std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let mut buffer = [0; 4096];
+            let length = client.read(&mut buffer).unwrap();
+            client.write_all(b"HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+            String::from_utf8_lossy(&buffer[..length]).to_lowercase()
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let call = Call { trace: Some("Root=1-abc;Sampled=1".to_owned()), ..Call::default() };
+        runtime.block_on(async {
+            let client = connect(&aws).await;
+            let asked = client.get_index().vector_bucket_name("vectors").index_name("docs").send();
+            assert!(call.scope(asked).await.is_err());
+        });
+        let head = head.join().unwrap();
+        assert!(head.contains("x-amzn-trace-id: root=1-abc;sampled=1"), "{head}");
+    }
+}
