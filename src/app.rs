@@ -3,21 +3,21 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::aws::secrets::Token;
+use crate::aws::secrets::PendingApiKey;
 use crate::aws::{self, Attempts, S3};
 use crate::concurrency::admission::Admission;
-use crate::config::{Config, Documents, Secret, SinkName};
-use crate::documents::Ingest;
+use crate::config::{Config, Documents, Secret, StoreName};
+use crate::documents::DocumentPipeline;
 use crate::embedding::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::handler::Handler;
 use crate::http_api::Api;
 use crate::model;
 use crate::observability::Observer;
-use crate::record::{EncodeOptions, Layout, ModelRef, OutputFormat, Sink, VectorEncoding};
-use crate::stores::qdrant::QdrantSink;
-use crate::stores::s3::S3Sink;
-use crate::stores::s3vectors::{self, S3VectorsSink};
+use crate::record::{EncodeOptions, ModelRef, OutputFormat, OutputLayout, VectorEncoding, VectorStore};
+use crate::stores::qdrant::QdrantStore;
+use crate::stores::s3::S3Store;
+use crate::stores::s3vectors::{self, S3VectorsStore};
 
 /// Loads what `config` names; nothing is loaded again afterwards.
 ///
@@ -35,9 +35,9 @@ pub fn open(config: Arc<Config>) -> Result<(Handler, Startup)> {
 pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Handler, Startup)> {
     let started = Instant::now();
     // Tokens by reference are on their way while the model loads.
-    let token = Token::begin("EMBED_API_KEY", config.api_key.as_ref());
+    let token = PendingApiKey::start("EMBED_API_KEY", config.api_key.as_ref());
     let qdrant = config.documents.as_ref().and_then(|documents| documents.qdrant.as_ref());
-    let qdrant_key = Token::begin("EMBED_QDRANT_API_KEY", qdrant.and_then(|qdrant| qdrant.api_key.as_ref()));
+    let qdrant_key = PendingApiKey::start("EMBED_QDRANT_API_KEY", qdrant.and_then(|qdrant| qdrant.api_key.as_ref()));
     let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
     let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
     let (opened, connected) = std::thread::scope(|scope| {
@@ -46,7 +46,7 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
         (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
     });
     let (embedder, startup) = opened?;
-    let ingest = match (&config.documents, connected) {
+    let pipeline = match (&config.documents, connected) {
         (Some(settings), Some(clients)) => Some(documents(settings, &embedder, clients?, qdrant_key.wait()?)?),
         _ => None,
     };
@@ -55,7 +55,7 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
     let admission = Admission::new(config.limits.calls, config.limits.body_bytes);
     observer.started(startup.values());
     let api = Api::new(embedder, config, token);
-    Ok((Handler::new(api, ingest, admission, observer), startup))
+    Ok((Handler::new(api, pipeline, admission, observer), startup))
 }
 
 /// A client for S3 with its region, and one for S3 Vectors where vectors go there.
@@ -74,13 +74,13 @@ fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
     })
 }
 
-/// What takes documents in, with the sinks that `EMBED_SINK` lists.
+/// What takes documents in, with the stores that `EMBED_SINK` lists.
 fn documents(
     settings: &Documents,
     embedder: &Embedder,
     (s3, s3vectors): Clients,
     qdrant_key: Option<Secret>,
-) -> Result<Ingest> {
+) -> Result<DocumentPipeline> {
     let options = EncodeOptions {
         format: match settings.format {
             crate::config::FileFormat::JsonLines => OutputFormat::JsonLines,
@@ -92,23 +92,23 @@ fn documents(
         chunks: None,
     };
     let model = ModelRef::of(embedder.manifest());
-    let layout = Layout::new(&settings.output, settings.format);
+    let layout = OutputLayout::new(&settings.output, settings.format);
     let output = s3.bucket(&settings.output.bucket);
-    let sink = |name: &SinkName| -> Option<Box<dyn Sink>> {
+    let store = |name: &StoreName| -> Option<Box<dyn VectorStore>> {
         Some(match name {
-            SinkName::S3 => Box::new(S3Sink::new(output.clone(), layout.clone(), model.clone(), options.clone())),
-            SinkName::Qdrant => {
+            StoreName::S3 => Box::new(S3Store::new(output.clone(), layout.clone(), model.clone(), options.clone())),
+            StoreName::Qdrant => {
                 let (place, key) = (settings.qdrant.as_ref()?, qdrant_key.clone());
-                Box::new(QdrantSink::new(place, key, model.clone(), options.text))
+                Box::new(QdrantStore::new(place, key, model.clone(), options.text))
             }
-            SinkName::S3Vectors => {
+            StoreName::S3Vectors => {
                 let (place, client) = (settings.s3vectors.as_ref()?, s3vectors.clone()?);
-                Box::new(S3VectorsSink::new(client, place, model.clone(), options.text))
+                Box::new(S3VectorsStore::new(client, place, model.clone(), options.text))
             }
         })
     };
-    let sinks = settings.sinks.iter().filter_map(sink).collect();
-    Ingest::new(settings, embedder, s3, sinks, &options)
+    let stores = settings.stores.iter().filter_map(store).collect();
+    DocumentPipeline::new(settings, embedder, s3, stores, &options)
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use crate::concurrency::admission::{Admission, Permit};
 use crate::concurrency::offload;
-use crate::documents::{self, Ingest, Outcome, Summary};
+use crate::documents::{self, DocumentPipeline, Outcome, Summary};
 use crate::error::{Error, Result};
 use crate::event::{self, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
 use crate::http_api::Api;
@@ -19,15 +19,15 @@ use crate::record::Change;
 pub struct Handler {
     api: Api,
     /// `None`: this function takes no documents.
-    ingest: Option<Arc<Ingest>>,
+    documents: Option<Arc<DocumentPipeline>>,
     admission: Admission,
     observer: Arc<Observer>,
 }
 
 impl Handler {
     /// A handler over parts that are ready; [`app::open`](crate::app::open) makes them.
-    pub fn new(api: Api, ingest: Option<Ingest>, admission: Admission, observer: Arc<Observer>) -> Self {
-        Self { api, ingest: ingest.map(Arc::new), admission, observer }
+    pub fn new(api: Api, documents: Option<DocumentPipeline>, admission: Admission, observer: Arc<Observer>) -> Self {
+        Self { api, documents: documents.map(Arc::new), admission, observer }
     }
 
     /// The loaded model's id.
@@ -113,7 +113,7 @@ impl Handler {
     /// An event that is done as a whole or comes back as a whole.
     async fn changes(&self, changes: Vec<Change>, call: &Call) -> Result<Box<RawValue>> {
         let (outcomes, summary) = self.take(changes.clone(), call).await?;
-        match documents::to_come_back(&changes, &outcomes) {
+        match documents::retry_error(&changes, &outcomes) {
             Some(error) => Err(error),
             None => json(&summary),
         }
@@ -138,7 +138,7 @@ impl Handler {
             }
         }
         let (outcomes, _) = self.take(changes, call).await?;
-        let back = owners.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.comes_back());
+        let back = owners.into_iter().zip(&outcomes).filter(|(_, outcome)| outcome.should_retry());
         failed.extend(back.map(|(index, _)| index));
         failed.sort_unstable();
         failed.dedup();
@@ -161,7 +161,7 @@ impl Handler {
     }
 
     async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
-        let Some(ingest) = &self.ingest else {
+        let Some(pipeline) = &self.documents else {
             // A queue does not read its caller's errors, so whoever runs the function hears of it too.
             tracing::error!(requestId = call::request_id(), "an event of documents came; EMBED_OUTPUT is not set");
             let message = "this function takes no documents; for events of S3, directly or through SQS, SNS, EventBridge \
@@ -169,14 +169,14 @@ impl Handler {
                            are to be written";
             return Err(Error::UnknownEvent(message.to_owned()));
         };
-        let (outcomes, summary) = ingest.take(changes, Deadline::of(call)).await;
+        let (outcomes, summary) = pipeline.take(changes, Deadline::of(call)).await;
         call.meter.note(|m| {
             (m.documents, m.failed) = (summary.documents, summary.failed);
             m.skipped = summary.skipped + summary.unchanged + summary.outdated + summary.gone + summary.ignored;
             (m.texts, m.tokens) = (summary.chunks, summary.tokens);
             (m.read, m.write) = (summary.times.read, summary.times.write);
             (m.tokenize, m.run) = (summary.times.tokenize, summary.times.run);
-            m.truncated = summary.times.truncated;
+            m.truncated_count = summary.times.truncated_count;
             m.rebuilds += summary.rebuilds;
         });
         Ok((outcomes, summary))
@@ -186,7 +186,7 @@ impl Handler {
 /// What S3 Batch Operations is told; what is gone or skipped was dealt with.
 fn task_code(outcome: &Outcome) -> TaskCode {
     match outcome {
-        outcome if outcome.comes_back() => TaskCode::TemporaryFailure,
+        outcome if outcome.should_retry() => TaskCode::TemporaryFailure,
         Outcome::Failed(_) => TaskCode::PermanentFailure,
         _ => TaskCode::Succeeded,
     }

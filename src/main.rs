@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use lambda_embed::lambda::{self, INIT_BUDGET, Loading};
+use lambda_embed::lambda::{self, DeferredInit, INIT_BUDGET};
 use lambda_embed::observability::logging;
 use lambda_embed::{Error, cli, config::Config};
 
@@ -58,8 +58,8 @@ async fn function() -> lambda_embed::Result<ExitCode> {
     }
 }
 
-async fn start() -> Result<Loading, Arc<Error>> {
+async fn start() -> Result<DeferredInit, Arc<Error>> {
     let config = Config::from_env()?;
     logging::json(config.log);
-    Loading::begin(config, INIT_BUDGET).await
+    DeferredInit::begin(config, INIT_BUDGET).await
 }

@@ -10,7 +10,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Cause, Trouble};
+use crate::error::{StoreError, StoreErrorKind};
 
 /// Silence in the middle of a body that counts as a broken transfer.
 const SILENCE: Duration = Duration::from_secs(20);
@@ -25,7 +25,7 @@ pub struct Bucket {
 
 /// What an object's head says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
+pub struct ObjectMetadata {
     /// Without quotes.
     pub etag: String,
     pub version: Option<String>,
@@ -41,12 +41,12 @@ pub struct Found {
 
 /// Under which a write counts; S3 checks it in the same moment.
 #[derive(Debug, Clone, Copy)]
-pub enum Condition<'a> {
-    Always,
+pub enum Precondition<'a> {
+    None,
     /// Nothing lies there.
-    Absent,
+    IfAbsent,
     /// What lies there has this ETag (without quotes).
-    Match(&'a str),
+    IfMatch(&'a str),
 }
 
 /// A part of a multipart upload that is there.
@@ -70,10 +70,10 @@ pub struct Body(ByteStream);
 
 impl Body {
     /// The next bytes; `None` at the end, which may come early.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Trouble>> {
+    pub async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
         match tokio::time::timeout(SILENCE, self.0.next()).await {
-            Ok(chunk) => Some(chunk?.map_err(|e| Trouble::passing("the transfer broke off").because(e))),
-            Err(_) => Some(Err(Trouble::passing(format!("no byte came within {} s", SILENCE.as_secs())))),
+            Ok(chunk) => Some(chunk?.map_err(|e| StoreError::retryable("the transfer broke off").with_source(e))),
+            Err(_) => Some(Err(StoreError::retryable(format!("no byte came within {} s", SILENCE.as_secs())))),
         }
     }
 }
@@ -98,7 +98,7 @@ impl Bucket {
     }
 
     /// The head of an object; `None` where there is none.
-    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Option<Found>, Trouble> {
+    pub async fn head(&self, key: &str, version: Option<&str>) -> Result<Option<ObjectMetadata>, StoreError> {
         let request = self.client.head_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
         let answer = match request.send().await {
             Ok(answer) => answer,
@@ -106,12 +106,12 @@ impl Bucket {
             Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == 405) => return Ok(None),
             Err(error) => {
                 return match self.refused(error, "s3:GetObject") {
-                    Trouble { cause: Cause::Absent, .. } => Ok(None),
-                    trouble => Err(trouble),
+                    StoreError { kind: StoreErrorKind::NotFound, .. } => Ok(None),
+                    error => Err(error),
                 };
             }
         };
-        Ok(Some(Found {
+        Ok(Some(ObjectMetadata {
             etag: unquoted(answer.e_tag()),
             version: given(answer.version_id()),
             last_modified: answer.last_modified().map_or(0, |time| time.secs()),
@@ -129,12 +129,12 @@ impl Bucket {
         version: Option<&str>,
         etag: Option<&str>,
         from: u64,
-    ) -> Result<(Found, Body), Trouble> {
+    ) -> Result<(ObjectMetadata, Body), StoreError> {
         let request = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
         let request = request.set_if_match(etag.map(quoted)).set_range((from > 0).then(|| format!("bytes={from}-")));
         let rights = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
         let answer = request.send().await.map_err(|error| self.refused(error, rights))?;
-        let found = Found {
+        let found = ObjectMetadata {
             etag: unquoted(answer.e_tag()),
             version: given(answer.version_id()),
             last_modified: answer.last_modified().map_or(0, |time| time.secs()),
@@ -147,11 +147,11 @@ impl Bucket {
     }
 
     /// A small object whole; `None` where there is none.
-    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, Trouble> {
+    pub async fn read(&self, key: &str) -> Result<Option<Vec<u8>>, StoreError> {
         let mut body = match self.get(key, None, None, 0).await {
             Ok((_, body)) => body,
-            Err(Trouble { cause: Cause::Absent, .. }) => return Ok(None),
-            Err(trouble) => return Err(trouble),
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => return Ok(None),
+            Err(error) => return Err(error),
         };
         let mut bytes = Vec::new();
         while let Some(chunk) = body.next().await {
@@ -166,28 +166,28 @@ impl Bucket {
         key: &str,
         bytes: Bytes,
         headers: Headers<'_>,
-        condition: Condition<'_>,
-    ) -> Result<(), Trouble> {
+        precondition: Precondition<'_>,
+    ) -> Result<(), StoreError> {
         let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes));
         let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
-        let request = match condition {
-            Condition::Always => request,
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Match(etag) => request.if_match(quoted(etag)),
+        let request = match precondition {
+            Precondition::None => request,
+            Precondition::IfAbsent => request.if_none_match("*"),
+            Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
         };
-        request.send().await.map(drop).map_err(|error| self.unwritten(error, condition))
+        request.send().await.map(drop).map_err(|error| self.unwritten(error, precondition))
     }
 
     /// Begins a multipart upload; its id.
-    pub async fn create_upload(&self, key: &str, headers: Headers<'_>) -> Result<String, Trouble> {
+    pub async fn create_upload(&self, key: &str, headers: Headers<'_>) -> Result<String, StoreError> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
         let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
         let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
-        answer.upload_id.ok_or_else(|| Trouble::passing("S3 began an upload without an id"))
+        answer.upload_id.ok_or_else(|| StoreError::retryable("S3 began an upload without an id"))
     }
 
     /// Uploads part `number` (from 1); again overwrites it.
-    pub async fn upload_part(&self, key: &str, upload: &str, number: usize, bytes: Bytes) -> Result<Part, Trouble> {
+    pub async fn upload_part(&self, key: &str, upload: &str, number: usize, bytes: Bytes) -> Result<Part, StoreError> {
         let request = self.client.upload_part().bucket(&self.name).key(key).upload_id(upload);
         let request = request.part_number(number as i32).body(ByteStream::from(bytes));
         let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
@@ -200,8 +200,8 @@ impl Bucket {
         key: &str,
         upload: &str,
         parts: &[Part],
-        condition: Condition<'_>,
-    ) -> Result<(), Trouble> {
+        precondition: Precondition<'_>,
+    ) -> Result<(), StoreError> {
         let part = |(index, part): (usize, &Part)| {
             let completed = CompletedPart::builder().part_number(index as i32 + 1).e_tag(&part.etag);
             completed.set_checksum_crc32(part.crc32.clone()).build()
@@ -209,34 +209,34 @@ impl Bucket {
         let parts = parts.iter().enumerate().map(part).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
-        let request = match condition {
-            Condition::Always => request,
-            Condition::Absent => request.if_none_match("*"),
-            Condition::Match(etag) => request.if_match(quoted(etag)),
+        let request = match precondition {
+            Precondition::None => request,
+            Precondition::IfAbsent => request.if_none_match("*"),
+            Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
         };
         let request = request.multipart_upload(parts);
-        request.send().await.map(drop).map_err(|error| self.unwritten(error, condition))
+        request.send().await.map(drop).map_err(|error| self.unwritten(error, precondition))
     }
 
     /// Drops an upload's parts; one that is gone is no error.
-    pub async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), Trouble> {
+    pub async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), StoreError> {
         let request = self.client.abort_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
         match request.send().await.map_err(|error| self.refused(error, "s3:AbortMultipartUpload")) {
-            Ok(_) | Err(Trouble { cause: Cause::Upload | Cause::Absent, .. }) => Ok(()),
-            Err(trouble) => Err(trouble),
+            Ok(_) | Err(StoreError { kind: StoreErrorKind::NoSuchUpload | StoreErrorKind::NotFound, .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
     /// Removes an object, with `etag` only that content; one that is gone is no error.
-    pub async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), Trouble> {
+    pub async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), StoreError> {
         let request = self.client.delete_object().bucket(&self.name).key(key).set_if_match(etag.map(quoted));
         match request.send().await.map_err(|error| self.refused(error, "s3:DeleteObject")) {
-            Ok(_) | Err(Trouble { cause: Cause::Absent, .. }) => Ok(()),
-            Err(trouble) => Err(trouble),
+            Ok(_) | Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
-    fn refused<E>(&self, error: SdkError<E>, right: &str) -> Trouble
+    fn refused<E>(&self, error: SdkError<E>, right: &str) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -245,20 +245,20 @@ impl Bucket {
              objects encrypted with a key of AWS KMS the rights to use that key",
             self.name
         );
-        Trouble::explain(error, &rights, &self.region)
+        StoreError::from_sdk(error, &rights, &self.region)
     }
 
     /// The refusal of a write; one that wants an object to be there and finds none is a lost race too.
-    fn unwritten<E>(&self, error: SdkError<E>, condition: Condition<'_>) -> Trouble
+    fn unwritten<E>(&self, error: SdkError<E>, precondition: Precondition<'_>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let trouble = self.refused(error, "s3:PutObject");
-        match (trouble.cause, condition) {
-            (Cause::Absent, Condition::Match(_)) if !trouble.message.contains("bucket") => {
-                Trouble { cause: Cause::Condition, ..trouble }
+        let error = self.refused(error, "s3:PutObject");
+        match (error.kind, precondition) {
+            (StoreErrorKind::NotFound, Precondition::IfMatch(_)) if !error.message.contains("bucket") => {
+                StoreError { kind: StoreErrorKind::PreconditionFailed, ..error }
             }
-            _ => trouble,
+            _ => error,
         }
     }
 }

@@ -6,6 +6,6 @@ mod s3_client;
 mod s3_error;
 pub mod secrets;
 
-pub use bucket::{Body, Bucket, Condition, Found, Headers, Part, is_bucket_name};
-pub use retry::Patience;
+pub use bucket::{Body, Bucket, Headers, ObjectMetadata, Part, Precondition, is_bucket_name};
+pub use retry::RetryPolicy;
 pub use s3_client::{Attempts, S3, TraceHeader, connect};

@@ -30,17 +30,17 @@ fn unreadable(
     reference: &Reference,
     variable: &'static str,
     message: impl std::fmt::Display,
-    source: Option<Failure>,
+    source: Option<BoxError>,
 ) -> Error {
     Error::Secret { variable, reference: reference.to_string(), message: message.to_string(), source }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Somewhere secrets are kept.
 pub trait SecretStore {
     /// The text that `reference` names, as it is stored.
-    fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, Failure>>;
+    fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, BoxError>>;
 }
 
 /// The token behind `reference`, which `variable` holds.
@@ -69,21 +69,21 @@ pub async fn token(store: &impl SecretStore, variable: &'static str, reference: 
 }
 
 /// A token that is there, or on its way on a thread of its own.
-pub enum Token {
-    There(Option<Secret>),
-    Coming(std::io::Result<JoinHandle<Result<Secret>>>),
+pub enum PendingApiKey {
+    Ready(Option<Secret>),
+    Pending(std::io::Result<JoinHandle<Result<Secret>>>),
 }
 
-impl Token {
+impl PendingApiKey {
     /// Starts fetching what `key`, the value of `variable`, refers to.
-    pub fn begin(variable: &'static str, key: Option<&ApiKey>) -> Self {
+    pub fn start(variable: &'static str, key: Option<&ApiKey>) -> Self {
         match key {
-            None => Self::There(None),
-            Some(ApiKey::Plain(token)) => Self::There(Some(token.clone())),
+            None => Self::Ready(None),
+            Some(ApiKey::Plain(token)) => Self::Ready(Some(token.clone())),
             Some(ApiKey::Reference(reference)) => {
                 let reference = reference.clone();
                 let thread = std::thread::Builder::new().name("api-key".to_owned());
-                Self::Coming(thread.spawn(move || fetch(variable, &reference)))
+                Self::Pending(thread.spawn(move || fetch(variable, &reference)))
             }
         }
     }
@@ -91,8 +91,8 @@ impl Token {
     /// Waits for it; `None` where the variable is not set.
     pub fn wait(self) -> Result<Option<Secret>> {
         match self {
-            Self::There(token) => Ok(token),
-            Self::Coming(thread) => {
+            Self::Ready(token) => Ok(token),
+            Self::Pending(thread) => {
                 let thread = thread.map_err(|e| Error::internal("a thread does not start", e))?;
                 thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map(Some)
             }
@@ -120,7 +120,7 @@ fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
 struct Aws;
 
 impl SecretStore for Aws {
-    async fn read(&self, reference: &Reference) -> Result<String, Failure> {
+    async fn read(&self, reference: &Reference) -> Result<String, BoxError> {
         let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
         let region = |name: &String| aws_config::Region::new(name.clone());
         match reference {
@@ -154,7 +154,7 @@ mod tests {
     struct InMemory(&'static str);
 
     impl SecretStore for InMemory {
-        async fn read(&self, _: &Reference) -> Result<String, Failure> {
+        async fn read(&self, _: &Reference) -> Result<String, BoxError> {
             Ok(self.0.to_owned())
         }
     }
@@ -162,7 +162,7 @@ mod tests {
     struct Failing;
 
     impl SecretStore for Failing {
-        async fn read(&self, _: &Reference) -> Result<String, Failure> {
+        async fn read(&self, _: &Reference) -> Result<String, BoxError> {
             Err("access denied".into())
         }
     }

@@ -55,11 +55,11 @@ pub async fn run() -> ExitCode {
 async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     let s3 = aws::connect(&config.aws, Attempts::Standard).await;
     let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
-    asked.map(drop).map_err(|trouble| Error::S3 {
+    asked.map(drop).map_err(|error| Error::S3 {
         bucket: bucket.to_owned(),
         key: prefix.to_owned(),
-        message: trouble.message,
-        source: trouble.source,
+        message: error.message,
+        source: error.source,
     })
 }
 

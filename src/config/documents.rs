@@ -12,10 +12,10 @@ pub struct Documents {
     pub output: S3Location,
     /// Where documents come from; `None`: wherever the events say.
     pub input: Option<S3Location>,
-    pub sinks: Vec<SinkName>,
-    /// There is one where `sinks` lists it.
+    pub stores: Vec<StoreName>,
+    /// There is one where `stores` lists it.
     pub qdrant: Option<Qdrant>,
-    /// There is one where `sinks` lists it.
+    /// There is one where `stores` lists it.
     pub s3vectors: Option<S3Vectors>,
     pub format: FileFormat,
     /// Whether records carry their text.
@@ -56,16 +56,16 @@ pub struct DocumentLimits {
 
 /// Places where vectors go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SinkName {
+pub enum StoreName {
     S3,
     Qdrant,
     S3Vectors,
 }
 
-impl SinkName {
+impl StoreName {
     /// As `EMBED_SINK` has it.
     pub fn word(self) -> &'static str {
-        SINKS.iter().find(|(_, sink)| *sink == self).map_or("", |(word, _)| word)
+        STORES.iter().find(|(_, store)| *store == self).map_or("", |(word, _)| word)
     }
 }
 
@@ -76,12 +76,12 @@ pub enum FileFormat {
 }
 
 const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
-const SINKS: &[(&str, SinkName)] =
-    &[("s3", SinkName::S3), ("qdrant", SinkName::Qdrant), ("s3vectors", SinkName::S3Vectors)];
+const STORES: &[(&str, StoreName)] =
+    &[("s3", StoreName::S3), ("qdrant", StoreName::Qdrant), ("s3vectors", StoreName::S3Vectors)];
 
 impl Given {
     pub(super) fn documents(&self) -> Result<Option<Documents>> {
-        let sinks = self.sinks()?;
+        let stores = self.stores()?;
         let Some(output) = self.place("EMBED_OUTPUT")? else {
             return match self.text("EMBED_SINK") {
                 None => Ok(None),
@@ -104,9 +104,9 @@ impl Given {
         Ok(Some(Documents {
             output,
             input,
-            qdrant: self.qdrant(&sinks)?,
-            s3vectors: self.s3vectors(&sinks)?,
-            sinks,
+            qdrant: self.qdrant(&stores)?,
+            s3vectors: self.s3vectors(&stores)?,
+            stores,
             format: self
                 .choice("EMBED_OUTPUT_FORMAT", &[("jsonl", FileFormat::JsonLines), ("parquet", FileFormat::Parquet)])?
                 .unwrap_or(FileFormat::JsonLines),
@@ -140,19 +140,19 @@ impl Given {
         }
     }
 
-    fn sinks(&self) -> Result<Vec<SinkName>> {
-        let Some(value) = self.text("EMBED_SINK") else { return Ok(vec![SinkName::S3]) };
-        let mut sinks = Vec::new();
+    fn stores(&self) -> Result<Vec<StoreName>> {
+        let Some(value) = self.text("EMBED_SINK") else { return Ok(vec![StoreName::S3]) };
+        let mut stores = Vec::new();
         for word in split_list(value) {
-            match SINKS.iter().find(|(name, _)| *name == word) {
-                Some((_, sink)) if !sinks.contains(sink) => sinks.push(*sink),
+            match STORES.iter().find(|(name, _)| *name == word) {
+                Some((_, store)) if !stores.contains(store) => stores.push(*store),
                 _ => {
-                    let names = super::list(SINKS.iter().map(|(name, _)| *name));
+                    let names = super::list(STORES.iter().map(|(name, _)| *name));
                     return Err(self.misunderstood("EMBED_SINK", format!("some of {names}, each once, between commas")));
                 }
             }
         }
-        Ok(sinks)
+        Ok(stores)
     }
 
     /// An empty value counts as not set, so the whole record has the name that RFC 6901 gives it in URLs.
@@ -194,7 +194,7 @@ mod tests {
     fn without_an_output_there_are_no_documents() {
         assert!(documents(&[]).unwrap().is_none());
         let defaults = documents(&[("EMBED_OUTPUT", "s3://vectors/all/")]).unwrap().unwrap();
-        assert_eq!((defaults.output.prefix.as_str(), defaults.sinks.as_slice()), ("all", &[SinkName::S3][..]));
+        assert_eq!((defaults.output.prefix.as_str(), defaults.stores.as_slice()), ("all", &[StoreName::S3][..]));
         assert!(defaults.text && defaults.metadata && !defaults.base64 && !defaults.remove);
         assert_eq!((defaults.format, defaults.json_pointer), (FileFormat::JsonLines, None));
     }

@@ -1,6 +1,6 @@
-//! Where vectors go besides S3: the variables of the sinks that are not files.
+//! Where vectors go besides S3: the variables of the stores that are not files.
 
-use super::documents::SinkName;
+use super::documents::StoreName;
 use super::{Given, list};
 use crate::config::ApiKey;
 use crate::error::{Error, Result};
@@ -25,8 +25,8 @@ const QDRANT: [&str; 3] = ["EMBED_QDRANT_URL", "EMBED_QDRANT_COLLECTION", "EMBED
 const S3VECTORS: [&str; 2] = ["EMBED_S3VECTORS_BUCKET", "EMBED_S3VECTORS_INDEX"];
 
 impl Given {
-    pub(super) fn qdrant(&self, sinks: &[SinkName]) -> Result<Option<Qdrant>> {
-        if !self.wanted(sinks, SinkName::Qdrant, &QDRANT)? {
+    pub(super) fn qdrant(&self, stores: &[StoreName]) -> Result<Option<Qdrant>> {
+        if !self.wanted(stores, StoreName::Qdrant, &QDRANT)? {
             return Ok(None);
         }
         let url = self.needed("EMBED_QDRANT_URL", "qdrant", "https://host:6333, Qdrant's REST address")?;
@@ -53,8 +53,8 @@ impl Given {
         }))
     }
 
-    pub(super) fn s3vectors(&self, sinks: &[SinkName]) -> Result<Option<S3Vectors>> {
-        if !self.wanted(sinks, SinkName::S3Vectors, &S3VECTORS)? {
+    pub(super) fn s3vectors(&self, stores: &[StoreName]) -> Result<Option<S3Vectors>> {
+        if !self.wanted(stores, StoreName::S3Vectors, &S3VECTORS)? {
             return Ok(None);
         }
         let name = |variable| {
@@ -68,12 +68,12 @@ impl Given {
         Ok(Some(S3Vectors { bucket: name("EMBED_S3VECTORS_BUCKET")?, index: name("EMBED_S3VECTORS_INDEX")? }))
     }
 
-    /// Whether `sink` is listed. Its variables without it are a mistake: the vectors would go elsewhere.
-    fn wanted(&self, sinks: &[SinkName], sink: SinkName, variables: &[&str]) -> Result<bool> {
-        let wanted = sinks.contains(&sink);
+    /// Whether `store` is listed. Its variables without it are a mistake: the vectors would go elsewhere.
+    fn wanted(&self, stores: &[StoreName], store: StoreName, variables: &[&str]) -> Result<bool> {
+        let wanted = stores.contains(&store);
         match variables.iter().find(|name| self.text(name).is_some()) {
             Some(name) if !wanted => {
-                let (word, is) = (sink.word(), list(sinks.iter().map(|sink| sink.word())));
+                let (word, is) = (store.word(), list(stores.iter().map(|store| store.word())));
                 let expected = format!("expected {word} in EMBED_SINK beside it, which is {is}");
                 // It may be a key.
                 Err(Error::Config { variable: (*name).to_owned(), value: "***".to_owned(), expected })
@@ -82,8 +82,8 @@ impl Given {
         }
     }
 
-    fn needed(&self, name: &'static str, sink: &str, expected: &str) -> Result<&str> {
-        self.text(name).ok_or_else(|| self.misunderstood(name, format!("{expected}, because EMBED_SINK lists {sink}")))
+    fn needed(&self, name: &'static str, store: &str, expected: &str) -> Result<&str> {
+        self.text(name).ok_or_else(|| self.misunderstood(name, format!("{expected}, because EMBED_SINK lists {store}")))
     }
 }
 
@@ -107,13 +107,13 @@ mod tests {
 
     #[test]
     fn qdrant_needs_its_address() {
-        let sink = ("EMBED_SINK", "qdrant");
-        assert!(refused(&[sink]).contains("EMBED_QDRANT_URL"));
+        let store = ("EMBED_SINK", "qdrant");
+        assert!(refused(&[store]).contains("EMBED_QDRANT_URL"));
         for url in ["qdrant:6333", "grpc://qdrant:6334", "https://", "http://a b", "https://me:hush@qdrant"] {
-            let message = refused(&[sink, ("EMBED_QDRANT_URL", url)]);
+            let message = refused(&[store, ("EMBED_QDRANT_URL", url)]);
             assert!(message.contains("REST address") && !message.contains("hush"), "{message}");
         }
-        let documents = documents(&[sink, ("EMBED_QDRANT_URL", "https://q.example:6333/")]).unwrap();
+        let documents = documents(&[store, ("EMBED_QDRANT_URL", "https://q.example:6333/")]).unwrap();
         let qdrant = documents.qdrant.unwrap();
         assert_eq!((qdrant.url.as_str(), qdrant.collection.as_str()), ("https://q.example:6333", "documents"));
         assert!(qdrant.api_key.is_none() && documents.s3vectors.is_none());
@@ -142,11 +142,11 @@ mod tests {
 
     #[test]
     fn s3_vectors_need_both_names() {
-        let (sink, bucket) = (("EMBED_SINK", "s3vectors"), ("EMBED_S3VECTORS_BUCKET", "vectors"));
-        assert!(refused(&[sink]).contains("EMBED_S3VECTORS_BUCKET"));
-        assert!(refused(&[sink, bucket]).contains("EMBED_S3VECTORS_INDEX"));
-        assert!(refused(&[sink, bucket, ("EMBED_S3VECTORS_INDEX", "No")]).contains("3 to 63"));
-        let documents = documents(&[sink, bucket, ("EMBED_S3VECTORS_INDEX", "docs")]).unwrap();
+        let (store, bucket) = (("EMBED_SINK", "s3vectors"), ("EMBED_S3VECTORS_BUCKET", "vectors"));
+        assert!(refused(&[store]).contains("EMBED_S3VECTORS_BUCKET"));
+        assert!(refused(&[store, bucket]).contains("EMBED_S3VECTORS_INDEX"));
+        assert!(refused(&[store, bucket, ("EMBED_S3VECTORS_INDEX", "No")]).contains("3 to 63"));
+        let documents = documents(&[store, bucket, ("EMBED_S3VECTORS_INDEX", "docs")]).unwrap();
         assert_eq!(documents.s3vectors.unwrap().index, "docs");
     }
 

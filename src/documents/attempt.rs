@@ -1,4 +1,4 @@
-//! One version of a document into the sinks that do not hold it yet.
+//! One version of a document into the stores that do not hold it yet.
 //!
 //! ```text
 //! up to SHORT chunks   read to the end first; then embedded and written, in one go
@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Invariants: the number of chunks is known before the first record; memory holds [`SHORT`] chunks, two
-//! batches at work and what the sinks gather, whatever the document's size; a long document that is interrupted
+//! batches at work and what the stores gather, whatever the document's size; a long document that is interrupted
 //! anywhere goes on at its last checkpoint and writes the bytes it would have written without.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,18 +14,18 @@ use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use super::checkpoint::{Progress, period};
-use super::chunk_reader::{BATCH, Batch, Chunks};
-use super::document_task::{Stop, Work, of_a_sink};
+use super::checkpoint::{Checkpoint, period};
+use super::chunk_reader::{BATCH, Batch, ChunkReader};
+use super::document_task::{DocumentTask, TaskError, store_cause};
 use super::extract::{Extracted, Skip};
-use super::source_object::Origin;
+use super::source_object::SourceObject;
 use crate::aws::Body;
 use crate::embedding::{Embeddings, Options, Truncate};
 use crate::error::Result;
 use crate::observability::call;
-use crate::record::{Document, End, Held, Job, Record, Refused, Stamp, Writing};
+use crate::record::{Document, DocumentWriter, End, Existing, Record, SourceVersion, WriteError, WriteRequest};
 
-/// Chunks of a document that is read to its end before it is written: 20 s of one core at most.
+/// ChunkReader of a document that is read to its end before it is written: 20 s of one core at most.
 pub const SHORT: usize = 2 * BATCH;
 
 /// Batches that are embedded side by side: the second keeps the cores busy while the first one ends.
@@ -33,20 +33,20 @@ const SIDE_BY_SIDE: usize = 2;
 
 /// One attempt at one version.
 pub struct Attempt<'a, 'w> {
-    pub work: &'a mut Work<'w>,
-    pub origin: &'a Origin,
+    pub task: &'a mut DocumentTask<'w>,
+    pub source_object: &'a SourceObject,
     pub document: &'a Document,
-    pub stamp: &'a Stamp,
-    /// What each sink holds.
-    pub held: &'a [Held],
-    /// The sinks to write to, by their places.
+    pub source_version: &'a SourceVersion,
+    /// What each store holds.
+    pub existing: &'a [Existing],
+    /// The stores to write to, by their places.
     pub open: Vec<usize>,
 }
 
-/// Chunks that are on their way or there already.
+/// ChunkReader that are on their way or there already.
 enum Pieces {
     Short(VecDeque<Batch>),
-    Long(Box<Chunks>),
+    Long(Box<ChunkReader>),
 }
 
 impl Pieces {
@@ -60,66 +60,66 @@ impl Pieces {
 
 impl Attempt<'_, '_> {
     /// Embeds and writes the document; its chunks and tokens.
-    pub async fn write(mut self, body: Body) -> Result<(usize, usize), Stop> {
-        let mut reading = self.begin(Some(body), None, 0);
+    pub async fn write(mut self, body: Body) -> Result<(usize, usize), TaskError> {
+        let mut reader = self.begin(Some(body), None, 0);
         let mut batches = VecDeque::new();
         while batches.len() * BATCH < SHORT {
-            match reading.next().await {
+            match reader.next().await {
                 Some(batch) => batches.push_back(batch),
-                None => return self.short(reading.end().await?, batches).await,
+                None => return self.short(reader.end().await?, batches).await,
             }
         }
-        match reading.next().await {
-            None => self.short(reading.end().await?, batches).await,
+        match reader.next().await {
+            None => self.short(reader.end().await?, batches).await,
             Some(batch) => {
                 batches.push_back(batch);
-                self.long(reading, batches).await
+                self.long(reader, batches).await
             }
         }
     }
 
-    async fn short(&mut self, extracted: Extracted, batches: VecDeque<Batch>) -> Result<(usize, usize), Stop> {
+    async fn short(&mut self, extracted: Extracted, batches: VecDeque<Batch>) -> Result<(usize, usize), TaskError> {
         self.tell(&extracted);
         let chunks = batches.iter().map(|batch| batch.pieces.len()).sum();
         if chunks == 0 {
-            return Err(Stop::Skipped(Skip::Empty.word(), "it holds no text".to_owned()));
+            return Err(TaskError::Skipped(Skip::Empty.word(), "it holds no text".to_owned()));
         }
-        let progress = Progress::new(self.stamp).counted(chunks);
-        self.embed(Pieces::Short(batches), progress, chunks, None).await
+        let checkpoint = Checkpoint::new(self.source_version).counted(chunks);
+        self.embed(Pieces::Short(batches), checkpoint, chunks, None).await
     }
 
     /// Goes on where a checkpoint says, or counts first.
-    async fn long(&mut self, reading: Chunks, batches: VecDeque<Batch>) -> Result<(usize, usize), Stop> {
-        let (ingest, change) = (self.work.ingest, self.work.change);
-        let key = ingest.layout.progress(&change.bucket, &change.key);
+    async fn long(&mut self, reader: ChunkReader, batches: VecDeque<Batch>) -> Result<(usize, usize), TaskError> {
+        let (pipeline, change) = (self.task.pipeline, self.task.change);
+        let key = pipeline.layout.checkpoint(&change.bucket, &change.key);
         let asked = Instant::now();
-        let found = Progress::load(&ingest.output, &key).await.map_err(Refused::from)?;
-        self.work.times.write += asked.elapsed();
-        let progress = match found {
-            Some(found) if found.is_of(self.stamp) => found,
+        let found = Checkpoint::load(&pipeline.output, &key).await.map_err(WriteError::from)?;
+        self.task.times.write += asked.elapsed();
+        let checkpoint = match found {
+            Some(found) if found.is_of(self.source_version) => found,
             found => {
                 self.drop_states(found.as_ref()).await;
-                Progress::new(self.stamp)
+                Checkpoint::new(self.source_version)
             }
         };
-        let progress = match progress {
-            Progress { total: Some(_), .. } => {
-                drop(reading);
-                progress
+        let checkpoint = match checkpoint {
+            Checkpoint { total: Some(_), .. } => {
+                drop(reader);
+                checkpoint
             }
-            Progress { anchor: None, .. } => self.count(reading, batches, progress, &key).await?,
+            Checkpoint { resume_point: None, .. } => self.count(reader, batches, checkpoint, &key).await?,
             // Counting was interrupted; what was read here anew lies before that.
-            Progress { anchor: Some(_), .. } => {
-                drop(reading);
-                let reading = self.begin(None, progress.anchor.clone(), 0);
-                self.count(reading, VecDeque::new(), progress, &key).await?
+            Checkpoint { resume_point: Some(_), .. } => {
+                drop(reader);
+                let reader = self.begin(None, checkpoint.resume_point.clone(), 0);
+                self.count(reader, VecDeque::new(), checkpoint, &key).await?
             }
         };
-        let total = progress.total.unwrap_or_default();
-        let reading = self.begin(None, progress.anchor.clone(), progress.done);
-        let written = self.embed(Pieces::Long(Box::new(reading)), progress, total, Some(&key)).await;
+        let total = checkpoint.total.unwrap_or_default();
+        let reader = self.begin(None, checkpoint.resume_point.clone(), checkpoint.done);
+        let written = self.embed(Pieces::Long(Box::new(reader)), checkpoint, total, Some(&key)).await;
         if written.is_ok() {
-            self.work.forget_progress().await;
+            self.task.delete_checkpoint().await;
         }
         written
     }
@@ -128,138 +128,142 @@ impl Attempt<'_, '_> {
     /// before anything is embedded.
     async fn count(
         &mut self,
-        mut reading: Chunks,
+        mut reader: ChunkReader,
         batches: VecDeque<Batch>,
-        mut progress: Progress,
+        mut checkpoint: Checkpoint,
         key: &str,
-    ) -> Result<Progress, Stop> {
-        let first = progress.anchor.as_ref().map_or(0, |anchor| anchor.chunks);
-        let mut anchor = batches.back().and_then(|batch| batch.anchor.clone()).or(progress.anchor.take());
+    ) -> Result<Checkpoint, TaskError> {
+        let first = checkpoint.resume_point.as_ref().map_or(0, |resume_point| resume_point.chunks);
+        let mut resume_point =
+            batches.back().and_then(|batch| batch.resume_point.clone()).or(checkpoint.resume_point.take());
         let mut chunks = first + batches.iter().map(|batch| batch.pieces.len()).sum::<usize>();
         drop(batches);
         loop {
-            if self.work.deadline.is_soon() {
-                progress.anchor = anchor;
-                progress.store(&self.work.ingest.output, key).await.map_err(Refused::from)?;
-                return Err(Stop::Late);
+            if self.task.deadline.is_soon() {
+                checkpoint.resume_point = resume_point;
+                checkpoint.store(&self.task.pipeline.output, key).await.map_err(WriteError::from)?;
+                return Err(TaskError::OutOfTime);
             }
-            match self.work.deadline.in_time(reading.next()).await {
+            match self.task.deadline.in_time(reader.next()).await {
                 None => continue,
                 Some(None) => break,
                 Some(Some(batch)) => {
                     chunks += batch.pieces.len();
-                    anchor = batch.anchor.or(anchor);
+                    resume_point = batch.resume_point.or(resume_point);
                 }
             }
         }
-        self.tell(&reading.end().await?);
-        Ok(progress.counted(chunks))
+        self.tell(&reader.end().await?);
+        Ok(checkpoint.counted(chunks))
     }
 
     /// Embeds `pieces`, of `total` chunks altogether, and writes them; with `checkpoints` at that key.
     async fn embed(
         &mut self,
         mut pieces: Pieces,
-        mut progress: Progress,
+        mut checkpoint: Checkpoint,
         total: usize,
         checkpoints: Option<&str>,
-    ) -> Result<(usize, usize), Stop> {
-        let ingest = self.work.ingest;
-        let job = Job { document: self.document, stamp: self.stamp, chunks: total };
-        let states = std::mem::take(&mut progress.sinks);
-        let mut writings = Vec::with_capacity(self.open.len());
+    ) -> Result<(usize, usize), TaskError> {
+        let pipeline = self.task.pipeline;
+        let request = WriteRequest { document: self.document, source_version: self.source_version, chunks: total };
+        let states = std::mem::take(&mut checkpoint.stores);
+        let mut writers = Vec::with_capacity(self.open.len());
         for &index in &self.open {
-            let (sink, held) = (&ingest.sinks[index], &self.held[index]);
-            let opened = sink.open(job, held, states.get(sink.name())).await;
-            if let Err(Refused::StateLost(trouble)) = &opened {
-                let (key, cause) = (&self.document.key, of_a_sink(trouble));
+            let (store, existing) = (&pipeline.stores[index], &self.existing[index]);
+            let opened = store.begin(request, existing, states.get(store.name())).await;
+            if let Err(WriteError::StaleCheckpoint(error)) = &opened {
+                let (key, cause) = (&self.document.key, store_cause(error));
                 tracing::warn!(
                     requestId = call::request_id(),
                     key,
                     cause,
                     "the checkpoint is of no use: starting anew"
                 );
-                self.work.forget_progress().await;
+                self.task.delete_checkpoint().await;
             }
-            writings.push((sink.name(), opened?));
+            writers.push((store.name(), opened?));
         }
         let mut at_work: VecDeque<(Batch, Embedding)> = VecDeque::new();
         loop {
             while at_work.len() < SIDE_BY_SIDE {
                 let Some(batch) = pieces.next().await else { break };
-                let embedding = Embedding::begin(ingest, &batch);
+                let embedding = Embedding::begin(pipeline, &batch);
                 at_work.push_back((batch, embedding));
             }
             let Some((batch, embedding)) = at_work.pop_front() else { break };
             let asked = Instant::now();
-            let embeddings = embedding.end().await.map_err(Stop::of_fault)?;
-            self.work.times.embed += asked.elapsed();
-            self.work.times.tokenize += embeddings.timings.tokenize;
-            self.work.times.run += embeddings.timings.inference;
-            self.work.times.truncated += embeddings.truncated.len();
-            progress.anchor = batch.anchor.clone().or(progress.anchor);
+            let embeddings = embedding.end().await.map_err(TaskError::of_fault)?;
+            self.task.times.embed += asked.elapsed();
+            self.task.times.tokenize += embeddings.timings.tokenize;
+            self.task.times.run += embeddings.timings.inference;
+            self.task.times.truncated_count += embeddings.truncated.len();
+            checkpoint.resume_point = batch.resume_point.clone().or(checkpoint.resume_point);
             let records = self.records(batch, embeddings);
-            progress.done += records.len();
-            progress.tokens += records.iter().map(|record| record.tokens).sum::<usize>();
+            checkpoint.done += records.len();
+            checkpoint.tokens += records.iter().map(|record| record.tokens).sum::<usize>();
 
             let asked = Instant::now();
-            for (_, writing) in &mut writings {
-                let put = writing.put(&records).await;
+            for (_, writer) in &mut writers {
+                let put = writer.write(&records).await;
                 self.kept(put).await?;
             }
             if let Some(key) =
-                checkpoints.filter(|_| progress.done.is_multiple_of(period(total)) && progress.done < total)
+                checkpoints.filter(|_| checkpoint.done.is_multiple_of(period(total)) && checkpoint.done < total)
             {
-                self.checkpoint(&mut writings, &mut progress, key).await?;
+                self.checkpoint(&mut writers, &mut checkpoint, key).await?;
             }
-            self.work.times.write += asked.elapsed();
+            self.task.times.write += asked.elapsed();
         }
-        if let Pieces::Long(reading) = pieces {
-            reading.end().await?;
+        if let Pieces::Long(reader) = pieces {
+            reader.end().await?;
         }
-        if progress.done != total {
-            // The same bytes gave another number of chunks: a fault of ours, which writing down would hide.
-            let counted = format!("{} chunks were embedded, {total} were counted", progress.done);
-            self.work.forget_progress().await;
-            return Err(Stop::of_fault(crate::Error::internal("the document was not read the same twice", counted)));
+        if checkpoint.done != total {
+            // The same bytes gave another number of chunks: a fault of ours, which writer down would hide.
+            let counted = format!("{} chunks were embedded, {total} were counted", checkpoint.done);
+            self.task.delete_checkpoint().await;
+            return Err(TaskError::of_fault(crate::Error::internal(
+                "the document was not read the same twice",
+                counted,
+            )));
         }
         let asked = Instant::now();
-        let end = End { tokens: progress.tokens };
-        for (_, writing) in writings {
-            let finished = writing.finish(&end).await;
+        let end = End { tokens: checkpoint.tokens };
+        for (_, writer) in writers {
+            let finished = writer.commit(&end).await;
             self.kept(finished).await?;
         }
-        self.work.times.write += asked.elapsed();
-        Ok((total, progress.tokens))
+        self.task.times.write += asked.elapsed();
+        Ok((total, checkpoint.tokens))
     }
 
     /// Makes durable what was put, then says so.
     async fn checkpoint(
         &self,
-        writings: &mut [(&'static str, Box<dyn Writing + '_>)],
-        progress: &mut Progress,
+        writers: &mut [(&'static str, Box<dyn DocumentWriter + '_>)],
+        checkpoint: &mut Checkpoint,
         key: &str,
-    ) -> Result<(), Stop> {
-        progress.sinks = BTreeMap::new();
-        for (name, writing) in writings {
-            let state = writing.suspend().await;
-            progress.sinks.insert((*name).to_owned(), self.kept(state).await?);
+    ) -> Result<(), TaskError> {
+        checkpoint.stores = BTreeMap::new();
+        for (name, writer) in writers {
+            let state = writer.checkpoint().await;
+            checkpoint.stores.insert((*name).to_owned(), self.kept(state).await?);
         }
-        progress.store(&self.work.ingest.output, key).await.map_err(Refused::from)?;
+        checkpoint.store(&self.task.pipeline.output, key).await.map_err(WriteError::from)?;
         // The states hold what may be megabytes and are read from the checkpoint alone.
-        progress.sinks = BTreeMap::new();
-        let (key, chunks) = (&self.document.key, progress.done);
-        tracing::debug!(requestId = call::request_id(), key, chunks, total = progress.total, "checkpoint");
-        match self.work.deadline.is_soon() {
-            true => Err(Stop::Late),
+        checkpoint.stores = BTreeMap::new();
+        let (key, chunks) = (&self.document.key, checkpoint.done);
+        tracing::debug!(requestId = call::request_id(), key, chunks, total = checkpoint.total, "checkpoint");
+        match self.task.deadline.is_soon() {
+            true => Err(TaskError::OutOfTime),
             false => Ok(()),
         }
     }
 
-    /// A sink that lost what its state speaks of makes the checkpoint worthless.
-    async fn kept<T>(&self, done: Result<T, Refused>) -> Result<T, Stop> {
-        if let Err(Refused::StateLost(_) | Refused::Superseded) = &done {
-            self.work.forget_progress().await;
+    /// A store that lost what its state speaks of makes the checkpoint worthless.
+    async fn kept<T>(&self, done: Result<T, WriteError>) -> Result<T, TaskError> {
+        if let Err(WriteError::StaleCheckpoint(_) | WriteError::Conflict) = &done {
+            self.task.delete_checkpoint().await;
         }
         Ok(done?)
     }
@@ -280,20 +284,25 @@ impl Attempt<'_, '_> {
         batch.pieces.into_iter().zip(vectors).map(record).collect()
     }
 
-    fn begin(&self, body: Option<Body>, anchor: Option<super::chunk_reader::Anchor>, first: usize) -> Chunks {
-        let Work { ingest, clock, .. } = &*self.work;
-        ingest.reading.begin(&ingest.embedder, self.origin, body, anchor, first, clock)
+    fn begin(
+        &self,
+        body: Option<Body>,
+        resume_point: Option<super::chunk_reader::ResumePoint>,
+        first: usize,
+    ) -> ChunkReader {
+        let DocumentTask { pipeline, clock, .. } = &*self.task;
+        pipeline.read_options.begin(&pipeline.embedder, self.source_object, body, resume_point, first, clock)
     }
 
-    /// What a checkpoint of another version keeps in the sinks is dropped.
-    async fn drop_states(&self, progress: Option<&Progress>) {
+    /// What a checkpoint of another version keeps in the stores is dropped.
+    async fn drop_states(&self, checkpoint: Option<&Checkpoint>) {
         let Document { bucket, key, .. } = self.document;
-        for (sink, state) in self.work.ingest.sinks.iter().filter_map(|sink| {
-            let state = progress?.sinks.get(sink.name())?;
-            Some((sink, state))
+        for (store, state) in self.task.pipeline.stores.iter().filter_map(|store| {
+            let state = checkpoint?.stores.get(store.name())?;
+            Some((store, state))
         }) {
-            if let Err(Refused::Trouble(trouble)) = sink.forget(bucket, key, state).await {
-                let cause = of_a_sink(&trouble);
+            if let Err(WriteError::Store(error)) = store.abort(bucket, key, state).await {
+                let cause = store_cause(&error);
                 tracing::warn!(requestId = call::request_id(), key, cause, "an upload that nobody goes on with stays");
             }
         }
@@ -312,10 +321,10 @@ impl Attempt<'_, '_> {
 struct Embedding(JoinHandle<Result<Embeddings>>);
 
 impl Embedding {
-    fn begin(ingest: &super::Ingest, batch: &Batch) -> Self {
+    fn begin(pipeline: &super::DocumentPipeline, batch: &Batch) -> Self {
         let texts = batch.pieces.iter().map(|piece| piece.chunk.text.clone()).collect();
         let options = Options { truncate: Truncate::Cut, ..Options::default() };
-        let embedder = ingest.embedder.clone();
+        let embedder = pipeline.embedder.clone();
         Self(tokio::spawn(async move { embedder.embed(texts, options).await }))
     }
 

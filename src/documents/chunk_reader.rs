@@ -1,7 +1,7 @@
 //! A document's chunks in batches, read and cut on a thread of their own while earlier ones are embedded.
 //!
 //! ```text
-//! S3 -> Feed -> [blocking thread: extract -> Chunker] -> Batch, Batch, … -> end
+//! S3 -> ObjectReader -> [blocking thread: extract -> Chunker] -> Batch, Batch, … -> end
 //! ```
 //!
 //! Batches are cut at multiples of [`BATCH`] of the chunks' own numbers, wherever reading began: what is made
@@ -17,24 +17,24 @@ use tokio::task::JoinHandle;
 
 use super::chunk::{Chunk, ChunkOptions, Chunker};
 use super::extract::{Cursor, ExtractOptions, Extracted, Hints, Section, Unreadable, extract};
-use super::source_object::{Clock, Origin, Pump, stream};
+use super::source_object::{Clock, Prefetcher, SourceObject, stream};
 use crate::aws::Body;
 use crate::embedding::Embedder;
-use crate::error::{Error, Trouble};
+use crate::error::{Error, StoreError};
 use crate::record::Place;
 
-/// Chunks of a batch: enough to keep six cores busy, few enough for 64 chunks to be at work at most.
+/// ChunkReader of a batch: enough to keep six cores busy, few enough for 64 chunks to be at work at most.
 pub const BATCH: usize = 32;
 
 /// Batches that wait to be embedded.
 const WAITING: usize = 2;
 
-/// Chunks that follow one another.
+/// ChunkReader that follow one another.
 #[derive(Debug)]
 pub struct Batch {
     pub pieces: Vec<Piece>,
     /// The last place in the object, up to the end of these, from which reading can go on.
-    pub anchor: Option<Anchor>,
+    pub resume_point: Option<ResumePoint>,
 }
 
 /// One chunk and what it inherits from its section.
@@ -49,95 +49,96 @@ pub struct Piece {
 
 /// A place in an object and the number of chunks before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Anchor {
+pub struct ResumePoint {
     pub cursor: Cursor,
     pub chunks: usize,
 }
 
 /// How documents are read.
 #[derive(Debug, Clone)]
-pub struct Reading {
+pub struct ReadOptions {
     pub extract: ExtractOptions,
     pub chunk: ChunkOptions,
 }
 
-/// Chunks on their way; reading ends when this is dropped.
-pub struct Chunks {
+/// ChunkReader on their way; reading ends when this is dropped.
+pub struct ChunkReader {
     batches: mpsc::Receiver<Batch>,
-    thread: JoinHandle<Result<Extracted, Interrupted>>,
-    pump: Pump,
+    thread: JoinHandle<Result<Extracted, ReadError>>,
+    prefetcher: Prefetcher,
 }
 
 /// Why there are no more chunks.
-pub enum Interrupted {
+pub enum ReadError {
     Unreadable(Unreadable),
     /// The bytes did not come.
-    Source(Trouble),
+    Source(StoreError),
     /// A fault of ours.
     Fault(Error),
 }
 
-impl Reading {
-    /// Begins to read `origin`: from `anchor` on, else from its start, where `body` begins if it is there
+impl ReadOptions {
+    /// Begins to read `source_object`: from `resume_point` on, else from its start, where `body` begins if it is there
     /// already. The chunks before number `first` are passed over.
     pub fn begin(
         &self,
         embedder: &Embedder,
-        origin: &Origin,
+        source_object: &SourceObject,
         body: Option<Body>,
-        anchor: Option<Anchor>,
+        resume_point: Option<ResumePoint>,
         first: usize,
         clock: &Arc<Clock>,
-    ) -> Chunks {
-        let from = anchor.as_ref().map_or(0, |anchor| anchor.cursor.byte);
-        let (feed, pump) = stream(origin.clone(), body, from, Arc::clone(clock));
+    ) -> ChunkReader {
+        let from = resume_point.as_ref().map_or(0, |resume_point| resume_point.cursor.byte);
+        let (reader, prefetcher) = stream(source_object.clone(), body, from, Arc::clone(clock));
         let (sender, batches) = mpsc::channel(WAITING);
-        let (reading, embedder, origin) = (self.clone(), embedder.clone(), origin.clone());
+        let (options, embedder, source_object) = (self.clone(), embedder.clone(), source_object.clone());
         let thread = tokio::task::spawn_blocking(move || {
-            let chunker = Chunker::new(embedder.tokenizer(), embedder.manifest(), reading.chunk);
-            let chunker = chunker.map_err(Interrupted::Fault)?;
+            let chunker = Chunker::new(embedder.tokenizer(), embedder.manifest(), options.chunk);
+            let chunker = chunker.map_err(ReadError::Fault)?;
             let hints = Hints {
-                key: &origin.key,
-                content_type: origin.found.content_type.as_deref(),
-                content_encoding: origin.found.content_encoding.as_deref(),
+                key: &source_object.key,
+                content_type: source_object.metadata.content_type.as_deref(),
+                content_encoding: source_object.metadata.content_encoding.as_deref(),
             };
-            let cursor = anchor.as_ref().map(|anchor| anchor.cursor.clone());
-            let next = anchor.as_ref().map_or(0, |anchor| anchor.chunks);
-            let mut cutting = Cutting { chunker, sender, first, next, pieces: Vec::new(), anchor, fault: None };
-            let read = extract(feed, &hints, &reading.extract, cursor.as_ref(), &mut |section| cutting.take(section));
-            match (read, cutting.end()) {
-                (_, Some(fault)) => Err(Interrupted::Fault(fault)),
+            let cursor = resume_point.as_ref().map(|resume_point| resume_point.cursor.clone());
+            let next = resume_point.as_ref().map_or(0, |resume_point| resume_point.chunks);
+            let mut batcher =
+                ChunkBatcher { chunker, sender, first, next, pieces: Vec::new(), resume_point, fault: None };
+            let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| batcher.take(section));
+            match (read, batcher.end()) {
+                (_, Some(fault)) => Err(ReadError::Fault(fault)),
                 (Ok(extracted), None) => Ok(extracted),
-                (Err(unreadable), None) => Err(Interrupted::Unreadable(unreadable)),
+                (Err(unreadable), None) => Err(ReadError::Unreadable(unreadable)),
             }
         });
-        Chunks { batches, thread, pump }
+        ChunkReader { batches, thread, prefetcher }
     }
 }
 
-impl Chunks {
+impl ChunkReader {
     /// The next batch; `None` at the end, of which [`end`](Self::end) tells more.
     pub async fn next(&mut self) -> Option<Batch> {
         self.batches.recv().await
     }
 
     /// How reading ended. To be asked once there are no more batches.
-    pub async fn end(self) -> Result<Extracted, Interrupted> {
+    pub async fn end(self) -> Result<Extracted, ReadError> {
         drop(self.batches);
         match self.thread.await {
-            Ok(Err(Interrupted::Unreadable(Unreadable::Input(broken)))) => match self.pump.trouble().await {
-                Some(trouble) => Err(Interrupted::Source(trouble)),
-                None => Err(Interrupted::Unreadable(Unreadable::Input(broken))),
+            Ok(Err(ReadError::Unreadable(Unreadable::Input(broken)))) => match self.prefetcher.error().await {
+                Some(error) => Err(ReadError::Source(error)),
+                None => Err(ReadError::Unreadable(Unreadable::Input(broken))),
             },
             Ok(read) => read,
             // A reader that panics has met a document it does not understand; the same will happen again.
-            Err(ended) => Err(Interrupted::Unreadable(Unreadable::Broken(format!("its reader gave up: {ended}")))),
+            Err(ended) => Err(ReadError::Unreadable(Unreadable::Broken(format!("its reader gave up: {ended}")))),
         }
     }
 }
 
 /// Sections into batches of chunks.
-struct Cutting<'a> {
+struct ChunkBatcher<'a> {
     chunker: Chunker<'a>,
     sender: mpsc::Sender<Batch>,
     /// The first chunk that is wanted.
@@ -145,11 +146,11 @@ struct Cutting<'a> {
     /// The number of the next chunk.
     next: usize,
     pieces: Vec<Piece>,
-    anchor: Option<Anchor>,
+    resume_point: Option<ResumePoint>,
     fault: Option<Error>,
 }
 
-impl Cutting<'_> {
+impl ChunkBatcher<'_> {
     fn take(&mut self, section: Section) -> ControlFlow<()> {
         let chunks = match self.chunker.chunks(&section) {
             Ok(chunks) => chunks,
@@ -170,7 +171,7 @@ impl Cutting<'_> {
             }
         }
         if let Some(cursor) = section.resume {
-            self.anchor = Some(Anchor { cursor, chunks: self.next });
+            self.resume_point = Some(ResumePoint { cursor, chunks: self.next });
         }
         ControlFlow::Continue(())
     }
@@ -185,7 +186,7 @@ impl Cutting<'_> {
 
     /// Breaks off when nobody wants more.
     fn send(&mut self) -> ControlFlow<()> {
-        let batch = Batch { pieces: std::mem::take(&mut self.pieces), anchor: self.anchor.clone() };
+        let batch = Batch { pieces: std::mem::take(&mut self.pieces), resume_point: self.resume_point.clone() };
         match self.sender.blocking_send(batch) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

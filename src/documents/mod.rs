@@ -1,4 +1,4 @@
-//! Documents to vectors: an object in S3 becomes records in every configured sink.
+//! Documents to vectors: an object in S3 becomes records in every configured store.
 //!
 //! ```text
 //! Change (bucket, key, version, sequencer)         document   is there anything to do?
@@ -7,11 +7,11 @@
 //!   -> chunk     a section                         Chunk: a window the model takes whole
 //!   -> embed     chunks, side by side              vectors
 //!   -> record    chunk and vector                  Record
-//!   -> encode    records                           bytes of JSON Lines or Parquet -> sink
+//!   -> encode    records                           bytes of JSON Lines or Parquet -> store
 //!   -> outcome                                     what became of it; of all of them, a Summary
 //! ```
 //!
-//! Invariants: an event may come late, twice or beside another of the same object, and what lies in the sinks
+//! Invariants: an event may come late, twice or beside another of the same object, and what lies in the stores
 //! is the newest version's, whole; an event is only taken as done when its result, or the reason why there is
 //! none, is written down, but for events of what is no bucket, which leave a log line alone; memory is bounded
 //! whatever the documents' sizes.
@@ -35,18 +35,18 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use outcome::{Failure, Outcome, Summary, Times};
+pub use outcome::{DocumentFailure, Outcome, Summary, Times};
 
-use crate::aws::{Bucket, Condition, Headers, S3, is_bucket_name};
+use crate::aws::{Bucket, Headers, Precondition, S3, is_bucket_name};
 use crate::config::Documents;
 use crate::embedding::Embedder;
-use crate::error::{Error, Result, Trouble};
+use crate::error::{Error, Result, StoreError};
 use crate::observability::call::{self, Deadline};
-use crate::record::{Change, Layout, Sink, Stamp};
+use crate::record::{Change, OutputLayout, SourceVersion, VectorStore};
 use crate::record::{EncodeOptions, ModelRef};
 use chunk::{ChunkOptions, Chunker};
-use chunk_reader::Reading;
-use document_task::Work;
+use chunk_reader::ReadOptions;
+use document_task::DocumentTask;
 use extract::ExtractOptions;
 
 /// Documents at work at once: a small one waits for S3 most of its time, 60 ms against 20 ms of a core.
@@ -59,51 +59,51 @@ const ROOM: u32 = 64;
 const SCHEMA: u32 = 1;
 
 /// Takes documents in; shared between calls.
-pub struct Ingest {
+pub struct DocumentPipeline {
     s3: S3,
     embedder: Embedder,
     settings: Documents,
-    reading: Reading,
-    layout: Layout,
+    read_options: ReadOptions,
+    layout: OutputLayout,
     output: Bucket,
-    sinks: Vec<Box<dyn Sink>>,
+    stores: Vec<Box<dyn VectorStore>>,
     /// Of everything beside the object that records depend on.
     fingerprint: String,
     room: Arc<Semaphore>,
 }
 
-impl Ingest {
+impl DocumentPipeline {
     /// # Errors
     /// Chunk sizes that the model cannot take.
     pub fn new(
         settings: &Documents,
         embedder: &Embedder,
         s3: S3,
-        sinks: Vec<Box<dyn Sink>>,
+        stores: Vec<Box<dyn VectorStore>>,
         options: &EncodeOptions,
     ) -> Result<Self> {
         let manifest = embedder.manifest();
-        let reading = Reading { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
-        Chunker::new(embedder.tokenizer(), manifest, reading.chunk)?;
+        let read_options = ReadOptions { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
+        Chunker::new(embedder.tokenizer(), manifest, read_options.chunk)?;
         if settings.input.is_none() {
             tracing::warn!(
                 "EMBED_INPUT is not set: whoever may invoke this function chooses among all objects that its role reads"
             );
         }
         let model = ModelRef::of(manifest);
-        let (Reading { extract, chunk }, metadata) = (&reading, settings.metadata);
+        let (ReadOptions { extract, chunk }, metadata) = (&read_options, settings.metadata);
         // Where the reader of PDFs lies says nothing about what it reads.
         let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
         let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
         Ok(Self {
-            sinks,
+            stores,
             embedder: embedder.clone(),
             settings: settings.clone(),
             room: Arc::new(Semaphore::new(ROOM as usize)),
-            layout: Layout::new(&settings.output, settings.format),
+            layout: OutputLayout::new(&settings.output, settings.format),
             output: s3.bucket(&settings.output.bucket),
             s3,
-            reading,
+            read_options,
             fingerprint,
         })
     }
@@ -114,10 +114,10 @@ impl Ingest {
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
         let one = |change: &Change| {
             let change = change.clone();
-            let (ingest, places) = (Arc::clone(self), Arc::clone(&places));
+            let (pipeline, places) = (Arc::clone(self), Arc::clone(&places));
             tokio::spawn(call::traced(async move {
                 let _place = places.acquire_owned().await;
-                let (outcome, times) = ingest.one(&change, deadline).await;
+                let (outcome, times) = pipeline.one(&change, deadline).await;
                 outcome.log(&change);
                 (outcome, times)
             }))
@@ -127,7 +127,7 @@ impl Ingest {
         for (task, change) in tasks.into_iter().zip(&changes) {
             let (outcome, times) = task.await.unwrap_or_else(|ended| {
                 let reason = format!("a fault inside: {ended}");
-                let outcome = Outcome::Failed(Failure { cause: "panic", reason, retryable: true });
+                let outcome = Outcome::Failed(DocumentFailure { cause: "panic", reason, retryable: true });
                 outcome.log(change);
                 (outcome, Times::default())
             });
@@ -146,12 +146,12 @@ impl Ingest {
             // Nothing is written down of it: an outcome lies below the name of its bucket, and this is none.
             let reason =
                 "the event's bucket is no plain name of a bucket; access points, by ARN or alias, are not read";
-            let failure = Failure { cause: "no_bucket_name", reason: reason.to_owned(), retryable: false };
+            let failure = DocumentFailure { cause: "no_bucket_name", reason: reason.to_owned(), retryable: false };
             return (Outcome::Failed(failure), Times::default());
         }
         let source = self.s3.bucket(&change.bucket);
         let (clock, times) = (Arc::default(), Times::default());
-        Work { ingest: self, change, deadline, source, clock, times }.run().await
+        DocumentTask { pipeline: self, change, deadline, source, clock, times }.run().await
     }
 
     fn nothing_to_do(&self, change: &Change) -> Option<&'static str> {
@@ -172,21 +172,26 @@ impl Ingest {
     }
 
     /// Writes down why a document has no vectors.
-    async fn note(&self, change: &Change, outcome: &Outcome, stamp: Option<&Stamp>) -> Result<(), Trouble> {
+    async fn note(
+        &self,
+        change: &Change,
+        outcome: &Outcome,
+        source_version: Option<&SourceVersion>,
+    ) -> Result<(), StoreError> {
         let Change { bucket, key, version, sequencer, .. } = change;
         let (reason, retryable) = match outcome {
-            Outcome::Failed(Failure { reason, retryable, .. }) => (reason.clone(), *retryable),
+            Outcome::Failed(DocumentFailure { reason, retryable, .. }) => (reason.clone(), *retryable),
             other => (other.sentence(), false),
         };
         let note = json!({
             "outcome": outcome.word(), "reason": reason, "retryable": retryable,
-            "bucket": bucket, "key": key, "version": stamp.map_or(version, |stamp| &stamp.version),
-            "etag": stamp.map(|stamp| &stamp.etag), "sequencer": sequencer,
+            "bucket": bucket, "key": key, "version": source_version.map_or(version, |source_version| &source_version.version),
+            "etag": source_version.map(|source_version| &source_version.etag), "sequencer": sequencer,
         });
-        let metadata = stamp.map_or_else(BTreeMap::new, Stamp::entries);
+        let metadata = source_version.map_or_else(BTreeMap::new, SourceVersion::entries);
         let headers = Headers { content_type: "application/json", metadata: &metadata };
         let bytes = Bytes::from(format!("{note}\n"));
-        self.output.put(&self.layout.outcome(bucket, key), bytes, headers, Condition::Always).await
+        self.output.put(&self.layout.outcome(bucket, key), bytes, headers, Precondition::None).await
     }
 }
 
@@ -217,8 +222,8 @@ fn fingerprint(text: &str) -> String {
 }
 
 /// The error of a call without partial answers, some of whose documents have to come back.
-pub fn to_come_back(changes: &[Change], outcomes: &[Outcome]) -> Option<Error> {
-    let waiting: Vec<_> = changes.iter().zip(outcomes).filter(|(_, outcome)| outcome.comes_back()).collect();
+pub fn retry_error(changes: &[Change], outcomes: &[Outcome]) -> Option<Error> {
+    let waiting: Vec<_> = changes.iter().zip(outcomes).filter(|(_, outcome)| outcome.should_retry()).collect();
     let (change, outcome) = waiting.first()?;
     let others = match waiting.len() - 1 {
         0 => String::new(),

@@ -10,13 +10,13 @@ use crate::record::Change;
 /// What became of one change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// Its vectors are in every sink.
+    /// Its vectors are in every store.
     Embedded { chunks: usize, tokens: usize },
     /// They were there already, of this very version.
     Unchanged,
     /// A newer version's were there already.
     Outdated,
-    /// There is no text in it; said beside the output. `cause` as in [`Failure`].
+    /// There is no text in it; said beside the output. `cause` as in [`DocumentFailure`].
     Skipped { cause: &'static str, reason: String },
     /// Its vectors were taken away, as it was.
     Removed,
@@ -25,14 +25,14 @@ pub enum Outcome {
     /// Nothing to do with it: a folder's marker, our own output, another kind of event.
     Ignored { why: &'static str },
     /// It did not work out.
-    Failed(Failure),
+    Failed(DocumentFailure),
     /// Time is up; a later call goes on.
     Unfinished,
 }
 
 /// Why a document has no vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct DocumentFailure {
     /// The kind of it, for the log: a word that stands in our source.
     pub cause: &'static str,
     /// What happened and what to do about it, for whoever owns the documents: it may quote them, or what a store
@@ -61,15 +61,15 @@ impl Outcome {
     /// Why, for the log.
     pub fn cause(&self) -> Option<&'static str> {
         match self {
-            Self::Skipped { cause, .. } | Self::Failed(Failure { cause, .. }) => Some(cause),
+            Self::Skipped { cause, .. } | Self::Failed(DocumentFailure { cause, .. }) => Some(cause),
             Self::Ignored { why } => Some(why),
             _ => None,
         }
     }
 
     /// Whether the event is to be delivered again.
-    pub fn comes_back(&self) -> bool {
-        matches!(self, Self::Unfinished | Self::Failed(Failure { retryable: true, .. }))
+    pub fn should_retry(&self) -> bool {
+        matches!(self, Self::Unfinished | Self::Failed(DocumentFailure { retryable: true, .. }))
     }
 
     /// Leaves the one log line of a change. It names the object, says how it went in words of ours, and quotes
@@ -136,7 +136,7 @@ pub struct Times {
     /// Waiting for vectors.
     #[serde(rename = "embedMs", serialize_with = "milliseconds")]
     pub embed: Duration,
-    /// Waiting for sinks, looks and checkpoints included.
+    /// Waiting for stores, looks and checkpoints included.
     #[serde(rename = "writeMs", serialize_with = "milliseconds")]
     pub write: Duration,
     /// Chunks to token ids.
@@ -147,7 +147,7 @@ pub struct Times {
     pub run: Duration,
     /// Chunks that were cut at the model's limit.
     #[serde(skip)]
-    pub truncated: usize,
+    pub truncated_count: usize,
 }
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
@@ -161,7 +161,7 @@ impl Times {
         self.write += other.write;
         self.tokenize += other.tokenize;
         self.run += other.run;
-        self.truncated += other.truncated;
+        self.truncated_count += other.truncated_count;
     }
 }
 

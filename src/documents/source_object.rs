@@ -1,4 +1,4 @@
-//! An object's bytes from S3 to a blocking reader, through a channel that bounds what is held.
+//! An object's bytes from S3 to a blocking reader, through a channel that bounds what is existing.
 //!
 //! A transfer that breaks off is taken up where it stopped, of the same content (`If-Match`): a long document
 //! is read at the speed of its embedding, and S3 ends connections that stand still.
@@ -12,8 +12,8 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::aws::{Body, Bucket, Found};
-use crate::error::Trouble;
+use crate::aws::{Body, Bucket, ObjectMetadata};
+use crate::error::StoreError;
 use crate::observability::call;
 
 /// Chunks of the body that wait for the reader; hyper's are 16 KB or so.
@@ -24,23 +24,23 @@ const ATTEMPTS: u32 = 5;
 
 /// One version of one object.
 #[derive(Debug, Clone)]
-pub struct Origin {
+pub struct SourceObject {
     pub bucket: Bucket,
     pub key: String,
     pub version: Option<String>,
-    pub found: Found,
+    pub metadata: ObjectMetadata,
 }
 
 /// Bytes for a thread that may block.
-pub struct Feed {
+pub struct ObjectReader {
     chunks: mpsc::Receiver<Bytes>,
     current: Bytes,
     ended: bool,
 }
 
-/// The task that fills a feed; it ends when dropped.
-pub struct Pump {
-    task: JoinHandle<Result<(), Trouble>>,
+/// The task that fills a reader; it ends when dropped.
+pub struct Prefetcher {
+    task: JoinHandle<Result<(), StoreError>>,
 }
 
 /// Time spent waiting for S3, added up by whoever waits.
@@ -57,26 +57,31 @@ impl Clock {
     }
 }
 
-/// Streams `origin` from byte `from` on; `body`, if there is one already, begins there.
-pub fn stream(origin: Origin, body: Option<Body>, from: u64, clock: Arc<Clock>) -> (Feed, Pump) {
+/// Streams `source_object` from byte `from` on; `body`, if there is one already, begins there.
+pub fn stream(
+    source_object: SourceObject,
+    body: Option<Body>,
+    from: u64,
+    clock: Arc<Clock>,
+) -> (ObjectReader, Prefetcher) {
     let (sender, chunks) = mpsc::channel(WAITING);
-    let task = tokio::spawn(call::traced(pump(origin, body, from, sender, clock)));
-    (Feed { chunks, current: Bytes::new(), ended: false }, Pump { task })
+    let task = tokio::spawn(call::traced(prefetch(source_object, body, from, sender, clock)));
+    (ObjectReader { chunks, current: Bytes::new(), ended: false }, Prefetcher { task })
 }
 
-async fn pump(
-    origin: Origin,
+async fn prefetch(
+    source_object: SourceObject,
     mut body: Option<Body>,
     from: u64,
     sender: mpsc::Sender<Bytes>,
     clock: Arc<Clock>,
-) -> Result<(), Trouble> {
+) -> Result<(), StoreError> {
     let (mut at, mut attempt) = (from, 0);
-    while at < origin.found.size {
+    while at < source_object.metadata.size {
         let asked = Instant::now();
-        let read = next(&origin, &mut body, at).await;
+        let read = next(&source_object, &mut body, at).await;
         clock.add(asked.elapsed());
-        let trouble = match read {
+        let error = match read {
             Ok(chunk) => {
                 (at, attempt) = (at + chunk.len() as u64, 0);
                 if !chunk.is_empty() && sender.send(chunk).await.is_err() {
@@ -85,13 +90,13 @@ async fn pump(
                 }
                 continue;
             }
-            Err(trouble) => trouble,
+            Err(error) => error,
         };
         attempt += 1;
-        if !trouble.passing || attempt == ATTEMPTS {
-            return Err(trouble);
+        if !error.retryable || attempt == ATTEMPTS {
+            return Err(error);
         }
-        tracing::debug!(requestId = call::request_id(), attempt, key = origin.key, at, "asking S3 again");
+        tracing::debug!(requestId = call::request_id(), attempt, key = source_object.key, at, "asking S3 again");
         body = None;
         tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
     }
@@ -101,34 +106,34 @@ async fn pump(
 }
 
 /// The next bytes of `body`, which is opened at byte `at` first if need be.
-async fn next(origin: &Origin, body: &mut Option<Body>, at: u64) -> Result<Bytes, Trouble> {
+async fn next(source_object: &SourceObject, body: &mut Option<Body>, at: u64) -> Result<Bytes, StoreError> {
     let open = match body {
         Some(open) => open,
         None => {
-            let Origin { bucket, key, version, found } = origin;
-            body.insert(bucket.get(key, version.as_deref(), Some(&found.etag), at).await?.1)
+            let SourceObject { bucket, key, version, metadata } = source_object;
+            body.insert(bucket.get(key, version.as_deref(), Some(&metadata.etag), at).await?.1)
         }
     };
-    open.next().await.unwrap_or_else(|| Err(Trouble::passing(format!("the transfer ended at byte {at}"))))
+    open.next().await.unwrap_or_else(|| Err(StoreError::retryable(format!("the transfer ended at byte {at}"))))
 }
 
-impl Pump {
+impl Prefetcher {
     /// Why the bytes did not come; `None` where they did.
-    pub async fn trouble(mut self) -> Option<Trouble> {
+    pub async fn error(mut self) -> Option<StoreError> {
         match (&mut self.task).await {
             Ok(outcome) => outcome.err(),
-            Err(ended) => Some(Trouble::passing("reading the object ended early").because(ended)),
+            Err(ended) => Some(StoreError::retryable("reading the object ended early").with_source(ended)),
         }
     }
 }
 
-impl Drop for Pump {
+impl Drop for Prefetcher {
     fn drop(&mut self) {
         self.task.abort();
     }
 }
 
-impl Read for Feed {
+impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.current.is_empty() && !self.ended && !buffer.is_empty() {
             self.current = self.chunks.blocking_recv().ok_or(io::ErrorKind::BrokenPipe)?;

@@ -8,7 +8,7 @@ mod store_error;
 use std::fmt;
 use std::path::PathBuf;
 
-pub use store_error::{Cause, Trouble};
+pub use store_error::{StoreError, StoreErrorKind};
 
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -291,7 +291,7 @@ impl Api {
             if let Ok(done) = &done {
                 m.texts += done.vectors.len();
                 m.tokens += done.tokens.iter().sum::<usize>();
-                m.truncated += done.truncated.len();
+                m.truncated_count += done.truncated.len();
                 m.run += done.timings.inference;
                 m.embedded = Some(Instant::now());
             }

@@ -36,7 +36,7 @@ type Outcome = std::result::Result<Handler, Arc<Error>>;
 
 /// A handler that is there or on its way; cheap to clone.
 #[derive(Clone)]
-pub struct Loading {
+pub struct DeferredInit {
     outcome: watch::Receiver<Option<Outcome>>,
     /// Calls are watched whether the model is there or not.
     observer: Arc<Observer>,
@@ -44,14 +44,14 @@ pub struct Loading {
 }
 
 /// Why a call has no answer.
-pub enum Failure {
+pub enum InvocationError {
     /// The call itself failed; the next may not.
     Call(Error),
     /// The model never came: the process is of no use.
     Start(Arc<Error>),
 }
 
-impl Loading {
+impl DeferredInit {
     /// Starts loading what `config` names; returns when it is loaded or `budget` is used up.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Loading {
     }
 
     /// Answers an event; waits for the model, unless the event asks for the health.
-    pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, Failure> {
+    pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, InvocationError> {
         let mut failed_start = None;
         let answered = self.observer.watch(call, async {
             let at_hand = self.outcome.borrow().clone();
@@ -110,8 +110,8 @@ impl Loading {
         });
         let answered = answered.await;
         match failed_start {
-            Some(start) => Err(Failure::Start(start)),
-            None => answered.map_err(Failure::Call),
+            Some(start) => Err(InvocationError::Start(start)),
+            None => answered.map_err(InvocationError::Call),
         }
     }
 

@@ -3,5 +3,5 @@
 mod deferred_init;
 mod runtime_loop;
 
-pub use deferred_init::{Failure, INIT_BUDGET, Loading};
+pub use deferred_init::{DeferredInit, INIT_BUDGET, InvocationError};
 pub use runtime_loop::{report_failed_init, serve};

@@ -23,7 +23,7 @@ use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use super::{Failure, Loading};
+use super::{DeferredInit, InvocationError};
 use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 use crate::observability::call::Call;
@@ -39,11 +39,11 @@ const LOST: u32 = 5;
 ///
 /// # Errors
 /// The Runtime API cannot be spoken to.
-pub async fn serve(model: Loading) -> Result<ExitCode> {
+pub async fn serve(handler: DeferredInit) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| Error::internal("signals cannot be watched", e))?;
     let calls = Calls::default();
     tokio::select! {
-        outcome = take_calls(&model, &calls) => outcome,
+        outcome = take_calls(&handler, &calls) => outcome,
         () = async {
             terminate.recv().await;
             calls.stop().await;
@@ -54,13 +54,13 @@ pub async fn serve(model: Loading) -> Result<ExitCode> {
     }
 }
 
-async fn take_calls(model: &Loading, calls: &Calls) -> Result<ExitCode> {
+async fn take_calls(handler: &DeferredInit, calls: &Calls) -> Result<ExitCode> {
     let mut lost = 0;
     loop {
-        let (taken, model, counted) = (calls.taken(), model.clone(), calls.clone());
+        let (taken, handler, counted) = (calls.taken(), handler.clone(), calls.clone());
         let invoke = service_fn(move |event: LambdaEvent<()>| {
-            let (model, calls) = (model.clone(), counted.clone());
-            async move { invoke(&model, &calls, &event.context).await }
+            let (handler, calls) = (handler.clone(), counted.clone());
+            async move { invoke(&handler, &calls, &event.context).await }
         });
         let runtime = Runtime::new(invoke).layer(calls.clone());
         // It panics on an answer that lacks what every answer has, such as a 500.
@@ -81,13 +81,13 @@ async fn take_calls(model: &Loading, calls: &Calls) -> Result<ExitCode> {
 }
 
 async fn invoke(
-    model: &Loading,
+    handler: &DeferredInit,
     calls: &Calls,
     context: &lambda_runtime::Context,
 ) -> std::result::Result<Box<RawValue>, Diagnostic> {
     let (call, event) = (Call::from(context), calls.event(&context.request_id));
     let answered = tokio::select! {
-        answered = model.handle(&event, &call) => answered,
+        answered = handler.handle(&event, &call) => answered,
         error = async {
             calls.drained().await;
             let message = "the process was told to end before this call was answered; try again".to_owned();
@@ -95,12 +95,12 @@ async fn invoke(
             // Noted before the work is dropped, which tells of it.
             call.meter.fail(&error);
             error
-        } => Err(Failure::Call(error)),
+        } => Err(InvocationError::Call(error)),
     };
     match answered {
         Ok(reply) => Ok(reply),
-        Err(Failure::Call(error)) => Err(Diagnostic::from(error)),
-        Err(Failure::Start(error)) => {
+        Err(InvocationError::Call(error)) => Err(Diagnostic::from(error)),
+        Err(InvocationError::Start(error)) => {
             tracing::error!(error = %error.chain(), "the model did not load; this process ends");
             let path = format!("/2018-06-01/runtime/invocation/{}/error", context.request_id);
             report_failed_start(&path, &error).await;

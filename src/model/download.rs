@@ -30,9 +30,9 @@ use super::manifest::hex;
 use super::object_store::{Object, ObjectStore, Want};
 use super::transfer_retry::Retry;
 use super::{FileEntry, Manifest, ModelFolder};
-use crate::aws::Patience;
+use crate::aws::RetryPolicy;
 use crate::config::{S3Location, Verify};
-use crate::error::{Error, Result, Trouble};
+use crate::error::{Error, Result, StoreError};
 
 /// Bytes of one ranged request. Large enough that a request's latency (some 30 ms) is small beside its
 /// transfer, small enough that a model of 34 MB keeps every connection busy.
@@ -45,17 +45,17 @@ const MANIFEST_BYTES: u64 = 1024 * 1024;
 /// Fetches the model at `location` into `cache`, or takes what is there already.
 ///
 /// # Errors
-/// [`Error::S3`] with bucket, key and cause: the store's trouble, a hash that is wrong, a disk that is full.
+/// [`Error::S3`] with bucket, key and cause: the store's error, a hash that is wrong, a disk that is full.
 pub async fn fetch(
     store: impl ObjectStore,
     location: &S3Location,
     cache: &Path,
-    patience: Patience,
+    policy: RetryPolicy,
 ) -> Result<ModelFolder> {
     let fetch = Fetch {
         store,
         location: location.clone(),
-        retry: Retry::new(patience),
+        retry: Retry::new(policy),
         connections: Semaphore::new(PARTS_AT_ONCE),
     };
     Arc::new(fetch).into_folder(cache).await
@@ -81,9 +81,9 @@ impl<S: ObjectStore> Fetch<S> {
     async fn into_folder(self: Arc<Self>, cache: &Path) -> Result<ModelFolder> {
         let started = Instant::now();
         let manifest_key = self.location.manifest_key();
-        let json = self.small_object(&manifest_key).await.map_err(|trouble| self.failed(&manifest_key, trouble))?;
+        let json = self.small_object(&manifest_key).await.map_err(|error| self.failed(&manifest_key, error))?;
         let manifest =
-            Manifest::parse(&json).map_err(|message| self.failed(&manifest_key, Trouble::lasting(message)))?;
+            Manifest::parse(&json).map_err(|message| self.failed(&manifest_key, StoreError::permanent(message)))?;
         let manifest_took = started.elapsed();
         let folder = cache.join(hex(&Sha256::digest(&json)));
         let needed = manifest.files.all().into_iter().map(|file| file.size).sum();
@@ -114,21 +114,21 @@ impl<S: ObjectStore> Fetch<S> {
     }
 
     /// The whole of a small object, checked against its uploader's hash where there is one.
-    async fn small_object(&self, key: &str) -> Result<Vec<u8>, Trouble> {
+    async fn small_object(&self, key: &str) -> Result<Vec<u8>, StoreError> {
         let want = Want { range: None, version: self.location.version.clone() };
         let mut attempt = 0;
         loop {
             match self.small_object_once(key, &want).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(trouble) => self.retry.again(&mut attempt, trouble).await?,
+                Err(error) => self.retry.again(&mut attempt, error).await?,
             }
         }
     }
 
-    async fn small_object_once(&self, key: &str, want: &Want) -> Result<Vec<u8>, Trouble> {
+    async fn small_object_once(&self, key: &str, want: &Want) -> Result<Vec<u8>, StoreError> {
         let mut object = self.ask(key, want).await?;
         if object.size > MANIFEST_BYTES {
-            return Err(Trouble::lasting(format!("{} bytes are too many for a manifest", object.size)));
+            return Err(StoreError::permanent(format!("{} bytes are too many for a manifest", object.size)));
         }
         let mut bytes = Vec::with_capacity(object.size as usize);
         while let Some(chunk) = self.next_chunk(&mut object).await? {
@@ -139,7 +139,7 @@ impl<S: ObjectStore> Fetch<S> {
         }
         let found = hex(&Sha256::digest(&bytes));
         match object.sha256 {
-            Some(promised) if promised != found => Err(Trouble::lasting(format!(
+            Some(promised) if promised != found => Err(StoreError::permanent(format!(
                 "corrupted: its sha256 is {found}, its uploader said {promised}; upload it anew (make push-model)"
             ))),
             _ => Ok(bytes),
@@ -158,14 +158,14 @@ impl<S: ObjectStore> Fetch<S> {
             return Ok(());
         }
         let downloaded = self.download(&download, needed).await;
-        downloaded.map_err(|trouble| {
+        downloaded.map_err(|error| {
             // Best effort: the next start removes what is still there.
             let _ = std::fs::remove_file(&download.part);
-            self.failed(&download.key, trouble)
+            self.failed(&download.key, error)
         })
     }
 
-    async fn download(self: &Arc<Self>, download: &Download, needed: u64) -> Result<(), Trouble> {
+    async fn download(self: &Arc<Self>, download: &Download, needed: u64) -> Result<(), StoreError> {
         let on_disk = |error| disk_trouble(&download.part, error, needed);
         // Truncates what a process that was killed may have left.
         let options = File::options().read(true).write(true).create(true).truncate(true).clone();
@@ -179,16 +179,16 @@ impl<S: ObjectStore> Fetch<S> {
             parts_under_way.spawn(async move { fetch.part(&key, size, place, range, &file, &growth).await });
         }
         while let Some(done) = parts_under_way.join_next().await {
-            match done.map_err(|e| Trouble::lasting("a transfer ended early").because(e))? {
+            match done.map_err(|e| StoreError::permanent("a transfer ended early").with_source(e))? {
                 Ok(()) => {}
-                Err(PartFailed::Store(trouble)) => return Err(trouble),
+                Err(PartFailed::Store(error)) => return Err(error),
                 Err(PartFailed::Disk(error)) => return Err(on_disk(error)),
             }
         }
         drop(growth);
         let found = hash.await.map_err(on_disk)?;
         if found != download.entry.sha256 {
-            return Err(Trouble::lasting(format!(
+            return Err(StoreError::permanent(format!(
                 "corrupted: the sha256 of what came is {found}, the manifest says {}; upload the model anew \
                  (make push-model)",
                 download.entry.sha256
@@ -219,8 +219,8 @@ impl<S: ObjectStore> Fetch<S> {
             }
             match received {
                 Ok(()) => {}
-                Err(PartFailed::Store(trouble)) => {
-                    self.retry.again(&mut attempt, trouble).await.map_err(PartFailed::Store)?;
+                Err(PartFailed::Store(error)) => {
+                    self.retry.again(&mut attempt, error).await.map_err(PartFailed::Store)?;
                 }
                 Err(disk) => return Err(disk),
             }
@@ -243,11 +243,11 @@ impl<S: ObjectStore> Fetch<S> {
         if object.size != size {
             let message =
                 format!("{} bytes, the manifest says {size}; upload the model anew (make push-model)", object.size);
-            return Err(PartFailed::Store(Trouble::lasting(message)));
+            return Err(PartFailed::Store(StoreError::permanent(message)));
         }
         while let Some(chunk) = self.next_chunk(&mut object).await.map_err(PartFailed::Store)? {
             if chunk.len() as u64 > end - *at {
-                return Err(PartFailed::Store(Trouble::lasting("more bytes came than were asked for")));
+                return Err(PartFailed::Store(StoreError::permanent("more bytes came than were asked for")));
             }
             // A write into the page cache takes less time than handing it to another thread would.
             file.write_all_at(&chunk, *at).map_err(PartFailed::Disk)?;
@@ -260,13 +260,13 @@ impl<S: ObjectStore> Fetch<S> {
         }
     }
 
-    async fn ask(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+    async fn ask(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
         let silence = "S3 did not answer (a function in a VPC needs a gateway endpoint for S3)";
         let object = self.retry.in_time(silence, self.store.get(key, want)).await?;
         Ok(object)
     }
 
-    async fn next_chunk(&self, object: &mut Object) -> Result<Option<hyper::body::Bytes>, Trouble> {
+    async fn next_chunk(&self, object: &mut Object) -> Result<Option<hyper::body::Bytes>, StoreError> {
         let next = async { object.body.next().await.transpose() };
         let chunk = self.retry.in_time("the transfer stopped: no byte came", next).await?;
         if chunk.as_ref().is_some_and(|chunk| !chunk.is_empty()) {
@@ -275,14 +275,14 @@ impl<S: ObjectStore> Fetch<S> {
         Ok(chunk)
     }
 
-    fn failed(&self, key: &str, trouble: Trouble) -> Error {
-        let Trouble { message, source, .. } = trouble;
+    fn failed(&self, key: &str, error: StoreError) -> Error {
+        let StoreError { message, source, .. } = error;
         Error::S3 { bucket: self.location.bucket.clone(), key: key.to_owned(), message, source }
     }
 }
 
 enum PartFailed {
-    Store(Trouble),
+    Store(StoreError),
     Disk(std::io::Error),
 }
 
@@ -321,12 +321,12 @@ async fn lock(path: &Path) -> std::io::Result<File> {
     }
 }
 
-fn cut_short(came: u64, expected: u64) -> Trouble {
-    Trouble::passing(format!("the transfer broke off at byte {came} of {expected}"))
+fn cut_short(came: u64, expected: u64) -> StoreError {
+    StoreError::retryable(format!("the transfer broke off at byte {came} of {expected}"))
 }
 
 /// What a full or read-only disk means to whoever set the function up.
-fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> Trouble {
+fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> StoreError {
     use std::io::ErrorKind;
     let needed = needed.div_ceil(1_000_000);
     let remedy = match error.kind() {
@@ -335,5 +335,5 @@ fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> Trouble {
         ),
         _ => "EMBED_CACHE_DIR must name a folder that can be written; under Lambda that is /tmp alone".to_owned(),
     };
-    Trouble::lasting(format!("{} cannot be written: {remedy}", path.display())).because(error)
+    StoreError::permanent(format!("{} cannot be written: {remedy}", path.display())).with_source(error)
 }

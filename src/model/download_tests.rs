@@ -12,17 +12,17 @@ use super::download::fetch;
 use super::manifest::hex;
 use super::object_store::{Body, Object, ObjectStore, Want};
 use super::test_stores::{FailureStore, Fault, MemoryStore, Pieces};
-use crate::aws::Patience;
+use crate::aws::RetryPolicy;
 use crate::config::S3Location;
-use crate::error::Trouble;
+use crate::error::StoreError;
 
 const MS: Duration = Duration::from_millis(1);
 /// Short, yet long beside what a busy machine makes a thread wait.
-const PATIENCE: Patience = Patience {
-    trouble: Duration::from_millis(400),
-    answer: Duration::from_millis(150),
+const POLICY: RetryPolicy = RetryPolicy {
+    give_up_after: Duration::from_millis(400),
+    response_timeout: Duration::from_millis(150),
     first_delay: MS,
-    longest_delay: Duration::from_millis(20),
+    max_delay: Duration::from_millis(20),
 };
 
 /// A model of two files, of 9 MB (three parts) and of 1,000 bytes.
@@ -62,7 +62,7 @@ impl Cache {
     fn fetch(&self, store: impl ObjectStore) -> Result<Vec<Vec<u8>>, String> {
         let location = S3Location::parse("s3://bucket/models?versionId=7").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let folder = runtime.block_on(fetch(store, &location, &self.0, PATIENCE)).map_err(|e| e.chain().to_string())?;
+        let folder = runtime.block_on(fetch(store, &location, &self.0, POLICY)).map_err(|e| e.chain().to_string())?;
         Ok(model().map(|(name, _)| std::fs::read(folder.path().join(name)).unwrap()).to_vec())
     }
 
@@ -97,7 +97,7 @@ fn every_byte_arrives_in_ranges_that_meet() {
     let shared = std::sync::Arc::new(store());
     struct Shared(std::sync::Arc<MemoryStore>);
     impl ObjectStore for Shared {
-        async fn get(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+        async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
             self.0.get(key, want).await
         }
     }
@@ -119,7 +119,7 @@ fn every_byte_arrives_in_ranges_that_meet() {
 fn a_kept_cache_asks_for_the_manifest_alone() {
     let cache = Cache::new();
     cache.fetch(store()).unwrap();
-    let only_manifest = |_, key: &str| if key.ends_with("manifest.json") { Fault::None } else { Fault::Lasting };
+    let only_manifest = |_, key: &str| if key.ends_with("manifest.json") { Fault::None } else { Fault::Permanent };
     assert_eq!(cache.fetch(failing(only_manifest)).unwrap(), good());
 }
 
@@ -138,7 +138,7 @@ fn a_damaged_cache_is_fetched_again() {
 
 #[test]
 fn a_fault_that_passes_at_any_request_leaves_no_trace() {
-    for fault in [Fault::Passing, Fault::Reset, Fault::Truncated, Fault::Silence] {
+    for fault in [Fault::Retryable, Fault::Reset, Fault::Truncated, Fault::Silence] {
         for request in 0..5 {
             let cache = Cache::new();
             let fetched = cache.fetch(failing(move |n, _| if n == request { fault } else { Fault::None }));
@@ -159,8 +159,8 @@ fn faults_that_let_some_bytes_through_every_time_only_cost_time() {
 #[test]
 fn a_fault_that_stays_is_told_in_time_with_bucket_key_and_cause() {
     let cases = [
-        (Fault::Passing, "503 SlowDown; given up after"),
-        (Fault::Lasting, "403 AccessDenied"),
+        (Fault::Retryable, "503 SlowDown; given up after"),
+        (Fault::Permanent, "403 AccessDenied"),
         (Fault::Silence, "did not answer"),
         (Fault::Flipped, "corrupted"),
     ];
@@ -172,7 +172,7 @@ fn a_fault_that_stays_is_told_in_time_with_bucket_key_and_cause() {
             let error = cache.fetch(failing(plan)).unwrap_err();
             assert!(error.starts_with("s3://bucket/models/") && error.contains(file), "{error}");
             assert!(error.contains(cause), "{fault:?}: {error}");
-            assert!(started.elapsed() < PATIENCE.trouble * 8, "{fault:?}: {:?}", started.elapsed());
+            assert!(started.elapsed() < POLICY.give_up_after * 8, "{fault:?}: {:?}", started.elapsed());
             assert!(!cache.files().iter().any(|path| path.ends_with(file)), "{fault:?} left {file}");
         }
     }
@@ -191,7 +191,7 @@ fn an_object_of_another_size_is_refused_before_its_bytes() {
 fn more_bytes_than_asked_for_are_refused() {
     struct Generous(MemoryStore);
     impl ObjectStore for Generous {
-        async fn get(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+        async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
             let mut object = self.0.get(key, want).await?;
             if key.ends_with("tokenizer.json") {
                 object.body = Body::new(Pieces(vec![Ok(Bytes::from(vec![0; 1_001]))]));

@@ -49,7 +49,7 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .build()
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
-        let store = s3_object_store::S3Store::connect(&config.aws, &location.bucket, Attempts::Once).await;
-        download::fetch(store, location, &config.cache_dir, transfer_retry::IN_INIT).await
+        let store = s3_object_store::S3ObjectStore::connect(&config.aws, &location.bucket, Attempts::Once).await;
+        download::fetch(store, location, &config.cache_dir, transfer_retry::INIT_RETRY_POLICY).await
     })
 }

@@ -14,12 +14,12 @@ use std::pin::Pin;
 
 use hyper::body::Bytes;
 
-use crate::error::Trouble;
+use crate::error::StoreError;
 
 /// A store of objects under keys; the bucket is the store's own affair.
 pub trait ObjectStore: Send + Sync + 'static {
     /// Asks for an object, or a part of it; returns once its head is there.
-    fn get(&self, key: &str, want: &Want) -> impl Future<Output = Result<Object, Trouble>> + Send;
+    fn get(&self, key: &str, want: &Want) -> impl Future<Output = Result<Object, StoreError>> + Send;
 }
 
 /// Which bytes of which version.
@@ -49,7 +49,7 @@ pub trait Chunks: Send {
 }
 
 /// The next chunk on its way; `None` at the end.
-pub type NextChunk<'a> = Pin<Box<dyn Future<Output = Option<Result<Bytes, Trouble>>> + Send + 'a>>;
+pub type NextChunk<'a> = Pin<Box<dyn Future<Output = Option<Result<Bytes, StoreError>>> + Send + 'a>>;
 
 impl Body {
     pub fn new(chunks: impl Chunks + 'static) -> Self {
@@ -57,7 +57,7 @@ impl Body {
     }
 
     /// The next chunk; `None` at the end, which may come early.
-    pub async fn next(&mut self) -> Option<Result<Bytes, Trouble>> {
+    pub async fn next(&mut self) -> Option<Result<Bytes, StoreError>> {
         self.0.next().await
     }
 }

@@ -16,14 +16,14 @@ use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
 use super::object_store::{Body, Chunks, NextChunk, Object, ObjectStore, Want};
 use crate::aws::{self, Attempts, S3};
 use crate::config::Aws;
-use crate::error::{Cause, Trouble};
+use crate::error::{StoreError, StoreErrorKind};
 
 /// The object metadata (`x-amz-meta-sha256`) in which an uploader says what the whole object's hash is.
 const SHA256: &str = "sha256";
 
 /// One bucket.
 #[derive(Clone)]
-pub struct S3Store {
+pub struct S3ObjectStore {
     client: Client,
     bucket: String,
     region: String,
@@ -36,7 +36,7 @@ pub struct Stored {
     pub sha256: Option<String>,
 }
 
-impl S3Store {
+impl S3ObjectStore {
     /// A client for `bucket`; nothing is sent yet.
     pub async fn connect(aws: &Aws, bucket: &str, attempts: Attempts) -> Self {
         let S3 { client, region } = aws::connect(aws, attempts).await;
@@ -44,7 +44,7 @@ impl S3Store {
     }
 
     /// Size and hash of the object at `key`; `None` where there is none, or none that may be seen.
-    pub async fn stored(&self, key: &str) -> Result<Option<Stored>, Trouble> {
+    pub async fn stored(&self, key: &str) -> Result<Option<Stored>, StoreError> {
         match self.client.head_object().bucket(&self.bucket).key(key).send().await {
             Ok(head) => Ok(Some(Stored {
                 size: head.content_length().unwrap_or_default() as u64,
@@ -52,7 +52,7 @@ impl S3Store {
             })),
             // Without s3:ListBucket a missing object looks like a forbidden one.
             Err(error) if matches!(status(&error), Some(403 | 404)) => Ok(None),
-            Err(error) => Err(self.trouble(error)),
+            Err(error) => Err(self.store_error(error)),
         }
     }
 
@@ -64,7 +64,7 @@ impl S3Store {
         bytes: Bytes,
         sha256: [u8; 32],
         sent: impl Fn(Option<usize>) + Clone + Unpin + Send + Sync + 'static,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StoreError> {
         let body = SdkBody::retryable({
             let bytes = bytes.clone();
             move || {
@@ -75,10 +75,10 @@ impl S3Store {
         let request = self.client.put_object().bucket(&self.bucket).key(key).body(ByteStream::new(body));
         let request = request.content_length(bytes.len() as i64).metadata(SHA256, super::manifest::hex(&sha256));
         let request = request.checksum_algorithm(ChecksumAlgorithm::Sha256).checksum_sha256(BASE64.encode(sha256));
-        request.send().await.map(drop).map_err(|error| self.trouble(error))
+        request.send().await.map(drop).map_err(|error| self.store_error(error))
     }
 
-    fn trouble<E>(&self, error: SdkError<E>) -> Trouble
+    fn store_error<E>(&self, error: SdkError<E>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -87,26 +87,26 @@ impl S3Store {
              a missing object from a forbidden one",
             self.bucket
         );
-        let trouble = Trouble::explain(error, &rights, &self.region);
-        match trouble.cause {
-            Cause::Absent => {
-                Trouble { message: format!("{}; `make push-model` uploads a model", trouble.message), ..trouble }
+        let error = StoreError::from_sdk(error, &rights, &self.region);
+        match error.kind {
+            StoreErrorKind::NotFound => {
+                StoreError { message: format!("{}; `make push-model` uploads a model", error.message), ..error }
             }
-            _ => trouble,
+            _ => error,
         }
     }
 }
 
-impl ObjectStore for S3Store {
-    async fn get(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+impl ObjectStore for S3ObjectStore {
+    async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
         let range = want.range.as_ref().map(|range| format!("bytes={}-{}", range.start, range.end - 1));
         let request = self.client.get_object().bucket(&self.bucket).key(key).set_range(range);
-        let answer = request.set_version_id(want.version.clone()).send().await.map_err(|e| self.trouble(e))?;
+        let answer = request.set_version_id(want.version.clone()).send().await.map_err(|e| self.store_error(e))?;
         let length = answer.content_length().unwrap_or_default() as u64;
         let size = match &want.range {
             None => length,
             Some(range) => whole_size(answer.content_range().unwrap_or_default(), range.start)
-                .ok_or_else(|| Trouble::lasting("the server does not answer ranges"))?,
+                .ok_or_else(|| StoreError::permanent("the server does not answer ranges"))?,
         };
         let sha256 = answer.metadata().and_then(|metadata| metadata.get(SHA256)).cloned();
         Ok(Object { size, sha256, body: Body::new(Streamed(answer.body)) })
@@ -130,7 +130,7 @@ impl Chunks for Streamed {
     fn next(&mut self) -> NextChunk<'_> {
         Box::pin(async {
             let chunk = self.0.next().await?;
-            Some(chunk.map_err(|error| Trouble::passing("the transfer broke off").because(error)))
+            Some(chunk.map_err(|error| StoreError::retryable("the transfer broke off").with_source(error)))
         })
     }
 }

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 
 use super::manifest::hex;
 use super::object_store::{Body, Chunks, NextChunk, Object, ObjectStore, Want};
-use crate::error::Trouble;
+use crate::error::StoreError;
 
 /// Objects in memory, handed out in chunks.
 #[derive(Default)]
@@ -20,9 +20,9 @@ pub struct MemoryStore {
 }
 
 impl ObjectStore for MemoryStore {
-    async fn get(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+    async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
         self.asked.lock().unwrap().push((key.to_owned(), want.clone()));
-        let whole = self.objects.get(key).ok_or_else(|| Trouble::lasting("there is no such object"))?;
+        let whole = self.objects.get(key).ok_or_else(|| StoreError::permanent("there is no such object"))?;
         let range = want.range.clone().unwrap_or(0..whole.len() as u64);
         let bytes = whole.slice(range.start as usize..range.end as usize);
         let pieces = bytes.chunks(self.chunk_bytes.max(1)).rev().map(|chunk| Ok(bytes.slice_ref(chunk))).collect();
@@ -32,7 +32,7 @@ impl ObjectStore for MemoryStore {
 }
 
 /// The pieces of a body, the last one first.
-pub struct Pieces(pub Vec<Result<Bytes, Trouble>>);
+pub struct Pieces(pub Vec<Result<Bytes, StoreError>>);
 
 impl Chunks for Pieces {
     fn next(&mut self) -> NextChunk<'_> {
@@ -44,10 +44,10 @@ impl Chunks for Pieces {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     None,
-    /// Refused before any byte; asking again may help.
-    Passing,
-    /// Refused for good.
-    Lasting,
+    /// WriteError before any byte; asking again may help.
+    Retryable,
+    /// WriteError for good.
+    Permanent,
     /// Breaks off after one chunk, with an error.
     Reset,
     /// Ends after one chunk as if that were all.
@@ -66,11 +66,11 @@ pub struct FailureStore<P> {
 }
 
 impl<P: Fn(usize, &str) -> Fault + Send + Sync + 'static> ObjectStore for FailureStore<P> {
-    async fn get(&self, key: &str, want: &Want) -> Result<Object, Trouble> {
+    async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
         let fault = (self.plan)(self.requests.fetch_add(1, Ordering::SeqCst), key);
         match fault {
-            Fault::Passing => return Err(Trouble::passing("503 SlowDown")),
-            Fault::Lasting => return Err(Trouble::lasting("403 AccessDenied")),
+            Fault::Retryable => return Err(StoreError::retryable("503 SlowDown")),
+            Fault::Permanent => return Err(StoreError::permanent("403 AccessDenied")),
             Fault::Silence => std::future::pending().await,
             _ => {}
         }
@@ -81,7 +81,7 @@ impl<P: Fn(usize, &str) -> Fault + Send + Sync + 'static> ObjectStore for Failur
         let mut first = object.body.next().await.expect("objects of tests are not empty")?;
         let mut pieces = vec![];
         match fault {
-            Fault::Reset => pieces.push(Err(Trouble::passing("connection reset"))),
+            Fault::Reset => pieces.push(Err(StoreError::retryable("connection reset"))),
             Fault::Flipped => {
                 while let Some(piece) = object.body.next().await {
                     pieces.insert(0, piece);

@@ -13,10 +13,10 @@ use sha2::{Digest, Sha256};
 
 use super::ModelFolder;
 use super::manifest::hex;
-use super::s3_object_store::{S3Store, Stored};
+use super::s3_object_store::{S3ObjectStore, Stored};
 use crate::aws::Attempts;
 use crate::config::{Aws, S3Location};
-use crate::error::{Error, Result, Trouble};
+use crate::error::{Error, Result, StoreError};
 
 /// What an upload did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,10 +39,10 @@ pub async fn push(folder: &ModelFolder, location: &S3Location, aws: &Aws) -> Res
     }
     objects.push((location.manifest_key(), read(folder, "manifest.json")?));
 
-    let store = S3Store::connect(aws, &location.bucket, Attempts::Standard).await;
+    let store = S3ObjectStore::connect(aws, &location.bucket, Attempts::Standard).await;
     let mut pushed = Pushed::default();
     for (key, bytes) in objects {
-        let sent = send_if_new(&store, &key, bytes).await.map_err(|Trouble { message, source, .. }| Error::S3 {
+        let sent = send_if_new(&store, &key, bytes).await.map_err(|StoreError { message, source, .. }| Error::S3 {
             bucket: location.bucket.clone(),
             key: key.clone(),
             message,
@@ -62,7 +62,7 @@ fn read(folder: &ModelFolder, name: &str) -> Result<Bytes> {
 }
 
 /// Whether it had to be sent.
-async fn send_if_new(store: &S3Store, key: &str, bytes: Bytes) -> Result<bool, Trouble> {
+async fn send_if_new(store: &S3ObjectStore, key: &str, bytes: Bytes) -> Result<bool, StoreError> {
     let sha256: [u8; 32] = Sha256::digest(&bytes).into();
     let new = Stored { size: bytes.len() as u64, sha256: Some(hex(&sha256)) };
     if store.stored(key).await? == Some(new) {

@@ -21,7 +21,7 @@ pub struct Measurements {
     /// Texts embedded; for documents, their chunks.
     pub texts: usize,
     pub tokens: usize,
-    pub truncated: usize,
+    pub truncated_count: usize,
     pub documents: usize,
     pub skipped: usize,
     pub failed: usize,
@@ -35,12 +35,12 @@ pub struct Measurements {
     pub write: Duration,
     /// The status of an HTTP answer.
     pub status: Option<u16>,
-    pub failure: Option<Failure>,
+    pub failure: Option<CallFailure>,
 }
 
 /// Why a call was refused or failed, as far as it may be logged.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub struct CallFailure {
     pub kind: Kind,
     /// The causes of a fault of ours. A caller's mistake has none here: its message may quote what the
     /// caller wrote.
@@ -57,7 +57,7 @@ impl Meter {
     pub fn fail(&self, error: &Error) {
         let kind = error.kind();
         let cause = kind.is_fault().then(|| error.chain().to_string());
-        self.note(|m| _ = m.failure.get_or_insert(Failure { kind, cause }));
+        self.note(|m| _ = m.failure.get_or_insert(CallFailure { kind, cause }));
     }
 
     /// The figures so far.
@@ -78,7 +78,7 @@ impl Measurements {
         [
             (&TEXTS, count(self.texts)),
             (&TOKENS, count(self.tokens)),
-            (&TRUNCATED, count(self.truncated)),
+            (&TRUNCATED, count(self.truncated_count)),
             (&TOKENIZE, ms(self.tokenize)),
             (&RUN, ms(self.run)),
             (&ENCODE, ms(self.encode)),

@@ -21,6 +21,6 @@ mod metrics_page;
 mod observer;
 mod prometheus;
 
-pub use meter::{Failure, Measurements, Meter};
+pub use meter::{CallFailure, Measurements, Meter};
 pub use metrics_page::page;
 pub use observer::Observer;

@@ -135,7 +135,7 @@ impl Observer {
                     status = m.status,
                     texts = some(m.texts),
                     tokens = some(m.tokens),
-                    truncated = some(m.truncated),
+                    truncated = some(m.truncated_count),
                     documents = some(m.documents),
                     skipped = some(m.skipped),
                     failed = some(m.failed),

@@ -10,7 +10,7 @@ pub struct Change {
     pub version: Option<String>,
     /// Without quotes.
     pub etag: Option<String>,
-    /// The event's place among those of the same key; see [`Stamp`](super::Stamp).
+    /// The event's place among those of the same key; see [`SourceVersion`](super::SourceVersion).
     pub sequencer: Option<String>,
     /// Whether it is to be embedded even if its vectors are there already.
     pub force: bool,

@@ -1,4 +1,4 @@
-//! What is written for each chunk of a document; the one shape that every sink and both file formats share.
+//! What is written for each chunk of a document; the one shape that every store and both file formats share.
 
 mod change;
 mod output;
@@ -12,9 +12,9 @@ use serde::Serialize;
 
 pub use change::{Change, ChangeKind};
 pub use output::{EncodeOptions, ModelRef, OutputFormat, VectorEncoding};
-pub use output_layout::Layout;
-pub use source_version::{Order, Stamp, compare_sequencers};
-pub use vector_store::{End, Held, Job, Refused, Sink, Work, Writing};
+pub use output_layout::OutputLayout;
+pub use source_version::{SourceVersion, VersionOrder, compare_sequencers};
+pub use vector_store::{DocumentWriter, End, Existing, StoreFuture, VectorStore, WriteError, WriteRequest};
 
 /// An object that is, or was, a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

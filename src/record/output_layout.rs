@@ -15,12 +15,12 @@ const LONGEST_KEY: usize = 1024;
 
 /// Where a document's objects lie.
 #[derive(Debug, Clone)]
-pub struct Layout {
+pub struct OutputLayout {
     output: S3Location,
     format: FileFormat,
 }
 
-impl Layout {
+impl OutputLayout {
     pub fn new(output: &S3Location, format: FileFormat) -> Self {
         Self { output: output.clone(), format }
     }
@@ -45,7 +45,7 @@ impl Layout {
         self.key(bucket, key, ".outcome.json")
     }
 
-    pub fn progress(&self, bucket: &str, key: &str) -> String {
+    pub fn checkpoint(&self, bucket: &str, key: &str) -> String {
         self.key(bucket, key, ".progress.json")
     }
 
@@ -68,15 +68,15 @@ impl Layout {
 mod tests {
     use super::*;
 
-    fn layout(output: &str) -> Layout {
-        Layout::new(&S3Location::parse(output).unwrap(), FileFormat::JsonLines)
+    fn layout(output: &str) -> OutputLayout {
+        OutputLayout::new(&S3Location::parse(output).unwrap(), FileFormat::JsonLines)
     }
 
     #[test]
     fn results_lie_under_the_documents_own_name() {
         assert_eq!(layout("s3://out/a").result("docs", "x/y.txt"), "a/docs/x/y.txt.jsonl");
         assert_eq!(layout("s3://out").outcome("docs", "x"), "docs/x.outcome.json");
-        let parquet = Layout { format: FileFormat::Parquet, ..layout("s3://out") };
+        let parquet = OutputLayout { format: FileFormat::Parquet, ..layout("s3://out") };
         assert_eq!(parquet.result("docs", "x"), "docs/x.parquet");
     }
 

@@ -1,6 +1,6 @@
-//! Which version of a document a sink holds, and which of two versions is the newer one.
+//! Which version of a document a store holds, and which of two versions is the newer one.
 //!
-//! A stamp is small text, so that it fits an object's metadata as well as a point's payload.
+//! A source_version is small text, so that it fits an object's metadata as well as a point's payload.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::record::Document;
 
 /// One version of a document under one configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
+pub struct SourceVersion {
     pub etag: String,
     pub version: Option<String>,
     pub sequencer: Option<String>,
@@ -18,14 +18,14 @@ pub struct Stamp {
     pub fingerprint: String,
 }
 
-/// How a held version stands to one that is to be written.
+/// How a existing version stands to one that is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum VersionOrder {
     /// The same version under the same configuration.
     Same,
-    /// What is held is to be replaced.
+    /// What is existing is to be replaced.
     Older,
-    /// What is held is to stay.
+    /// What is existing is to stay.
     Newer,
     /// Two versions of the same second without sequencers: only the source can tell which one it holds now.
     Unknown,
@@ -37,7 +37,7 @@ const SEQUENCER: &str = "embed-sequencer";
 const LAST_MODIFIED: &str = "embed-last-modified";
 const FINGERPRINT: &str = "embed-fingerprint";
 
-impl Stamp {
+impl SourceVersion {
     pub fn of(document: &Document, fingerprint: &str) -> Self {
         Self {
             etag: document.etag.clone(),
@@ -60,7 +60,7 @@ impl Stamp {
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
-    /// The stamp in `look_up`'s entries; `None` where there is none, so that what is held counts as nobody's.
+    /// The source_version in `look_up`'s entries; `None` where there is none, so that what is existing counts as nobody's.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let text = |name| look_up(name).map(str::to_owned);
         Some(Self {
@@ -72,24 +72,24 @@ impl Stamp {
         })
     }
 
-    /// How the held version `self` stands to `new`.
+    /// How the existing version `self` stands to `new`.
     ///
     /// Sequencers decide where both have one and they differ; then the time of the object, which S3 gives in
     /// whole seconds. The same bytes written again are another version: their metadata may differ.
-    pub fn order(&self, new: &Self) -> Order {
+    pub fn order(&self, new: &Self) -> VersionOrder {
         use std::cmp::Ordering;
         let same_object = self.etag == new.etag && self.version == new.version;
         if same_object && self.last_modified == new.last_modified {
-            return if self.fingerprint == new.fingerprint { Order::Same } else { Order::Older };
+            return if self.fingerprint == new.fingerprint { VersionOrder::Same } else { VersionOrder::Older };
         }
         let by_sequencer = match (&self.sequencer, &new.sequencer) {
-            (Some(held), Some(new)) => compare_sequencers(held, new),
+            (Some(existing), Some(new)) => compare_sequencers(existing, new),
             _ => Ordering::Equal,
         };
         match by_sequencer.then(self.last_modified.cmp(&new.last_modified)) {
-            Ordering::Less => Order::Older,
-            Ordering::Greater => Order::Newer,
-            Ordering::Equal => Order::Unknown,
+            Ordering::Less => VersionOrder::Older,
+            Ordering::Greater => VersionOrder::Newer,
+            Ordering::Equal => VersionOrder::Unknown,
         }
     }
 }
@@ -106,19 +106,19 @@ pub fn compare_sequencers(a: &str, b: &str) -> std::cmp::Ordering {
 mod tests {
     use super::*;
 
-    fn stamp(etag: &str, sequencer: Option<&str>, last_modified: i64) -> Stamp {
+    fn source_version(etag: &str, sequencer: Option<&str>, last_modified: i64) -> SourceVersion {
         let sequencer = sequencer.map(str::to_owned);
-        Stamp { etag: etag.to_owned(), version: None, sequencer, last_modified, fingerprint: "f".to_owned() }
+        SourceVersion { etag: etag.to_owned(), version: None, sequencer, last_modified, fingerprint: "f".to_owned() }
     }
 
     #[test]
     fn sequencers_go_before_times() {
-        let held = stamp("a", Some("0055AED6DCD90281E5"), 100);
-        assert_eq!(held.order(&stamp("b", Some("0055AED6DCD90281E6"), 100)), Order::Older);
-        assert_eq!(held.order(&stamp("b", Some("0055AED6DCD90281E4"), 101)), Order::Newer);
-        assert_eq!(held.order(&stamp("b", None, 99)), Order::Newer);
-        assert_eq!(held.order(&stamp("b", None, 101)), Order::Older);
-        assert_eq!(held.order(&stamp("b", None, 100)), Order::Unknown);
+        let existing = source_version("a", Some("0055AED6DCD90281E5"), 100);
+        assert_eq!(existing.order(&source_version("b", Some("0055AED6DCD90281E6"), 100)), VersionOrder::Older);
+        assert_eq!(existing.order(&source_version("b", Some("0055AED6DCD90281E4"), 101)), VersionOrder::Newer);
+        assert_eq!(existing.order(&source_version("b", None, 99)), VersionOrder::Newer);
+        assert_eq!(existing.order(&source_version("b", None, 101)), VersionOrder::Older);
+        assert_eq!(existing.order(&source_version("b", None, 100)), VersionOrder::Unknown);
     }
 
     #[test]
@@ -131,26 +131,26 @@ mod tests {
 
     #[test]
     fn the_same_object_is_the_same_whatever_event_told_of_it() {
-        let held = stamp("a", Some("02"), 100);
-        assert_eq!(held.order(&stamp("a", Some("01"), 100)), Order::Same);
-        assert_eq!(held.order(&stamp("a", None, 100)), Order::Same);
-        assert_eq!(held.order(&stamp("a", None, 101)), Order::Older);
+        let existing = source_version("a", Some("02"), 100);
+        assert_eq!(existing.order(&source_version("a", Some("01"), 100)), VersionOrder::Same);
+        assert_eq!(existing.order(&source_version("a", None, 100)), VersionOrder::Same);
+        assert_eq!(existing.order(&source_version("a", None, 101)), VersionOrder::Older);
     }
 
     #[test]
     fn another_configuration_replaces_its_results() {
-        let held = stamp("a", Some("02"), 100);
-        let new = Stamp { fingerprint: "g".to_owned(), ..stamp("a", Some("02"), 100) };
-        assert_eq!(held.order(&new), Order::Older);
+        let existing = source_version("a", Some("02"), 100);
+        let new = SourceVersion { fingerprint: "g".to_owned(), ..source_version("a", Some("02"), 100) };
+        assert_eq!(existing.order(&new), VersionOrder::Older);
     }
 
     #[test]
     fn a_stamp_survives_its_entries() {
-        let full = Stamp { version: Some("v".to_owned()), ..stamp("a", Some("01"), -5) };
-        for stamp in [full, stamp("a", None, 7)] {
-            let entries = stamp.entries();
-            assert_eq!(Stamp::read(|name| entries.get(name).map(String::as_str)), Some(stamp));
+        let full = SourceVersion { version: Some("v".to_owned()), ..source_version("a", Some("01"), -5) };
+        for source_version in [full, source_version("a", None, 7)] {
+            let entries = source_version.entries();
+            assert_eq!(SourceVersion::read(|name| entries.get(name).map(String::as_str)), Some(source_version));
         }
-        assert_eq!(Stamp::read(|_| None), None);
+        assert_eq!(SourceVersion::read(|_| None), None);
     }
 }

@@ -1,64 +1,69 @@
-//! Where vectors go: a sink holds, for every document, the records of its newest version and no others.
+//! Where vectors go: a store holds, for every document, the records of its newest version and no others.
 //!
 //! ```text
-//! look(bucket, key)                    -> Held: which version lies there? Asked before the source is read.
-//! open(document, stamp, held, state)   -> Writing
+//! look(bucket, key)                    -> Existing: which version lies there? Asked before the source is read.
+//! open(document, source_version, existing, state)   -> DocumentWriter
 //!   put(records)                       any number of times, chunks ascending
 //!   suspend()                          -> state, with which a later invocation opens and goes on
 //!   finish(end)                        surplus chunks of the version before are removed; the document is done
-//! remove(bucket, key, held)            the object is gone, or holds no text any more
+//! remove(bucket, key, existing)            the object is gone, or holds no text any more
 //! ```
 //!
-//! Invariants, of every sink:
+//! Invariants, of every store:
 //! - **repeatable**: records that are put twice are there once; whatever failed half-way, opening again and
 //!   putting every record leaves what a first attempt would have left;
-//! - **whole**: a version's [`Stamp`] is written by `finish` and by nothing before it, so that a stamp means that
+//! - **whole**: a version's [`SourceVersion`] is written by `finish` and by nothing before it, so that a source_version means that
 //!   every record of that version is there;
-//! - **ordered**: the caller compares stamps and opens only what is older ([`Stamp::order`]); the sink sees to it
+//! - **ordered**: the caller compares source_versions and opens only what is older ([`SourceVersion::order`]); the store sees to it
 //!   that nothing came between `look` and the moment the new version counts, and answers
-//!   [`Refused::Superseded`] otherwise. Whoever gets that looks again. Because the source is read after the
+//!   [`WriteError::Conflict`] otherwise. Whoever gets that looks again. Because the source is read after the
 //!   look, what is written is never older than what it replaces;
-//! - **without memory**: what a sink has to know in a later invocation is in `state`, which the caller stores.
+//! - **without memory**: what a store has to know in a later invocation is in `state`, which the caller stores.
 //!
-//! A document is done when every configured sink has finished it. If one fails the document is tried again, and
-//! those that had finished hold its stamp by then and are passed over.
+//! A document is done when every configured store has finished it. If one fails the document is tried again, and
+//! those that had finished hold its source_version by then and are passed over.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use serde_json::Value;
 
-use super::{Document, Record, Stamp};
-use crate::error::Trouble;
+use super::{Document, Record, SourceVersion};
+use crate::error::StoreError;
 
-/// A sink's work on its way.
-pub type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refused>> + Send + 'a>>;
+/// A store's work on its way.
+pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
 
 /// A place where vectors go.
-pub trait Sink: Send + Sync {
+pub trait VectorStore: Send + Sync {
     /// Its word in `EMBED_SINK`; also the key of its state in a checkpoint.
     fn name(&self) -> &'static str;
 
-    /// What is held of the document at `key` of `bucket`.
-    fn look<'a>(&'a self, bucket: &'a str, key: &'a str) -> Work<'a, Held>;
+    /// What is existing of the document at `key` of `bucket`.
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing>;
 
-    /// Opens `document` for writing over `held`. `state` is what [`Writing::suspend`] gave for this very stamp:
+    /// Opens `document` for writing over `existing`. `state` is what [`DocumentWriter::checkpoint`] gave for this very source_version:
     /// the next record is the one after those put by then; without it the next record is chunk 0.
-    fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>>;
+    fn begin<'a>(
+        &'a self,
+        request: WriteRequest<'a>,
+        existing: &'a Existing,
+        state: Option<&'a Value>,
+    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>>;
 
-    /// Removes every record of the document, stamp last; nothing to remove is no error.
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, held: &'a Held) -> Work<'a, ()>;
+    /// Removes every record of the document, source_version last; nothing to remove is no error.
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()>;
 
     /// Drops what an earlier `state` keeps and nobody will go on with.
-    fn forget<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> Work<'a, ()>;
+    fn abort<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> StoreFuture<'a, ()>;
 }
 
-/// What a sink holds of a document.
+/// What a store holds of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Held {
+pub struct Existing {
     /// The version that is there, whole; `None`: none, or remains of an attempt.
-    pub stamp: Option<Stamp>,
-    /// By which the sink will know whether it still is so; its own affair.
+    pub source_version: Option<SourceVersion>,
+    /// By which the store will know whether it still is so; its own affair.
     pub tag: Option<String>,
     /// Its chunks, or a number above.
     pub chunks: usize,
@@ -66,23 +71,23 @@ pub struct Held {
 
 /// One version of a document that is to be written.
 #[derive(Clone, Copy)]
-pub struct Job<'a> {
+pub struct WriteRequest<'a> {
     pub document: &'a Document,
-    pub stamp: &'a Stamp,
+    pub source_version: &'a SourceVersion,
     /// Of the whole document; known before the first record.
     pub chunks: usize,
 }
 
-/// A document that is being written to one sink.
-pub trait Writing: Send {
+/// A document that is being written to one store.
+pub trait DocumentWriter: Send {
     /// Takes the next records, chunks ascending, each chunk once a writing.
-    fn put<'a>(&'a mut self, records: &'a [Record]) -> Work<'a, ()>;
+    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()>;
 
-    /// Makes durable what was put; the state with which [`Sink::open`] goes on after it. So may this writing.
-    fn suspend(&mut self) -> Work<'_, Value>;
+    /// Makes durable what was put; the state with which [`VectorStore::begin`] goes on after it. So may this writing.
+    fn checkpoint(&mut self) -> StoreFuture<'_, Value>;
 
     /// Ends the document: from now on it is there, and chunks that an older version had more are not.
-    fn finish<'a>(self: Box<Self>, end: &'a End) -> Work<'a, ()>
+    fn commit<'a>(self: Box<Self>, end: &'a End) -> StoreFuture<'a, ()>
     where
         Self: 'a;
 }
@@ -94,19 +99,19 @@ pub struct End {
     pub tokens: usize,
 }
 
-/// Why a sink did not do what it was asked.
+/// Why a store did not do what it was asked.
 #[derive(Debug)]
-pub enum Refused {
+pub enum WriteError {
     /// Someone else wrote the document meanwhile: look again.
-    Superseded,
+    Conflict,
     /// What `state` speaks of is not there any more: start the document anew.
-    StateLost(Trouble),
-    /// The sink failed, or says no.
-    Trouble(Trouble),
+    StaleCheckpoint(StoreError),
+    /// The store failed, or says no.
+    Store(StoreError),
 }
 
-impl From<Trouble> for Refused {
-    fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble)
+impl From<StoreError> for WriteError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
     }
 }

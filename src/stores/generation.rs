@@ -1,6 +1,6 @@
-//! What a document's first point says of it in a store without transactions: which writing, of which version.
+//! What a document's first point says of it in a store without transactions: which generation, of which version.
 //!
-//! A *writing* is one attempt at one version, or several that share its number because what they write is the
+//! A *generation* is one attempt at one version, or several that share its number because what they write is the
 //! same. Its number only grows, so that of two points of a document the one with the higher number is the newer.
 
 use std::collections::BTreeMap;
@@ -10,115 +10,133 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::error::Trouble;
-use crate::record::{Held, Refused, Stamp};
+use crate::error::StoreError;
+use crate::record::{Existing, SourceVersion, WriteError};
 
 /// Stands in the first point's payload or metadata, as `embed`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Head {
-    pub writing: u64,
-    /// Of one version under one configuration: [`mark`].
-    pub mark: String,
+pub struct DocumentHead {
+    #[serde(rename = "writing")]
+    pub generation: u64,
+    /// Of one version under one configuration: [`version_id`].
+    #[serde(rename = "mark")]
+    pub version_id: String,
     /// Chunks that there may be, older versions' included.
     pub chunks: usize,
-    /// [`Stamp::entries`]; absent until every point is there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stamp: Option<BTreeMap<String, String>>,
+    /// [`SourceVersion::entries`]; absent until every point is there.
+    #[serde(rename = "stamp", default, skip_serializing_if = "Option::is_none")]
+    pub source_version: Option<BTreeMap<String, String>>,
 }
 
-impl Head {
-    /// The head that [`held`](Self::held) put into the tag.
-    pub fn of(held: &Held) -> Option<Self> {
-        held.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok())
+impl DocumentHead {
+    /// The head that [`existing`](Self::existing) put into the tag.
+    pub fn of(existing: &Existing) -> Option<Self> {
+        existing.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok())
     }
 
-    pub fn held(&self) -> Held {
-        let stamp = self.stamp.as_ref().and_then(|stamp| Stamp::read(|name| stamp.get(name).map(String::as_str)));
-        Held { stamp, tag: serde_json::to_string(self).ok(), chunks: self.chunks }
+    pub fn existing(&self) -> Existing {
+        let source_version = self
+            .source_version
+            .as_ref()
+            .and_then(|source_version| SourceVersion::read(|name| source_version.get(name).map(String::as_str)));
+        Existing { source_version, tag: serde_json::to_string(self).ok(), chunks: self.chunks }
     }
 
-    /// Whether it is what an attempt at `mark` left, or is leaving: another one can go on with its number.
-    fn is_begun(&self, mark: &str) -> bool {
-        self.stamp.is_none() && self.mark == mark
+    /// Whether it is what an attempt at `version_id` left, or is leaving: another one can go on with its number.
+    fn is_begun(&self, version_id: &str) -> bool {
+        self.source_version.is_none() && self.version_id == version_id
     }
 }
 
-/// A writing that begins over what was looked at, or goes on.
+/// A generation that begins previous what was looked at, or goes on.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Opening {
-    pub over: Option<Head>,
-    pub mark: String,
-    pub writing: u64,
-    /// Whether the first point carries this writing's number already.
+pub struct WriteSession {
+    pub previous: Option<DocumentHead>,
+    pub version_id: String,
+    pub generation: u64,
+    /// Whether the first point carries this generation's number already.
     pub claimed: bool,
 }
 
-impl Opening {
-    /// Of `stamp`'s version over `held`; with the [`state`] of an earlier call it goes on with that call's writing.
+impl WriteSession {
+    /// Of `source_version`'s version previous `existing`; with the [`state`] of an earlier call it goes on with that call's generation.
     ///
     /// # Errors
-    /// [`Refused::StateLost`] when that writing is not what `held` speaks of any more.
-    pub fn of(held: &Held, stamp: &Stamp, state: Option<&Value>) -> Result<Self, Refused> {
-        let (over, mark) = (Head::of(held), mark(stamp));
-        let begun = over.as_ref().filter(|head| head.is_begun(&mark)).map(|head| head.writing);
+    /// [`WriteError::StaleCheckpoint`] when that generation is not what `existing` speaks of any more.
+    pub fn of(existing: &Existing, source_version: &SourceVersion, state: Option<&Value>) -> Result<Self, WriteError> {
+        let (previous, version_id) = (DocumentHead::of(existing), version_id(source_version));
+        let begun = previous.as_ref().filter(|head| head.is_begun(&version_id)).map(|head| head.generation);
         if let Some(state) = state
             && (begun.is_none() || state["writing"].as_u64() != begun)
         {
-            return Err(Refused::StateLost(Trouble::lasting("someone else wrote to the document meanwhile")));
+            return Err(WriteError::StaleCheckpoint(StoreError::permanent(
+                "someone else wrote to the document meanwhile",
+            )));
         }
-        let writing = begun.unwrap_or_else(|| later_than(over.as_ref().map(|head| head.writing)));
-        Ok(Self { over, mark, writing, claimed: begun.is_some() })
+        let generation = begun.unwrap_or_else(|| next_generation(previous.as_ref().map(|head| head.generation)));
+        Ok(Self { previous, version_id, generation, claimed: begun.is_some() })
     }
 }
 
 /// What a later call goes on with.
-pub fn state(writing: u64) -> Value {
-    json!({"writing": writing})
+pub fn state(generation: u64) -> Value {
+    json!({"writing": generation})
 }
 
 /// The same for every event of the same version under the same configuration.
-fn mark(stamp: &Stamp) -> String {
-    let entries = Stamp { sequencer: None, ..stamp.clone() }.entries();
+fn version_id(source_version: &SourceVersion) -> String {
+    let entries = SourceVersion { sequencer: None, ..source_version.clone() }.entries();
     let text = entries.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
 }
 
-/// A number above `over` and, clocks permitting, above that of every attempt that began before: microseconds since
+/// A number above `previous` and, clocks permitting, above that of every attempt that began before: microseconds since
 /// 1970, which a float64, as stores compare by, holds exactly until 2255.
-fn later_than(over: Option<u64>) -> u64 {
+fn next_generation(previous: Option<u64>) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
-    over.map_or(now, |over| now.max(over + 1))
+    previous.map_or(now, |previous| now.max(previous + 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn stamp(etag: &str, sequencer: Option<&str>) -> Stamp {
+    fn source_version(etag: &str, sequencer: Option<&str>) -> SourceVersion {
         let sequencer = sequencer.map(str::to_owned);
-        Stamp { etag: etag.to_owned(), version: None, sequencer, last_modified: 1, fingerprint: "f".to_owned() }
+        SourceVersion { etag: etag.to_owned(), version: None, sequencer, last_modified: 1, fingerprint: "f".to_owned() }
     }
 
     #[test]
     fn a_mark_is_of_the_version_and_not_of_the_event() {
-        assert_eq!(mark(&stamp("a", Some("01"))), mark(&stamp("a", None)));
-        assert_ne!(mark(&stamp("a", None)), mark(&stamp("b", None)));
+        assert_eq!(version_id(&source_version("a", Some("01"))), version_id(&source_version("a", None)));
+        assert_ne!(version_id(&source_version("a", None)), version_id(&source_version("b", None)));
     }
 
     #[test]
     fn numbers_grow_whatever_the_clock_says() {
-        let now = later_than(None);
+        let now = next_generation(None);
         assert!(now > 1 << 50 && now < 1 << 53);
-        assert_eq!(later_than(Some(1 << 53)), (1 << 53) + 1);
+        assert_eq!(next_generation(Some(1 << 53)), (1 << 53) + 1);
     }
 
     #[test]
     fn a_head_survives_the_tag() {
-        let stamp = stamp("a", Some("01"));
-        let head = Head { writing: 7, mark: mark(&stamp), chunks: 3, stamp: Some(stamp.entries()) };
-        let held = head.held();
-        assert_eq!((held.stamp.as_ref(), Head::of(&held)), (Some(&stamp), Some(head.clone())));
-        assert!(!head.is_begun(&head.mark) && Head { stamp: None, ..head.clone() }.is_begun(&head.mark));
-        assert_eq!(Head::of(&Held::default()), None);
+        let source_version = source_version("a", Some("01"));
+        let head = DocumentHead {
+            generation: 7,
+            version_id: version_id(&source_version),
+            chunks: 3,
+            source_version: Some(source_version.entries()),
+        };
+        let existing = head.existing();
+        assert_eq!(
+            (existing.source_version.as_ref(), DocumentHead::of(&existing)),
+            (Some(&source_version), Some(head.clone()))
+        );
+        assert!(
+            !head.is_begun(&head.version_id)
+                && DocumentHead { source_version: None, ..head.clone() }.is_begun(&head.version_id)
+        );
+        assert_eq!(DocumentHead::of(&Existing::default()), None);
     }
 }

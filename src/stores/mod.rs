@@ -1,4 +1,4 @@
-//! Where vectors go: each of these is a [`Sink`](crate::record::Sink).
+//! Where vectors go: each of these is a [`VectorStore`](crate::record::VectorStore).
 
 mod generation;
 pub mod qdrant;

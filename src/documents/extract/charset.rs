@@ -19,12 +19,12 @@ const READ: usize = 64 * 1024;
 
 /// What is known of the encoding while it is read.
 #[derive(Default)]
-pub struct Found {
+pub struct DetectedEncoding {
     encoding: Cell<Option<&'static Encoding>>,
     inexact: Cell<bool>,
 }
 
-impl Found {
+impl DetectedEncoding {
     /// `None` while all has been ASCII.
     pub fn encoding(&self) -> Option<&'static Encoding> {
         self.encoding.get()
@@ -71,7 +71,7 @@ fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
 /// UTF-8 out of bytes in any encoding; what comes out never ends within a character.
 pub struct Utf8<R> {
     inner: R,
-    found: Rc<Found>,
+    found: Rc<DetectedEncoding>,
     declared: Option<&'static Encoding>,
     decoder: Option<Decoder>,
     raw: Vec<u8>,
@@ -85,7 +85,7 @@ pub struct Utf8<R> {
 impl<R: Read> Utf8<R> {
     /// Starts after a byte-order mark. `settled` is an encoding that is certain.
     pub fn new(inner: R, settled: Option<&'static Encoding>, declared: Option<&'static Encoding>) -> Self {
-        let found = Rc::new(Found::default());
+        let found = Rc::new(DetectedEncoding::default());
         found.encoding.set(settled);
         Self {
             inner,
@@ -100,7 +100,7 @@ impl<R: Read> Utf8<R> {
         }
     }
 
-    pub fn found(&self) -> Rc<Found> {
+    pub fn found(&self) -> Rc<DetectedEncoding> {
         Rc::clone(&self.found)
     }
 

@@ -3,14 +3,14 @@
 use std::io::BufRead;
 
 use super::json::{not_json, record};
-use super::position::Progress;
+use super::position::Position;
 use super::sections::{Out, Stop};
 use super::{ExtractOptions, Unreadable};
 
 pub fn read(
     input: &mut impl BufRead,
     options: &ExtractOptions,
-    progress: &mut Progress,
+    position: &mut Position,
     out: &mut Out<'_>,
 ) -> Result<(), Stop> {
     let mut line = Vec::new();
@@ -22,7 +22,7 @@ pub fn read(
         if length == 0 {
             break;
         }
-        progress.advance(length);
+        position.advance(length);
         let text = line.trim_ascii();
         if length > line.len() {
             out.leave_out("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
@@ -30,7 +30,7 @@ pub fn read(
             match serde_json::from_slice(text).map_err(not_json) {
                 Ok(value) => {
                     right += 1;
-                    record(value, options, out, |out| progress.cursor(out))?;
+                    record(value, options, out, |out| position.cursor(out))?;
                 }
                 Err(Stop::Unreadable(why)) => {
                     out.leave_out("not_json", &why.to_string());

@@ -35,7 +35,7 @@ use serde_json::{Map, Value};
 use crate::record::Place;
 use charset::Utf8;
 use decompress::Verdict;
-use position::Progress;
+use position::Position;
 use sections::{Out, Stop};
 
 /// What is known of an object before its first byte.
@@ -225,10 +225,10 @@ pub fn extract(
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
     let verdict = Verdict::default();
-    let (bytes, format, mut progress, mark) = match resumed {
+    let (bytes, format, mut position, mark) = match resumed {
         Some(cursor) => {
             let bytes = decompress::resume(input, &verdict);
-            (bytes, cursor.format, Progress::resume(cursor), 0)
+            (bytes, cursor.format, Position::resume(cursor), 0)
         }
         None => {
             let opened = decompress::open(input, options.max_unpacked_bytes, &verdict)?;
@@ -241,8 +241,8 @@ pub fn extract(
             let format = sniff::format(hints, &opened.head, opened.unpacked);
             let declared = sniff::declared_charset(hints, &opened.head, format);
             let at_once = charset::at_once(&opened.head, declared);
-            let progress = Progress::start(at_once.map(|(encoding, _)| encoding), declared, opened.unpacked == 0);
-            (opened.bytes, format, progress, at_once.map_or(0, |(_, mark)| mark))
+            let position = Position::start(at_once.map(|(encoding, _)| encoding), declared, opened.unpacked == 0);
+            (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
     let mut out = Out::new(emit, format, resumed);
@@ -252,17 +252,17 @@ pub fn extract(
     }
     let mut bytes = bytes;
     io::copy(&mut bytes.by_ref().take(mark as u64), &mut io::sink()).map_err(|e| verdict.or_broken(e))?;
-    progress.advance(mark);
-    let mut utf8 = Utf8::new(bytes, progress.settled(), progress.declared());
+    position.advance(mark);
+    let mut utf8 = Utf8::new(bytes, position.settled(), position.declared());
     let found = utf8.found();
-    progress.watch(Rc::clone(&found));
+    position.watch(Rc::clone(&found));
     let outcome = match format {
-        Format::Text => text::read(&mut utf8, &mut progress, &mut out),
+        Format::Text => text::read(&mut utf8, &mut position, &mut out),
         Format::Markdown => markdown::read(&mut utf8, &mut out),
         Format::Html => html::read(utf8, options, &verdict, &mut out),
         Format::Json => json::read(utf8, options, &verdict, &mut out),
-        Format::JsonLines => json_lines::read(&mut utf8, options, &mut progress, &mut out),
-        Format::Csv | Format::Tsv => table::read(utf8, options, &verdict, resumed, &mut progress, &mut out),
+        Format::JsonLines => json_lines::read(&mut utf8, options, &mut position, &mut out),
+        Format::Csv | Format::Tsv => table::read(utf8, options, &verdict, resumed, &mut position, &mut out),
         Format::Pdf => unreachable!("read above"),
     };
     finish(outcome, &verdict, out, found.encoding())

@@ -6,23 +6,23 @@ use std::rc::Rc;
 use encoding_rs::Encoding;
 
 use super::Cursor;
-use super::charset::Found;
+use super::charset::DetectedEncoding;
 use super::sections::Out;
 
 /// A reader's place, from which a [`Cursor`] is made.
-pub struct Progress {
+pub struct Position {
     byte: u64,
     settled: Option<&'static Encoding>,
     declared: Option<&'static Encoding>,
     /// Whether bytes can be counted at all.
     countable: bool,
-    found: Rc<Found>,
+    found: Rc<DetectedEncoding>,
     /// What a table's first line said.
     pub columns: Vec<String>,
     pub delimiter: u8,
 }
 
-impl Progress {
+impl Position {
     pub fn start(settled: Option<&'static Encoding>, declared: Option<&'static Encoding>, countable: bool) -> Self {
         Self { byte: 0, settled, declared, countable, found: Rc::default(), columns: Vec::new(), delimiter: b',' }
     }
@@ -50,7 +50,7 @@ impl Progress {
     }
 
     /// Hands over what the decoder finds.
-    pub fn watch(&mut self, found: Rc<Found>) {
+    pub fn watch(&mut self, found: Rc<DetectedEncoding>) {
         self.found = found;
     }
 

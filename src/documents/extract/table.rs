@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::charset::Utf8;
 use super::decompress::{Limited, Verdict};
 use super::json::MAX_FIELDS;
-use super::position::Progress;
+use super::position::Position;
 use super::sections::{Out, Stop};
 use super::{Cursor, ExtractOptions, Format, Skip, Unreadable};
 
@@ -20,38 +20,38 @@ pub fn read(
     options: &ExtractOptions,
     verdict: &Verdict,
     resumed: Option<&Cursor>,
-    progress: &mut Progress,
+    position: &mut Position,
     out: &mut Out<'_>,
 ) -> Result<(), Stop> {
     if resumed.is_none() {
-        progress.delimiter = delimiter(&mut utf8, out.format)?;
+        position.delimiter = delimiter(&mut utf8, out.format)?;
     }
     let (limited, allowance) = Limited::new(utf8, options.max_record_bytes, "a row", verdict);
     let mut rows =
-        csv::ReaderBuilder::new().delimiter(progress.delimiter).flexible(true).has_headers(false).from_reader(limited);
+        csv::ReaderBuilder::new().delimiter(position.delimiter).flexible(true).has_headers(false).from_reader(limited);
     let mut row = StringRecord::new();
-    let mut position = 0;
-    let mut next = |row: &mut StringRecord, progress: &mut Progress| -> Result<bool, Stop> {
+    let mut parsed = 0;
+    let mut next = |row: &mut StringRecord, position: &mut Position| -> Result<bool, Stop> {
         allowance.renew();
         let more = rows.read_record(row).map_err(|e| match e.into_kind() {
             csv::ErrorKind::Io(e) => Stop::Read(e),
             other => Unreadable::Broken(format!("it is not CSV: {other:?}")).into(),
         })?;
         let reached = rows.position().byte();
-        progress.advance((reached - position) as usize);
-        position = reached;
+        position.advance((reached - parsed) as usize);
+        parsed = reached;
         Ok(more)
     };
     if resumed.is_none() {
-        next(&mut row, progress)?;
-        progress.columns = row.iter().map(|name| name.trim().to_owned()).collect();
+        next(&mut row, position)?;
+        position.columns = row.iter().map(|name| name.trim().to_owned()).collect();
     }
-    let columns = progress.columns.clone();
+    let columns = position.columns.clone();
     let Some(text_column) = column(&columns, &options.csv_column) else {
         let reason = format!("it has no column {:?}; its columns are {}", options.csv_column, columns.join(", "));
         return Err(Unreadable::skipped(Skip::NoText, reason).into());
     };
-    while next(&mut row, progress)? {
+    while next(&mut row, position)? {
         let Some(text) = row.get(text_column) else {
             out.leave_out("no_text", &format!("it has {} columns only", row.len()));
             continue;
@@ -69,7 +69,7 @@ pub fn read(
             out.left_out.add(format_args!("record {record}"), "fields_too_large", &reason);
             fields.clear();
         }
-        out.record(text, &fields, |out| progress.cursor(out))?;
+        out.record(text, &fields, |out| position.cursor(out))?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::io::BufRead;
 
-use super::position::Progress;
+use super::position::Position;
 use super::sections::{Out, SECTION, Stop, cut};
 use crate::record::Place;
 
-pub fn read(input: &mut impl BufRead, progress: &mut Progress, out: &mut Out<'_>) -> Result<(), Stop> {
+pub fn read(input: &mut impl BufRead, position: &mut Position, out: &mut Out<'_>) -> Result<(), Stop> {
     let mut waiting = String::new();
     loop {
         fill(input, &mut waiting, SECTION + 1)?;
@@ -14,8 +14,8 @@ pub fn read(input: &mut impl BufRead, progress: &mut Progress, out: &mut Out<'_>
             return Ok(());
         }
         let end = cut(&waiting);
-        progress.advance(end);
-        out.stretch(&waiting[..end], &Place::default(), |out| progress.cursor(out))?;
+        position.advance(end);
+        out.stretch(&waiting[..end], &Place::default(), |out| position.cursor(out))?;
         waiting.drain(..end);
     }
 }

@@ -6,11 +6,11 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::payload::{SOURCE, WRITING};
-use crate::error::{Cause, Trouble};
-use crate::stores::qdrant::rest_client::{Answer, Http};
+use super::payload::{GENERATION, SOURCE};
+use crate::error::{StoreError, StoreErrorKind};
+use crate::stores::qdrant::rest_client::{RestClient, RestResponse};
 
-/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass over them, and a race
+/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass previous them, and a race
 /// would go unnoticed.
 const OLDEST: (u32, u32) = (1, 17);
 
@@ -25,8 +25,8 @@ pub enum Missing {
 }
 
 /// A collection.
-pub struct Store {
-    http: Http,
+pub struct Collection {
+    http: RestClient,
     collection: String,
     /// Of the model's vectors.
     dimensions: usize,
@@ -34,14 +34,14 @@ pub struct Store {
     ready: Mutex<bool>,
 }
 
-impl Store {
+impl Collection {
     /// Asks nothing yet. The collection's name needs no encoding in a URL.
-    pub fn new(http: Http, collection: &str, dimensions: usize) -> Self {
+    pub fn new(http: RestClient, collection: &str, dimensions: usize) -> Self {
         Self { http, collection: collection.to_owned(), dimensions, ready: Mutex::new(false) }
     }
 
     /// Creates the collection with its indexes, or checks the one that is there; once a process.
-    pub async fn ready(&self) -> Result<(), Trouble> {
+    pub async fn ready(&self) -> Result<(), StoreError> {
         let mut ready = self.ready.lock().await;
         if !*ready {
             self.check_version().await?;
@@ -52,7 +52,7 @@ impl Store {
                     let created = self.create().await;
                     let info = self.info().await?;
                     created.err().filter(|_| info.is_none()).map_or(Ok(()), Err)?;
-                    info.ok_or_else(|| Trouble::passing("Qdrant made a collection that is not there"))?
+                    info.ok_or_else(|| StoreError::retryable("Qdrant made a collection that is not there"))?
                 }
             };
             self.check_vectors(&info["config"]["params"]["vectors"])?;
@@ -63,14 +63,14 @@ impl Store {
     }
 
     /// The payload's field `embed` of a point; `None` where there is no such point.
-    pub async fn embed(&self, id: Uuid) -> Result<Option<Value>, Trouble> {
+    pub async fn embed(&self, id: Uuid) -> Result<Option<Value>, StoreError> {
         let body = json!({"ids": [id], "with_payload": ["embed"], "with_vector": false});
         let mut found = self.points(&Method::POST, "?consistency=majority", body.to_string()).await?;
         Ok(found.get_mut(0).map(|point| point["payload"]["embed"].take()))
     }
 
     /// Puts `points`, JSON each; one that is there is overwritten only if it meets `filter`.
-    pub async fn upsert(&self, points: &[String], filter: &Value, missing: Missing) -> Result<(), Trouble> {
+    pub async fn upsert(&self, points: &[String], filter: &Value, missing: Missing) -> Result<(), StoreError> {
         let mode = match missing {
             Missing::Insert => "upsert",
             Missing::Leave => "update_only",
@@ -81,34 +81,34 @@ impl Store {
     }
 
     /// Does `operations` one after another, which is not the same as at once.
-    pub async fn batch(&self, operations: Value) -> Result<(), Trouble> {
+    pub async fn batch(&self, operations: Value) -> Result<(), StoreError> {
         let body = json!({"operations": operations}).to_string();
         let done = self.points(&Method::POST, &format!("/batch?{WRITE}"), body).await?;
         done.as_array().into_iter().flatten().try_for_each(completed)
     }
 
     /// How many points meet `filter`.
-    pub async fn count(&self, filter: &Value) -> Result<u64, Trouble> {
+    pub async fn count(&self, filter: &Value) -> Result<u64, StoreError> {
         let body = json!({"filter": filter, "exact": true}).to_string();
         let counted = self.points(&Method::POST, "/count?consistency=majority", body).await?;
-        counted["count"].as_u64().ok_or_else(|| Trouble::passing("Qdrant counted without a number"))
+        counted["count"].as_u64().ok_or_else(|| StoreError::retryable("Qdrant counted without a number"))
     }
 
-    async fn points(&self, method: &Method, rest: &str, body: String) -> Result<Value, Trouble> {
+    async fn points(&self, method: &Method, rest: &str, body: String) -> Result<Value, StoreError> {
         let answered = self.ask(method, &format!("{}/points{rest}", self.path()), body).await;
-        if matches!(&answered, Err(trouble) if trouble.cause == Cause::Absent) {
+        if matches!(&answered, Err(error) if error.kind == StoreErrorKind::NotFound) {
             // Someone removed the collection; the next attempt makes it anew.
             *self.ready.lock().await = false;
         }
         answered
     }
 
-    async fn check_version(&self) -> Result<(), Trouble> {
+    async fn check_version(&self) -> Result<(), StoreError> {
         let about = self.ask(&Method::GET, "/", String::new()).await?;
         let version = about["version"].as_str().unwrap_or_default();
         let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
         match parts.next().zip(parts.next()) {
-            Some(found) if found < OLDEST => Err(Trouble::lasting(format!(
+            Some(found) if found < OLDEST => Err(StoreError::permanent(format!(
                 "Qdrant {version} does not know conditional updates; it has to be {}.{} or later",
                 OLDEST.0, OLDEST.1
             ))),
@@ -123,22 +123,22 @@ impl Store {
         }
     }
 
-    async fn info(&self) -> Result<Option<Value>, Trouble> {
+    async fn info(&self) -> Result<Option<Value>, StoreError> {
         match self.ask(&Method::GET, &self.path(), String::new()).await {
             Ok(info) => Ok(Some(info)),
-            Err(Trouble { cause: Cause::Absent, .. }) => Ok(None),
-            Err(trouble) => Err(trouble),
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(None),
+            Err(error) => Err(error),
         }
     }
 
-    async fn create(&self) -> Result<(), Trouble> {
+    async fn create(&self) -> Result<(), StoreError> {
         let body = json!({"vectors": {"size": self.dimensions, "distance": "Cosine"}});
         self.ask(&Method::PUT, &self.path(), body.to_string()).await?;
         tracing::info!(collection = self.collection, "made the collection");
         Ok(())
     }
 
-    fn check_vectors(&self, vectors: &Value) -> Result<(), Trouble> {
+    fn check_vectors(&self, vectors: &Value) -> Result<(), StoreError> {
         let (size, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
         let found = match (size, distance) {
             (Some(size), Some("Cosine"))
@@ -149,7 +149,7 @@ impl Store {
             (Some(size), Some(distance)) => format!("vectors of {size} dimensions, compared by {distance}"),
             _ => format!("named vectors, {vectors}"),
         };
-        Err(Trouble::lasting(format!(
+        Err(StoreError::permanent(format!(
             "the collection {} holds {found}; the model's have {} dimensions, compared by Cosine: name another collection \
              in EMBED_QDRANT_COLLECTION, which is made if it is not there",
             self.collection, self.dimensions
@@ -158,8 +158,8 @@ impl Store {
 
     /// Every field that a filter names has its index: without one Qdrant looks at every point, and its strict mode
     /// refuses.
-    async fn index(&self, there: &Value) -> Result<(), Trouble> {
-        for (field, schema) in [(SOURCE, "keyword"), (WRITING, "integer")] {
+    async fn index(&self, there: &Value) -> Result<(), StoreError> {
+        for (field, schema) in [(SOURCE, "keyword"), (GENERATION, "integer")] {
             if there[field].is_null() {
                 let body = json!({"field_name": field, "field_schema": schema}).to_string();
                 self.ask(&Method::PUT, &format!("{}/index?{WRITE}", self.path()), body).await?;
@@ -173,13 +173,13 @@ impl Store {
     }
 
     /// The answer's `result`, or all of it where there is none.
-    async fn ask(&self, method: &Method, path: &str, body: String) -> Result<Value, Trouble> {
+    async fn ask(&self, method: &Method, path: &str, body: String) -> Result<Value, StoreError> {
         let answer = self.http.ask(method, path, &Bytes::from(body)).await?;
         if answer.status != StatusCode::OK {
             return Err(refused(&answer, &self.collection));
         }
         let mut answer: Value = serde_json::from_slice(&answer.body).map_err(|e| {
-            Trouble::lasting("EMBED_QDRANT_URL does not lead to Qdrant: its answer is no JSON").because(e)
+            StoreError::permanent("EMBED_QDRANT_URL does not lead to Qdrant: its answer is no JSON").with_source(e)
         })?;
         Ok(match answer.get_mut("result") {
             Some(result) => result.take(),
@@ -188,19 +188,24 @@ impl Store {
     }
 }
 
-fn completed(done: &Value) -> Result<(), Trouble> {
+fn completed(done: &Value) -> Result<(), StoreError> {
     match done["status"].as_str() {
         Some("completed") => Ok(()),
-        other => Err(Trouble::passing(format!("Qdrant took a write without finishing it ({})", other.unwrap_or("?")))),
+        other => {
+            Err(StoreError::retryable(format!("Qdrant took a write without finishing it ({})", other.unwrap_or("?"))))
+        }
     }
 }
 
-fn refused(answer: &Answer, collection: &str) -> Trouble {
-    let (cause, remedy) = match answer.status.as_u16() {
-        401 | 403 => (Cause::Denied, format!("access denied; EMBED_QDRANT_API_KEY has to write to {collection}; ")),
-        404 => (Cause::Absent, String::new()),
-        413 => (Cause::Other, "a chunk is larger than Qdrant's service.max_request_size_mb; ".to_owned()),
-        _ => (Cause::Other, String::new()),
+fn refused(answer: &RestResponse, collection: &str) -> StoreError {
+    let (kind, remedy) = match answer.status.as_u16() {
+        401 | 403 => (
+            StoreErrorKind::AccessDenied,
+            format!("access denied; EMBED_QDRANT_API_KEY has to write to {collection}; "),
+        ),
+        404 => (StoreErrorKind::NotFound, String::new()),
+        413 => (StoreErrorKind::Other, "a chunk is larger than Qdrant's service.max_request_size_mb; ".to_owned()),
+        _ => (StoreErrorKind::Other, String::new()),
     };
-    Trouble { cause, ..Trouble::lasting(format!("{remedy}{}", answer.said("Qdrant"))) }
+    StoreError { kind, ..StoreError::permanent(format!("{remedy}{}", answer.said("Qdrant"))) }
 }

@@ -1,19 +1,19 @@
-//! Qdrant as a sink: one point a chunk, the document's stamp in the payload of its first point.
+//! Qdrant as a store: one point a chunk, the document's source_version in the payload of its first point.
 //!
 //! ```text
-//! look     the first point's `embed`     Head: which writing, of which version, whole or not
+//! look     the first point's `embed`     DocumentHead: which generation, of which version, whole or not
 //! claim    the first point, new          counts if the point is as it was looked at; read again to know
-//! flush    other points                  count over older writings' points alone
-//! finish   delete what older writings left, stamp the first point if it is still ours; read again to know
+//! flush    other points                  count previous older writings' points alone
+//! finish   delete what older writings left, source_version the first point if it is still ours; read again to know
 //! ```
 //!
-//! Qdrant has no transactions. What stands in for them is the number of the *writing*, which every point carries
+//! Qdrant has no transactions. What stands in for them is the number of the *generation*, which every point carries
 //! and which only grows: whoever writes a document takes a number above the one that was there, and no point is
 //! overwritten or deleted but by a higher number (`update_filter` and `update_mode` of Qdrant 1.17, filters on
 //! deletion). So:
-//! - the stamp is there once every point of its version is, and a lost race is noticed before the stamp;
+//! - the source_version is there once every point of its version is, and a lost race is noticed before the source_version;
 //! - two attempts at the same version under the same configuration share a number: what they write is the same;
-//! - an attempt that dies leaves points without a stamp, which the next one overwrites or deletes.
+//! - an attempt that dies leaves points without a source_version, which the next one overwrites or deletes.
 //!
 //! What is not atomic: while a document is being rewritten a search sees points of both versions; and an attempt
 //! that is overtaken deletes its own points that the newer version does not have, so if it is killed within
@@ -28,13 +28,16 @@ mod rest_client;
 
 use serde_json::{Value, json};
 
-use self::collection::{Missing, Store};
-use self::payload::{WRITING, of_document, point};
-use self::rest_client::{Http, OF_A_CALL};
-use super::generation::{Head, Opening, state};
+use self::collection::{Collection, Missing};
+use self::payload::{GENERATION, of_document, point};
+use self::rest_client::{CALL_RETRY_POLICY, RestClient};
+use super::generation::{DocumentHead, WriteSession, state};
 use crate::config::{Qdrant, Secret};
-use crate::error::Trouble;
-use crate::record::{Document, End, Held, Job, ModelRef, Record, Refused, Sink, Stamp, Work, Writing};
+use crate::error::StoreError;
+use crate::record::{
+    Document, DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, StoreFuture, VectorStore, WriteError,
+    WriteRequest,
+};
 
 /// Points of one request; Qdrant advises a few hundred at most.
 const BATCH_POINTS: usize = 128;
@@ -43,85 +46,100 @@ const BATCH_POINTS: usize = 128;
 const BATCH_BYTES: usize = 4 << 20;
 
 /// Points in a collection.
-pub struct QdrantSink {
-    store: Store,
+pub struct QdrantStore {
+    store: Collection,
     model: ModelRef,
     /// Whether points carry their text.
     text: bool,
 }
 
-impl QdrantSink {
+impl QdrantStore {
     pub fn new(place: &Qdrant, key: Option<Secret>, model: ModelRef, text: bool) -> Self {
-        let http = Http::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), OF_A_CALL);
-        Self { store: Store::new(http, &place.collection, model.dimensions), model, text }
+        let http = RestClient::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), CALL_RETRY_POLICY);
+        Self { store: Collection::new(http, &place.collection, model.dimensions), model, text }
     }
 
-    async fn head(&self, bucket: &str, key: &str) -> Result<Option<Head>, Trouble> {
+    async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
         let embed = self.store.embed(Record::id_of(bucket, key, 0)).await?;
         // A point that is not ours is overwritten like one that is not there.
         Ok(embed.and_then(|embed| serde_json::from_value(embed).ok()))
     }
 }
 
-impl Sink for QdrantSink {
+impl VectorStore for QdrantStore {
     fn name(&self) -> &'static str {
         "qdrant"
     }
 
-    fn look<'a>(&'a self, bucket: &'a str, key: &'a str) -> Work<'a, Held> {
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
         Box::pin(async move {
             self.store.ready().await?;
-            Ok(self.head(bucket, key).await?.map_or_else(Held::default, |head| head.held()))
+            Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
         })
     }
 
-    fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
+    fn begin<'a>(
+        &'a self,
+        request: WriteRequest<'a>,
+        existing: &'a Existing,
+        state: Option<&'a Value>,
+    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
         Box::pin(async move {
-            let Opening { over, mark, writing, claimed } = Opening::of(held, job.stamp, state)?;
-            let over = over.map(|head| head.writing);
-            let writing = QdrantWriting { sink: self, job, mark, over, writing, claimed, points: Vec::new(), bytes: 0 };
-            Ok(Box::new(writing) as Box<dyn Writing>)
+            let WriteSession { previous, version_id, generation, claimed } =
+                WriteSession::of(existing, request.source_version, state)?;
+            let previous = previous.map(|head| head.generation);
+            let writer = QdrantWriter {
+                store: self,
+                request,
+                version_id,
+                previous,
+                generation,
+                claimed,
+                points: Vec::new(),
+                bytes: 0,
+            };
+            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
         })
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, held: &'a Held) -> Work<'a, ()> {
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let Some(Head { writing, .. }) = Head::of(held) else { return Ok(()) };
+            let Some(DocumentHead { generation, .. }) = DocumentHead::of(existing) else { return Ok(()) };
             let first = json!({"has_id": [Record::id_of(bucket, key, 0)]});
-            let others = json!({"must": [of_document(bucket, key), up_to(writing)], "must_not": [first]});
-            let first = json!({"must": [first, exactly(writing)]});
+            let others = json!({"must": [of_document(bucket, key), up_to(generation)], "must_not": [first]});
+            let first = json!({"must": [first, exactly(generation)]});
             self.store.batch(json!([{"delete": {"filter": others}}, {"delete": {"filter": first}}])).await?;
             match self.head(bucket, key).await? {
                 None => Ok(()),
-                Some(_) => Err(Refused::Superseded),
+                Some(_) => Err(WriteError::Conflict),
             }
         })
     }
 
-    fn forget<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> Work<'a, ()> {
-        // The next writing overwrites or deletes what there is.
+    fn abort<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> StoreFuture<'a, ()> {
+        // The next generation overwrites or deletes what there is.
         Box::pin(async { Ok(()) })
     }
 }
 
 /// A document on its way into the collection.
-struct QdrantWriting<'a> {
-    sink: &'a QdrantSink,
-    job: Job<'a>,
-    mark: String,
-    /// The writing that was looked at; `None`: no point, or not ours.
-    over: Option<u64>,
-    /// Of this writing.
-    writing: u64,
-    /// Whether the first point carries this writing's number.
+struct QdrantWriter<'a> {
+    store: &'a QdrantStore,
+    request: WriteRequest<'a>,
+    version_id: String,
+    /// The generation that was looked at; `None`: no point, or not ours.
+    previous: Option<u64>,
+    /// Of this generation.
+    generation: u64,
+    /// Whether the first point carries this generation's number.
     claimed: bool,
     /// As JSON, not put yet.
     points: Vec<String>,
     bytes: usize,
 }
 
-impl Writing for QdrantWriting<'_> {
-    fn put<'a>(&'a mut self, records: &'a [Record]) -> Work<'a, ()> {
+impl DocumentWriter for QdrantWriter<'_> {
+    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             for record in records {
                 // The claim was the first point itself.
@@ -130,10 +148,10 @@ impl Writing for QdrantWriting<'_> {
                 }
                 let embed = match record.chunk {
                     0 => json!(self.head(None)),
-                    _ => json!({"writing": self.writing}),
+                    _ => json!({"writing": self.generation}),
                 };
-                let point = point(&self.job, record, &self.sink.model, self.sink.text, embed);
-                let point = point.map_err(|e| Trouble::passing("a record cannot be put").because(e))?;
+                let point = point(&self.request, record, &self.store.model, self.store.text, embed);
+                let point = point.map_err(|e| StoreError::retryable("a record cannot be put").with_source(e))?;
                 if !self.points.is_empty() && self.bytes + point.len() > BATCH_BYTES {
                     self.flush().await?;
                 }
@@ -147,98 +165,101 @@ impl Writing for QdrantWriting<'_> {
         })
     }
 
-    fn suspend(&mut self) -> Work<'_, Value> {
+    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
         Box::pin(async move {
             self.flush().await?;
-            Ok(state(self.writing))
+            Ok(state(self.generation))
         })
     }
 
-    fn finish<'a>(mut self: Box<Self>, _end: &'a End) -> Work<'a, ()>
+    fn commit<'a>(mut self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
     where
         Self: 'a,
     {
         Box::pin(async move {
             self.flush().await?;
-            let Document { bucket, key, .. } = self.job.document;
-            let ours = json!({"must": [of_document(bucket, key), exactly(self.writing)]});
-            let there = self.sink.store.count(&ours).await?;
-            if there != self.job.chunks as u64 {
-                let message = format!("{there} of {} points are there", self.job.chunks);
-                return Err(self.overtaken().await?.unwrap_or(Refused::StateLost(Trouble::lasting(message))));
+            let Document { bucket, key, .. } = self.request.document;
+            let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
+            let there = self.store.store.count(&ours).await?;
+            if there != self.request.chunks as u64 {
+                let message = format!("{there} of {} points are there", self.request.chunks);
+                return Err(self
+                    .overtaken()
+                    .await?
+                    .unwrap_or(WriteError::StaleCheckpoint(StoreError::permanent(message))));
             }
-            let older = json!({"must": [of_document(bucket, key), before(self.writing)]});
-            let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.writing)]});
-            let stamped = json!({"embed": self.head(Some(self.job.stamp))});
-            let stamp = json!({"payload": stamped, "filter": first});
-            self.sink.store.batch(json!([{"delete": {"filter": older}}, {"set_payload": stamp}])).await?;
+            let older = json!({"must": [of_document(bucket, key), before(self.generation)]});
+            let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.generation)]});
+            let stamped = json!({"embed": self.head(Some(self.request.source_version))});
+            let source_version = json!({"payload": stamped, "filter": first});
+            self.store.store.batch(json!([{"delete": {"filter": older}}, {"set_payload": source_version}])).await?;
             self.overtaken().await?.map_or(Ok(()), Err)
         })
     }
 }
 
-impl QdrantWriting<'_> {
+impl QdrantWriter<'_> {
     /// Puts what was gathered.
-    async fn flush(&mut self) -> Result<(), Refused> {
+    async fn flush(&mut self) -> Result<(), WriteError> {
         let mut points = std::mem::take(&mut self.points);
         self.bytes = 0;
-        let store = &self.sink.store;
+        let store = &self.store.store;
         if !self.claimed && !points.is_empty() {
             let first = [points.remove(0)];
-            match self.over {
+            match self.previous {
                 None => store.upsert(&first, &json!({"must": [unmarked()]}), Missing::Insert).await?,
                 // A point that was there and is gone was removed with its object.
-                Some(over) => store.upsert(&first, &json!({"must": [exactly(over)]}), Missing::Leave).await?,
+                Some(previous) => store.upsert(&first, &json!({"must": [exactly(previous)]}), Missing::Leave).await?,
             }
             // Whoever lost has put nothing else yet, and leaves everything as it is.
             match self.found().await? {
-                Some(head) if head.writing == self.writing => self.claimed = true,
-                _ => return Err(Refused::Superseded),
+                Some(head) if head.generation == self.generation => self.claimed = true,
+                _ => return Err(WriteError::Conflict),
             }
         }
         if !points.is_empty() {
-            let older = json!({"should": [up_to(self.writing), unmarked()]});
+            let older = json!({"should": [up_to(self.generation), unmarked()]});
             store.upsert(&points, &older, Missing::Insert).await?;
             return self.overtaken().await?.map_or(Ok(()), Err);
         }
         Ok(())
     }
 
-    /// Whether a later writing has begun, or the document was removed; what was put since then is taken back.
-    async fn overtaken(&self) -> Result<Option<Refused>, Trouble> {
+    /// Whether a later generation has begun, or the document was removed; what was put since then is taken back.
+    async fn overtaken(&self) -> Result<Option<WriteError>, StoreError> {
         let head = self.found().await?;
-        if head.is_some_and(|head| head.writing == self.writing) {
+        if head.is_some_and(|head| head.generation == self.generation) {
             return Ok(None);
         }
-        let Document { bucket, key, .. } = self.job.document;
-        let ours = json!({"must": [of_document(bucket, key), exactly(self.writing)]});
-        self.sink.store.batch(json!([{"delete": {"filter": ours}}])).await?;
-        Ok(Some(Refused::Superseded))
+        let Document { bucket, key, .. } = self.request.document;
+        let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
+        self.store.store.batch(json!([{"delete": {"filter": ours}}])).await?;
+        Ok(Some(WriteError::Conflict))
     }
 
-    async fn found(&self) -> Result<Option<Head>, Trouble> {
-        self.sink.head(&self.job.document.bucket, &self.job.document.key).await
+    async fn found(&self) -> Result<Option<DocumentHead>, StoreError> {
+        self.store.head(&self.request.document.bucket, &self.request.document.key).await
     }
 
-    fn head(&self, stamp: Option<&Stamp>) -> Head {
-        let (mark, stamp) = (self.mark.clone(), stamp.map(Stamp::entries));
-        Head { writing: self.writing, mark, chunks: self.job.chunks, stamp }
+    fn head(&self, source_version: Option<&SourceVersion>) -> DocumentHead {
+        let (version_id, source_version) = (self.version_id.clone(), source_version.map(SourceVersion::entries));
+        DocumentHead { generation: self.generation, version_id, chunks: self.request.chunks, source_version }
     }
 }
 
-fn exactly(writing: u64) -> Value {
-    json!({"key": WRITING, "match": {"value": writing}})
+fn exactly(generation: u64) -> Value {
+    json!({"key": GENERATION, "match": {"value": generation}})
 }
 
-fn up_to(writing: u64) -> Value {
-    json!({"key": WRITING, "range": {"lte": writing}})
+fn up_to(generation: u64) -> Value {
+    json!({"key": GENERATION, "range": {"lte": generation}})
 }
 
-fn before(writing: u64) -> Value {
-    json!({"key": WRITING, "range": {"lt": writing}})
+fn before(generation: u64) -> Value {
+    json!({"key": GENERATION, "range": {"lt": generation}})
 }
 
 /// Points that do not stem from here.
 fn unmarked() -> Value {
-    json!({"is_empty": {"key": WRITING}})
+    json!({"is_empty": {"key": GENERATION}})
 }

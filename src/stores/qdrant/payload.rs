@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
-use crate::record::{Document, Job, ModelRef, Record};
+use crate::record::{Document, ModelRef, Record, WriteRequest};
 
 /// The payload's field that names a document, `s3://bucket/key`; indexed.
 pub const SOURCE: &str = "source";
 
 /// The payload's field that holds the number of the writing; indexed.
-pub const WRITING: &str = "embed.writing";
+pub const GENERATION: &str = "embed.writing";
 
 /// A point as Qdrant takes it.
 #[derive(Serialize)]
@@ -58,12 +58,18 @@ pub fn source(bucket: &str, key: &str) -> String {
     format!("s3://{bucket}/{key}")
 }
 
-/// The point of `record` as JSON; `embed` is its [`WRITING`] and what belongs to it.
+/// The point of `record` as JSON; `embed` is its [`GENERATION`] and what belongs to it.
 ///
 /// # Errors
 /// A record that is no JSON, which a vector with values that are no numbers would be.
-pub fn point(job: &Job<'_>, record: &Record, model: &ModelRef, text: bool, embed: Value) -> Result<String> {
-    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = job.document;
+pub fn point(
+    request: &WriteRequest<'_>,
+    record: &Record,
+    model: &ModelRef,
+    text: bool,
+    embed: Value,
+) -> Result<String> {
+    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = request.document;
     let payload = Payload {
         source: source(bucket, key),
         bucket,
@@ -73,7 +79,7 @@ pub fn point(job: &Job<'_>, record: &Record, model: &ModelRef, text: bool, embed
         last_modified: *last_modified,
         content_type: content_type.as_deref(),
         chunk: record.chunk,
-        chunks: job.chunks,
+        chunks: request.chunks,
         start: record.start,
         end: record.end,
         tokens: record.tokens,

@@ -3,7 +3,7 @@
 //! ```text
 //! ask -> answered                                   the answer, whatever it says
 //!     -> 408, 429, 500, 502, 503, 504, no answer    again, later each time, Retry-After if it is longer
-//!     -> for longer than Patience::trouble          the trouble, with its last cause
+//!     -> for longer than RetryPolicy::give_up_after          the error, with its last cause
 //! ```
 //!
 //! Invariants: a request that is asked again may have been done before, so every request must be one that may be
@@ -21,23 +21,23 @@ use http_body_util::BodyExt;
 use hyper::body::Bytes;
 use tokio::time::{Instant, timeout};
 
-use crate::aws::Patience;
+use crate::aws::RetryPolicy;
 use crate::config::Secret;
-use crate::error::Trouble;
+use crate::error::StoreError;
 use crate::observability::call;
 
 /// A restart of a store takes some ten seconds, a write that waits for a busy one as many; what lasts longer is left
-/// to the event's next delivery. Trouble counts from the first failed attempt at a request.
-pub const OF_A_CALL: Patience = Patience {
-    answer: Duration::from_secs(30),
-    trouble: Duration::from_secs(20),
+/// to the event's next delivery. StoreError counts from the first failed attempt at a request.
+pub const CALL_RETRY_POLICY: RetryPolicy = RetryPolicy {
+    response_timeout: Duration::from_secs(30),
+    give_up_after: Duration::from_secs(20),
     first_delay: Duration::from_millis(100),
-    longest_delay: Duration::from_secs(4),
+    max_delay: Duration::from_secs(4),
 };
 
 /// A server, and who asks it.
 #[derive(Debug)]
-pub struct Http {
+pub struct RestClient {
     /// For messages.
     name: &'static str,
     /// Without a slash at its end.
@@ -45,54 +45,54 @@ pub struct Http {
     /// A header that every request carries.
     key: Option<(&'static str, Secret)>,
     connector: Connector,
-    patience: Patience,
+    policy: RetryPolicy,
 }
 
 /// What was answered.
 #[derive(Debug)]
-pub struct Answer {
+pub struct RestResponse {
     pub status: StatusCode,
     pub body: Bytes,
     retry_after: Option<Duration>,
 }
 
-impl Http {
+impl RestClient {
     /// Connects at the first request. A server without TLS loads no root certificates.
-    pub fn new(name: &'static str, base: &str, key: Option<(&'static str, Secret)>, patience: Patience) -> Self {
+    pub fn new(name: &'static str, base: &str, key: Option<(&'static str, Secret)>, policy: RetryPolicy) -> Self {
         let builder = Connector::builder();
         let connector = match base.starts_with("http://") {
             true => builder.build_http(),
             false => builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build(),
         };
-        Self { name, base: base.trim_end_matches('/').to_owned(), key, connector, patience }
+        Self { name, base: base.trim_end_matches('/').to_owned(), key, connector, policy }
     }
 
     /// Asks until there is an answer that stays; `body` is JSON.
-    pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<Answer, Trouble> {
+    pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<RestResponse, StoreError> {
         let (mut attempt, mut since) = (0, None);
         loop {
             attempt += 1;
-            let (mut trouble, told) = match timeout(self.patience.answer, self.once(method, path, body)).await {
+            let (mut error, told) = match timeout(self.policy.response_timeout, self.once(method, path, body)).await {
                 Ok(Ok(answer)) if !passes(answer.status) => return Ok(answer),
-                Ok(Ok(answer)) => (Trouble::passing(answer.said(self.name)), answer.retry_after),
-                Ok(Err(trouble)) => (trouble, None),
+                Ok(Ok(answer)) => (StoreError::retryable(answer.said(self.name)), answer.retry_after),
+                Ok(Err(error)) => (error, None),
                 Err(_) => {
-                    let limit = self.patience.answer.as_secs_f32();
-                    (Trouble::passing(format!("{} did not answer within {limit:.0} s", self.name)), None)
+                    let limit = self.policy.response_timeout.as_secs_f32();
+                    (StoreError::retryable(format!("{} did not answer within {limit:.0} s", self.name)), None)
                 }
             };
-            if !trouble.passing {
-                return Err(trouble);
+            if !error.retryable {
+                return Err(error);
             }
             let since = *since.get_or_insert_with(Instant::now);
-            let pause = told.unwrap_or_default().max(self.patience.delay(attempt - 1));
-            if since.elapsed() + pause >= self.patience.trouble {
-                trouble.message = format!(
+            let pause = told.unwrap_or_default().max(self.policy.delay(attempt - 1));
+            if since.elapsed() + pause >= self.policy.give_up_after {
+                error.message = format!(
                     "{}; given up after {attempt} attempts in {:.1} s",
-                    trouble.message,
+                    error.message,
                     since.elapsed().as_secs_f32()
                 );
-                return Err(trouble);
+                return Err(error);
             }
             // Without what was answered, which may quote a record.
             let (id, pause_ms) = (call::request_id(), pause.as_millis() as u64);
@@ -101,7 +101,7 @@ impl Http {
         }
     }
 
-    async fn once(&self, method: &Method, path: &str, body: &Bytes) -> Result<Answer, Trouble> {
+    async fn once(&self, method: &Method, path: &str, body: &Bytes) -> Result<RestResponse, StoreError> {
         let mut request = http::Request::builder().method(method).uri(format!("{}{path}", self.base));
         if !body.is_empty() {
             request = request.header(header::CONTENT_TYPE, "application/json");
@@ -111,26 +111,26 @@ impl Http {
         }
         let request = request.body(SdkBody::from(body.clone()));
         let unasked = || format!("{} cannot be asked so", self.name);
-        let request = request.map_err(|e| Trouble::lasting(unasked()).because(e))?;
-        let request = HttpRequest::try_from(request).map_err(|e| Trouble::lasting(unasked()).because(e))?;
+        let request = request.map_err(|e| StoreError::permanent(unasked()).with_source(e))?;
+        let request = HttpRequest::try_from(request).map_err(|e| StoreError::permanent(unasked()).with_source(e))?;
         let response = self.connector.call(request).await.map_err(|error| {
             let message = format!("{} at {} could not be asked", self.name, self.base);
-            Trouble { passing: !error.is_user(), ..Trouble::passing(message) }.because(error)
+            StoreError { retryable: !error.is_user(), ..StoreError::retryable(message) }.with_source(error)
         })?;
         let status = StatusCode::from_u16(response.status().as_u16());
-        let status = status.map_err(|e| Trouble::passing(format!("{} answered oddly", self.name)).because(e))?;
+        let status =
+            status.map_err(|e| StoreError::retryable(format!("{} answered oddly", self.name)).with_source(e))?;
         let retry_after = response.headers().get(header::RETRY_AFTER.as_str()).and_then(|seconds| seconds.parse().ok());
         let retry_after = retry_after.map(Duration::from_secs);
-        let body = response
-            .into_body()
-            .collect()
-            .await
-            .map_err(|cause| Trouble::passing(format!("{}'s answer broke off", self.name)).because(cause))?;
-        Ok(Answer { status, body: body.to_bytes(), retry_after })
+        let body =
+            response.into_body().collect().await.map_err(|cause| {
+                StoreError::retryable(format!("{}'s answer broke off", self.name)).with_source(cause)
+            })?;
+        Ok(RestResponse { status, body: body.to_bytes(), retry_after })
     }
 }
 
-impl Answer {
+impl RestResponse {
     /// The status and the beginning of what was said, for people.
     pub fn said(&self, name: &str) -> String {
         const SHOWN: usize = 300;
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_shown_in_short_and_on_one_line() {
-        let answer = Answer {
+        let answer = RestResponse {
             status: StatusCode::BAD_REQUEST,
             body: Bytes::from(format!("{{\"error\":\n\"{}\"}}", "x".repeat(1000))),
             retry_after: None,
@@ -163,13 +163,14 @@ mod tests {
     #[test]
     fn trouble_is_given_up_with_its_cause() {
         let ms = Duration::from_millis(1);
-        let patience = Patience { answer: ms * 500, trouble: ms * 60, first_delay: ms, longest_delay: ms * 8 };
+        let policy =
+            RetryPolicy { response_timeout: ms * 500, give_up_after: ms * 60, first_delay: ms, max_delay: ms * 8 };
         // Nothing listens on the port that was free a moment ago.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let http = Http::new("Qdrant", &format!("http://{address}/"), None, patience);
+        let http = RestClient::new("Qdrant", &format!("http://{address}/"), None, policy);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let trouble = runtime.block_on(http.ask(&Method::GET, "/", &Bytes::new())).unwrap_err();
-        assert!(trouble.passing && trouble.message.contains(&format!("http://{address} could not be asked")));
-        assert!(trouble.message.contains("given up after") && !trouble.message.contains("after 1 attempts"));
+        let error = runtime.block_on(http.ask(&Method::GET, "/", &Bytes::new())).unwrap_err();
+        assert!(error.retryable && error.message.contains(&format!("http://{address} could not be asked")));
+        assert!(error.message.contains("given up after") && !error.message.contains("after 1 attempts"));
     }
 }

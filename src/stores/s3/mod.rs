@@ -1,11 +1,11 @@
-//! S3 as a sink: one object a document, there whole or not at all.
+//! S3 as a store: one object a document, there whole or not at all.
 //!
 //! ```text
 //! up to PART_BYTES   one PUT           when the document ends
 //! above              multipart upload  parts as they fill; one object when the document ends
 //! ```
 //!
-//! The stamp is the object's metadata, so results and stamp are there in the same moment. Both ways end in a
+//! The source_version is the object's metadata, so results and source_version are there in the same moment. Both ways end in a
 //! request that S3 refuses if the object is not the one that was looked at (`If-None-Match`, `If-Match`).
 
 mod document_vector;
@@ -24,11 +24,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use self::encoder::Encoder;
-use crate::aws::{Bucket, Condition, Headers, Part};
-use crate::error::{Cause, Error, Trouble};
+use crate::aws::{Bucket, Headers, Part, Precondition};
+use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::record::{
-    Document, EncodeOptions, End, Held, Job, Layout, ModelRef, OutputFormat, Record, Refused, Sink, Stamp, Work,
-    Writing,
+    Document, DocumentWriter, EncodeOptions, End, Existing, ModelRef, OutputFormat, OutputLayout, Record,
+    SourceVersion, StoreFuture, VectorStore, WriteError, WriteRequest,
 };
 
 /// Bytes of a part. S3 takes 5 MB to 5 GB and 10,000 parts: 80 GB, the vectors of 3 GB of text.
@@ -37,40 +37,45 @@ const PART_BYTES: usize = 8 << 20;
 /// Bytes of the object's own metadata that are carried along at most; S3 takes 2 KB with ours.
 const CARRIED_BYTES: usize = 1500;
 
-/// How many chunks the object holds, beside the stamp.
+/// How many chunks the object holds, beside the source_version.
 const CHUNKS: &str = "embed-chunks";
 
 /// Results as objects below the output's prefix.
-pub struct S3Sink {
+pub struct S3Store {
     bucket: Bucket,
-    layout: Layout,
+    layout: OutputLayout,
     model: ModelRef,
     options: EncodeOptions,
 }
 
-impl S3Sink {
-    pub fn new(bucket: Bucket, layout: Layout, model: ModelRef, options: EncodeOptions) -> Self {
+impl S3Store {
+    pub fn new(bucket: Bucket, layout: OutputLayout, model: ModelRef, options: EncodeOptions) -> Self {
         Self { bucket, layout, model, options }
     }
 }
 
-impl Sink for S3Sink {
+impl VectorStore for S3Store {
     fn name(&self) -> &'static str {
         "s3"
     }
 
-    fn look<'a>(&'a self, bucket: &'a str, key: &'a str) -> Work<'a, Held> {
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
         Box::pin(async move {
             let Some(found) = self.bucket.head(&self.layout.result(bucket, key), None).await? else {
-                return Ok(Held::default());
+                return Ok(Existing::default());
             };
-            let stamp = Stamp::read(|name| found.metadata.get(name).map(String::as_str));
+            let source_version = SourceVersion::read(|name| found.metadata.get(name).map(String::as_str));
             let chunks = found.metadata.get(CHUNKS).and_then(|chunks| chunks.parse().ok()).unwrap_or_default();
-            Ok(Held { stamp, tag: Some(found.etag), chunks })
+            Ok(Existing { source_version, tag: Some(found.etag), chunks })
         })
     }
 
-    fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
+    fn begin<'a>(
+        &'a self,
+        request: WriteRequest<'a>,
+        existing: &'a Existing,
+        state: Option<&'a Value>,
+    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
         Box::pin(async move {
             let state: State = match state {
                 None => State::default(),
@@ -78,35 +83,35 @@ impl Sink for S3Sink {
             };
             let decode = |text: &str| BASE64.decode(text).map_err(|e| lost("it is damaged", e));
             let encoded = state.encoder.as_deref().map(decode).transpose()?;
-            let options = EncodeOptions { chunks: Some(job.chunks), ..self.options.clone() };
-            let encoder = encoder(job.document, &self.model, &options, encoded.as_deref()).map_err(faulty)?;
-            let object = Growing {
+            let options = EncodeOptions { chunks: Some(request.chunks), ..self.options.clone() };
+            let encoder = encoder(request.document, &self.model, &options, encoded.as_deref()).map_err(faulty)?;
+            let object = MultipartWriter {
                 bucket: &self.bucket,
-                key: self.layout.result(&job.document.bucket, &job.document.key),
-                metadata: metadata(&job),
+                key: self.layout.result(&request.document.bucket, &request.document.key),
+                metadata: metadata(&request),
                 content_type: match self.options.format {
                     OutputFormat::JsonLines => "application/x-ndjson",
                     OutputFormat::Parquet => "application/vnd.apache.parquet",
                 },
-                held,
+                existing,
                 pending: decode(&state.pending)?,
                 upload: state.upload,
             };
-            let writing = S3Writing { encoder, object };
-            Ok(Box::new(writing) as Box<dyn Writing>)
+            let writer = S3Writer { encoder, object };
+            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
         })
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, held: &'a Held) -> Work<'a, ()> {
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            match &held.tag {
+            match &existing.tag {
                 None => Ok(()),
                 Some(tag) => self.bucket.delete(&self.layout.result(bucket, key), Some(tag)).await.map_err(refused),
             }
         })
     }
 
-    fn forget<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> Work<'a, ()> {
+    fn abort<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             let upload = serde_json::from_value::<State>(state.clone()).ok().and_then(|state| state.upload);
             match upload {
@@ -133,11 +138,11 @@ pub fn encoder(
     })
 }
 
-/// The stamp, the number of chunks, and the object's own entries as far as there is room.
-fn metadata(job: &Job<'_>) -> BTreeMap<String, String> {
-    let mut entries = job.stamp.entries();
-    entries.insert(CHUNKS.to_owned(), job.chunks.to_string());
-    let own = &job.document.metadata;
+/// The source_version, the number of chunks, and the object's own entries as far as there is room.
+fn metadata(request: &WriteRequest<'_>) -> BTreeMap<String, String> {
+    let mut entries = request.source_version.entries();
+    entries.insert(CHUNKS.to_owned(), request.chunks.to_string());
+    let own = &request.document.metadata;
     if own.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= CARRIED_BYTES {
         for (name, value) in own {
             entries.entry(name.clone()).or_insert_with(|| value.clone());
@@ -164,20 +169,20 @@ struct Upload {
 }
 
 /// A document in the making.
-struct S3Writing<'a> {
+struct S3Writer<'a> {
     encoder: Box<dyn Encoder>,
-    object: Growing<'a>,
+    object: MultipartWriter<'a>,
 }
 
-impl Writing for S3Writing<'_> {
-    fn put<'a>(&'a mut self, records: &'a [Record]) -> Work<'a, ()> {
+impl DocumentWriter for S3Writer<'_> {
+    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             self.encoder.push(records).map_err(faulty)?;
             self.object.append(self.encoder.take()).await
         })
     }
 
-    fn suspend(&mut self) -> Work<'_, Value> {
+    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
         Box::pin(async move {
             let encoder = self.encoder.state().map_err(faulty)?;
             self.object.append(self.encoder.take()).await?;
@@ -190,7 +195,7 @@ impl Writing for S3Writing<'_> {
         })
     }
 
-    fn finish<'a>(self: Box<Self>, _end: &'a End) -> Work<'a, ()>
+    fn commit<'a>(self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
     where
         Self: 'a,
     {
@@ -203,20 +208,20 @@ impl Writing for S3Writing<'_> {
 }
 
 /// The object that the bytes go to.
-struct Growing<'a> {
+struct MultipartWriter<'a> {
     bucket: &'a Bucket,
     key: String,
     metadata: BTreeMap<String, String>,
     content_type: &'static str,
-    held: &'a Held,
+    existing: &'a Existing,
     /// Encoded and not uploaded yet.
     pending: Vec<u8>,
     upload: Option<Upload>,
 }
 
-impl Growing<'_> {
+impl MultipartWriter<'_> {
     /// Takes bytes and uploads what fills whole parts, so that parts are cut at the same bytes whoever cuts them.
-    async fn append(&mut self, mut bytes: Vec<u8>) -> Result<(), Refused> {
+    async fn append(&mut self, mut bytes: Vec<u8>) -> Result<(), WriteError> {
         self.pending.append(&mut bytes);
         while self.pending.len() > PART_BYTES {
             let rest = self.pending.split_off(PART_BYTES);
@@ -226,7 +231,7 @@ impl Growing<'_> {
         Ok(())
     }
 
-    async fn upload_part(&mut self, bytes: Vec<u8>) -> Result<(), Refused> {
+    async fn upload_part(&mut self, bytes: Vec<u8>) -> Result<(), WriteError> {
         let mut upload = match self.upload.take() {
             Some(upload) => upload,
             None => {
@@ -241,21 +246,21 @@ impl Growing<'_> {
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<(), Refused> {
+    async fn finish(mut self) -> Result<(), WriteError> {
         let rest = std::mem::take(&mut self.pending);
         if self.upload.is_none() {
-            let put = self.bucket.put(&self.key, Bytes::from(rest), self.headers(), self.condition());
+            let put = self.bucket.put(&self.key, Bytes::from(rest), self.headers(), self.precondition());
             return put.await.map_err(refused);
         }
         if !rest.is_empty() {
             self.upload_part(rest).await?;
         }
         let Some(upload) = &self.upload else { return Ok(()) };
-        match self.bucket.complete_upload(&self.key, &upload.id, &upload.parts, self.condition()).await {
-            Err(trouble) if trouble.cause == Cause::Condition => {
+        match self.bucket.complete_upload(&self.key, &upload.id, &upload.parts, self.precondition()).await {
+            Err(error) if error.kind == StoreErrorKind::PreconditionFailed => {
                 // The parts would cost storage until a lifecycle rule finds them.
                 let _ = self.bucket.abort_upload(&self.key, &upload.id).await;
-                Err(Refused::Superseded)
+                Err(WriteError::Conflict)
             }
             completed => completed.map_err(refused),
         }
@@ -265,26 +270,26 @@ impl Growing<'_> {
         Headers { content_type: self.content_type, metadata: &self.metadata }
     }
 
-    fn condition(&self) -> Condition<'_> {
-        self.held.tag.as_deref().map_or(Condition::Absent, Condition::Match)
+    fn precondition(&self) -> Precondition<'_> {
+        self.existing.tag.as_deref().map_or(Precondition::IfAbsent, Precondition::IfMatch)
     }
 }
 
-fn refused(trouble: Trouble) -> Refused {
-    match trouble.cause {
-        Cause::Condition => Refused::Superseded,
-        Cause::Upload => Refused::StateLost(trouble),
-        _ => Refused::Trouble(trouble),
+fn refused(error: StoreError) -> WriteError {
+    match error.kind {
+        StoreErrorKind::PreconditionFailed => WriteError::Conflict,
+        StoreErrorKind::NoSuchUpload => WriteError::StaleCheckpoint(error),
+        _ => WriteError::Store(error),
     }
 }
 
 /// A fault of ours; a retry may meet another day.
-fn faulty(error: Error) -> Refused {
-    Refused::Trouble(Trouble::passing("the records cannot be encoded").because(error))
+fn faulty(error: Error) -> WriteError {
+    WriteError::Store(StoreError::retryable("the records cannot be encoded").with_source(error))
 }
 
-fn lost(why: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Refused {
-    Refused::StateLost(Trouble::lasting(format!("the checkpoint is of no use: {why}")).because(cause))
+fn lost(why: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WriteError {
+    WriteError::StaleCheckpoint(StoreError::permanent(format!("the checkpoint is of no use: {why}")).with_source(cause))
 }
 
 #[cfg(test)]
@@ -305,14 +310,14 @@ mod tests {
             size: 1,
             metadata: BTreeMap::from([("author".to_owned(), "me".to_owned()), (CHUNKS.to_owned(), "x".to_owned())]),
         };
-        let stamp = Stamp::of(&document, "f");
-        let entries = metadata(&Job { document: &document, stamp: &stamp, chunks: 3 });
+        let source_version = SourceVersion::of(&document, "f");
+        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: 3 });
         assert_eq!(
             (entries["author"].as_str(), entries[CHUNKS].as_str(), entries["embed-etag"].as_str()),
             ("me", "3", "e")
         );
         document.metadata.insert("long".to_owned(), "x".repeat(CARRIED_BYTES));
-        let entries = metadata(&Job { document: &document, stamp: &stamp, chunks: 3 });
+        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: 3 });
         assert!(!entries.contains_key("author") && entries.contains_key("embed-etag"));
     }
 }

@@ -7,28 +7,34 @@
 use aws_smithy_types::Document as Metadata;
 use serde_json::{Map, Value, json};
 
-use crate::record::{Document, Job, ModelRef, Record};
-use crate::stores::generation::Head;
+use crate::record::{Document, ModelRef, Record, WriteRequest};
+use crate::stores::generation::DocumentHead;
 
 /// Keys that an index declares as not filterable when it is made; later it cannot.
 pub const NOT_FILTERABLE: [&str; 9] =
     ["text", "title", "headings", "fields", "metadata", "version", "etag", "content_type", HEAD];
 
-/// A [`Head`] as JSON, on a document's first vector; of the others, the number of their writing.
+/// A [`DocumentHead`] as JSON, on a document's first vector; of the others, the number of their generation.
 pub const HEAD: &str = "embed";
 
 /// Bytes of a vector's metadata as JSON: 40 KB, less a tenth for whatever the service counts otherwise.
 const BYTES: usize = 36 << 10;
 
 /// The metadata of `record`.
-pub fn metadata(job: &Job<'_>, record: &Record, model: &ModelRef, text: bool, head: String) -> Map<String, Value> {
-    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = job.document;
+pub fn metadata(
+    request: &WriteRequest<'_>,
+    record: &Record,
+    model: &ModelRef,
+    text: bool,
+    head: String,
+) -> Map<String, Value> {
+    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = request.document;
     let mut entries = Map::new();
     let filterable = [
         // 1,093 bytes at most; the rest is a few hundred.
         ("source", json!(format!("s3://{bucket}/{key}"))),
         ("chunk", json!(record.chunk)),
-        ("chunks", json!(job.chunks)),
+        ("chunks", json!(request.chunks)),
         ("start", json!(record.start)),
         ("end", json!(record.end)),
         ("tokens", json!(record.tokens)),
@@ -70,14 +76,14 @@ pub fn metadata(job: &Job<'_>, record: &Record, model: &ModelRef, text: bool, he
 }
 
 /// The head in a first vector's metadata; `None` where it is none of ours.
-pub fn head(metadata: &Metadata) -> Option<Head> {
+pub fn head(metadata: &Metadata) -> Option<DocumentHead> {
     serde_json::from_str(metadata.as_object()?.get(HEAD)?.as_string()?).ok()
 }
 
-/// The number of the writing in any vector's metadata.
-pub fn writing(metadata: &Metadata) -> Option<u64> {
+/// The number of the generation in any vector's metadata.
+pub fn generation(metadata: &Metadata) -> Option<u64> {
     let text = metadata.as_object()?.get(HEAD)?.as_string()?;
-    text.parse().ok().or_else(|| serde_json::from_str::<Head>(text).ok().map(|head| head.writing))
+    text.parse().ok().or_else(|| serde_json::from_str::<DocumentHead>(text).ok().map(|head| head.generation))
 }
 
 /// As the SDK takes it.
@@ -102,7 +108,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::record::{Place, Stamp};
+    use crate::record::{Place, SourceVersion};
 
     fn entries(text: &str, fields: Value) -> Map<String, Value> {
         let key = "\u{1F980}".repeat(256);
@@ -117,7 +123,7 @@ mod tests {
             size: 1,
             metadata: BTreeMap::from([("author".to_owned(), "m".repeat(2000))]),
         };
-        let stamp = Stamp::of(&document, "f");
+        let source_version = SourceVersion::of(&document, "f");
         let record = Record {
             id: Record::id_of("b", "k", 0),
             chunk: 123_456,
@@ -130,8 +136,8 @@ mod tests {
             vector: vec![1.0],
         };
         let model = ModelRef { id: "m".repeat(64), revision: String::new(), hash: "h".repeat(64), dimensions: 1 };
-        let job = Job { document: &document, stamp: &stamp, chunks: 123_457 };
-        metadata(&job, &record, &model, true, "7".to_owned())
+        let request = WriteRequest { document: &document, source_version: &source_version, chunks: 123_457 };
+        metadata(&request, &record, &model, true, "7".to_owned())
     }
 
     #[test]
@@ -154,9 +160,9 @@ mod tests {
 
     #[test]
     fn a_writing_is_read_from_every_vector() {
-        let of = |text: &str| writing(&document(json!({HEAD: text})));
-        assert_eq!((of("7"), of("no number"), writing(&document(json!({})))), (Some(7), None, None));
-        let head = Head { writing: 8, mark: "m".to_owned(), chunks: 1, stamp: None };
+        let of = |text: &str| generation(&document(json!({HEAD: text})));
+        assert_eq!((of("7"), of("no number"), generation(&document(json!({})))), (Some(7), None, None));
+        let head = DocumentHead { generation: 8, version_id: "m".to_owned(), chunks: 1, source_version: None };
         assert_eq!(of(&serde_json::to_string(&head).unwrap()), Some(8));
     }
 }

@@ -1,16 +1,16 @@
-//! S3 Vectors as a sink: one vector a chunk, the document's stamp in the metadata of its first one.
+//! S3 Vectors as a store: one vector a chunk, the document's source_version in the metadata of its first one.
 //!
 //! ```text
-//! look     the first vector's `embed`    Head: which writing, of which version, whole or not, how many vectors
-//! claim    put the first vector, without a stamp
+//! look     the first vector's `embed`    DocumentHead: which generation, of which version, whole or not, how many vectors
+//! claim    put the first vector, without a source_version
 //! flush    put others, if the head is still ours
-//! finish   read every vector's writing; delete surplus ones; put the first one with its stamp
+//! finish   read every vector's generation; delete surplus ones; put the first one with its source_version
 //! ```
 //!
 //! S3 Vectors has neither conditions nor deletion by a filter. Surplus vectors are found by their ids, because the
-//! head tells how many there may be; an attempt that dies leaves vectors without a stamp, which the next one overwrites
+//! head tells how many there may be; an attempt that dies leaves vectors without a source_version, which the next one overwrites
 //! or deletes; two attempts at the same version write the same. That two versions of one key are written at once
-//! is noticed by reading the head before every put and every vector before the stamp, and the later one goes on.
+//! is noticed by reading the head before every put and every vector before the source_version, and the later one goes on.
 //!
 //! What is not atomic, and cannot be here: between such a read and the write after it lie some ten milliseconds, in
 //! which another version's attempt may put its vectors; then a stamped document may hold chunks of the other
@@ -30,12 +30,14 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::index::{Bring, Index, PUT_AT_ONCE};
-use self::metadata::{HEAD, document, head, metadata, writing};
-use super::generation::{Head, Opening, state};
+use self::metadata::{HEAD, document, generation, head, metadata};
+use super::generation::{DocumentHead, WriteSession, state};
 use crate::aws::TraceHeader;
 use crate::config::{Aws, S3Vectors};
-use crate::error::Trouble;
-use crate::record::{End, Held, Job, ModelRef, Record, Refused, Sink, Stamp, Work, Writing};
+use crate::error::StoreError;
+use crate::record::{
+    DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, StoreFuture, VectorStore, WriteError, WriteRequest,
+};
 
 /// Attempts at one request: 1 + 2 + 4 + 8 s of waiting at most.
 const ATTEMPTS: u32 = 5;
@@ -74,80 +76,87 @@ pub async fn connect(aws: &Aws) -> Client {
 }
 
 /// Vectors in an index.
-pub struct S3VectorsSink {
+pub struct S3VectorsStore {
     index: Index,
     model: ModelRef,
     /// Whether vectors carry their text.
     text: bool,
 }
 
-impl S3VectorsSink {
+impl S3VectorsStore {
     pub fn new(client: Client, place: &S3Vectors, model: ModelRef, text: bool) -> Self {
         Self { index: Index::new(client, &place.bucket, &place.index, model.dimensions), model, text }
     }
 
-    async fn head(&self, bucket: &str, key: &str) -> Result<Option<Head>, Trouble> {
+    async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
         let found = self.index.get(&[Record::id_of(bucket, key, 0)], Bring::Metadata).await?;
         Ok(found.first().and_then(|vector| vector.metadata.as_ref()).and_then(head))
     }
 }
 
-impl Sink for S3VectorsSink {
+impl VectorStore for S3VectorsStore {
     fn name(&self) -> &'static str {
         "s3vectors"
     }
 
-    fn look<'a>(&'a self, bucket: &'a str, key: &'a str) -> Work<'a, Held> {
+    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
         Box::pin(async move {
             self.index.ready().await?;
-            Ok(self.head(bucket, key).await?.map_or_else(Held::default, |head| head.held()))
+            Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
         })
     }
 
-    fn open<'a>(&'a self, job: Job<'a>, held: &'a Held, state: Option<&'a Value>) -> Work<'a, Box<dyn Writing + 'a>> {
+    fn begin<'a>(
+        &'a self,
+        request: WriteRequest<'a>,
+        existing: &'a Existing,
+        state: Option<&'a Value>,
+    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
         Box::pin(async move {
-            let Opening { over, mark, writing, claimed } = Opening::of(held, job.stamp, state)?;
-            let chunks = over.as_ref().map_or(0, |head| head.chunks).max(job.chunks);
-            let head = Head { writing, mark, chunks, stamp: None };
-            let writing = S3VectorsWriting { sink: self, job, over, head, claimed, vectors: Vec::new(), bytes: 0 };
-            Ok(Box::new(writing) as Box<dyn Writing>)
+            let WriteSession { previous, version_id, generation, claimed } =
+                WriteSession::of(existing, request.source_version, state)?;
+            let chunks = previous.as_ref().map_or(0, |head| head.chunks).max(request.chunks);
+            let head = DocumentHead { generation, version_id, chunks, source_version: None };
+            let writer =
+                S3VectorsWriter { store: self, request, previous, head, claimed, vectors: Vec::new(), bytes: 0 };
+            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
         })
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, held: &'a Held) -> Work<'a, ()> {
+    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
         Box::pin(async move {
-            let Some(over) = Head::of(held) else { return Ok(()) };
-            if self.head(bucket, key).await?.as_ref() != Some(&over) {
-                return Err(Refused::Superseded);
+            let Some(previous) = DocumentHead::of(existing) else { return Ok(()) };
+            if self.head(bucket, key).await?.as_ref() != Some(&previous) {
+                return Err(WriteError::Conflict);
             }
-            self.index.delete(&ids(bucket, key, 1..over.chunks)).await?;
+            self.index.delete(&ids(bucket, key, 1..previous.chunks)).await?;
             Ok(self.index.delete(&ids(bucket, key, 0..1)).await?)
         })
     }
 
-    fn forget<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> Work<'a, ()> {
-        // The next writing overwrites or deletes what there is.
+    fn abort<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> StoreFuture<'a, ()> {
+        // The next generation overwrites or deletes what there is.
         Box::pin(async { Ok(()) })
     }
 }
 
 /// A document on its way into the index.
-struct S3VectorsWriting<'a> {
-    sink: &'a S3VectorsSink,
-    job: Job<'a>,
+struct S3VectorsWriter<'a> {
+    store: &'a S3VectorsStore,
+    request: WriteRequest<'a>,
     /// What was looked at.
-    over: Option<Head>,
-    /// Of this writing.
-    head: Head,
-    /// Whether the first vector carries this writing's head.
+    previous: Option<DocumentHead>,
+    /// Of this generation.
+    head: DocumentHead,
+    /// Whether the first vector carries this generation's head.
     claimed: bool,
     /// Not put yet.
     vectors: Vec<PutInputVector>,
     bytes: usize,
 }
 
-impl Writing for S3VectorsWriting<'_> {
-    fn put<'a>(&'a mut self, records: &'a [Record]) -> Work<'a, ()> {
+impl DocumentWriter for S3VectorsWriter<'_> {
+    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
         Box::pin(async move {
             for record in records {
                 // The claim was the first vector itself.
@@ -156,9 +165,9 @@ impl Writing for S3VectorsWriting<'_> {
                 }
                 let head = match record.chunk {
                     0 => json!(self.head).to_string(),
-                    _ => self.head.writing.to_string(),
+                    _ => self.head.generation.to_string(),
                 };
-                let entries = metadata(&self.job, record, &self.sink.model, self.sink.text, head);
+                let entries = metadata(&self.request, record, &self.store.model, self.store.text, head);
                 // A number takes 12 bytes in JSON.
                 let bytes = json!(entries).to_string().len() + 12 * record.vector.len();
                 if self.bytes + bytes > BATCH_BYTES || self.vectors.len() == PUT_AT_ONCE {
@@ -171,39 +180,43 @@ impl Writing for S3VectorsWriting<'_> {
         })
     }
 
-    fn suspend(&mut self) -> Work<'_, Value> {
+    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
         Box::pin(async move {
             self.flush().await?;
-            Ok(state(self.head.writing))
+            Ok(state(self.head.generation))
         })
     }
 
-    fn finish<'a>(mut self: Box<Self>, _end: &'a End) -> Work<'a, ()>
+    fn commit<'a>(mut self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
     where
         Self: 'a,
     {
         Box::pin(async move {
             self.flush().await?;
             self.is_ours().await?;
-            let (index, chunks) = (&self.sink.index, self.job.chunks);
+            let (index, chunks) = (&self.store.index, self.request.chunks);
             let there = index.get(&self.ids(0..chunks), Bring::Metadata).await?;
-            let ours = |found: &&Option<Metadata>| found.as_ref().and_then(writing) == Some(self.head.writing);
+            let ours = |found: &&Option<Metadata>| found.as_ref().and_then(generation) == Some(self.head.generation);
             let ours = there.iter().map(|vector| &vector.metadata).filter(ours).count();
             if ours != chunks {
                 let message = format!("{ours} of {chunks} vectors are there as they were put");
-                return Err(Refused::StateLost(Trouble::lasting(message)));
+                return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
             }
             index.delete(&self.ids(chunks..self.head.chunks)).await?;
             let first = index.get(&self.ids(0..1), Bring::Everything).await?.pop();
             let Some((Some(Metadata::Object(mut entries)), Some(VectorData::Float32(numbers)))) =
                 first.map(|first| (first.metadata, first.data))
             else {
-                return Err(Refused::Superseded);
+                return Err(WriteError::Conflict);
             };
-            if writing(&Metadata::Object(entries.clone())) != Some(self.head.writing) {
-                return Err(Refused::Superseded);
+            if generation(&Metadata::Object(entries.clone())) != Some(self.head.generation) {
+                return Err(WriteError::Conflict);
             }
-            let head = Head { chunks, stamp: Some(Stamp::entries(self.job.stamp)), ..self.head.clone() };
+            let head = DocumentHead {
+                chunks,
+                source_version: Some(SourceVersion::entries(self.request.source_version)),
+                ..self.head.clone()
+            };
             entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
             index.put(vec![vector(self.ids(0..1)[0], numbers, Metadata::Object(entries))?]).await?;
             self.is_ours().await
@@ -211,9 +224,9 @@ impl Writing for S3VectorsWriting<'_> {
     }
 }
 
-impl S3VectorsWriting<'_> {
+impl S3VectorsWriter<'_> {
     /// Puts what was gathered.
-    async fn flush(&mut self) -> Result<(), Refused> {
+    async fn flush(&mut self) -> Result<(), WriteError> {
         let mut vectors = std::mem::take(&mut self.vectors);
         self.bytes = 0;
         if vectors.is_empty() {
@@ -221,33 +234,33 @@ impl S3VectorsWriting<'_> {
         }
         if !self.claimed {
             let Some(first) = vectors.drain(..1).next() else { return Ok(()) };
-            if self.found().await? != self.over {
-                return Err(Refused::Superseded);
+            if self.found().await? != self.previous {
+                return Err(WriteError::Conflict);
             }
-            self.sink.index.put(vec![first]).await?;
+            self.store.index.put(vec![first]).await?;
             self.claimed = true;
         }
         self.is_ours().await?;
         if !vectors.is_empty() {
-            self.sink.index.put(vectors).await?;
+            self.store.index.put(vectors).await?;
         }
         Ok(())
     }
 
-    /// Whether the document's head is this writing's still.
-    async fn is_ours(&self) -> Result<(), Refused> {
+    /// Whether the document's head is this generation's still.
+    async fn is_ours(&self) -> Result<(), WriteError> {
         match self.found().await? {
-            Some(head) if head.writing == self.head.writing => Ok(()),
-            _ => Err(Refused::Superseded),
+            Some(head) if head.generation == self.head.generation => Ok(()),
+            _ => Err(WriteError::Conflict),
         }
     }
 
-    async fn found(&self) -> Result<Option<Head>, Trouble> {
-        self.sink.head(&self.job.document.bucket, &self.job.document.key).await
+    async fn found(&self) -> Result<Option<DocumentHead>, StoreError> {
+        self.store.head(&self.request.document.bucket, &self.request.document.key).await
     }
 
     fn ids(&self, chunks: std::ops::Range<usize>) -> Vec<Uuid> {
-        ids(&self.job.document.bucket, &self.job.document.key, chunks)
+        ids(&self.request.document.bucket, &self.request.document.key, chunks)
     }
 }
 
@@ -255,9 +268,9 @@ fn ids(bucket: &str, key: &str, chunks: std::ops::Range<usize>) -> Vec<Uuid> {
     chunks.map(|chunk| Record::id_of(bucket, key, chunk)).collect()
 }
 
-fn vector(id: Uuid, numbers: Vec<f32>, metadata: Metadata) -> Result<PutInputVector, Trouble> {
+fn vector(id: Uuid, numbers: Vec<f32>, metadata: Metadata) -> Result<PutInputVector, StoreError> {
     let vector = PutInputVector::builder().key(id.to_string()).data(VectorData::Float32(numbers)).metadata(metadata);
-    vector.build().map_err(|e| Trouble::lasting("a vector cannot be put").because(e))
+    vector.build().map_err(|e| StoreError::permanent("a vector cannot be put").with_source(e))
 }
 
 #[cfg(test)]
