@@ -1,4 +1,4 @@
-//! One invocation, from the event's bytes to the reply's.
+//! One invocation, from the event's bytes to the response's.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::concurrency::admission::{Admission, Permit};
 use crate::concurrency::offload;
 use crate::documents::{self, DocumentPipeline, Outcome, Summary};
 use crate::error::{Error, Result};
-use crate::event::{self, HttpReply, Invocation, Job, Message, QueueReply, TaskCode};
+use crate::event::{self, HttpResponse, Invocation, Message, S3BatchJob, SqsBatchResponse, TaskCode};
 use crate::http_api::Api;
 use crate::observability::Observer;
 use crate::observability::call::{self, Call, Deadline};
@@ -49,17 +49,17 @@ impl Handler {
     }
 
     /// Whether a request at `path` is answered without being taken in.
-    pub fn is_probe(&self, path: &str) -> bool {
-        self.api.is_probe(path)
+    pub fn is_health_check(&self, path: &str) -> bool {
+        self.api.is_health_check(path)
     }
 
     /// The answer to a request at `path` that is turned away before it was read.
-    pub async fn turn_away(&self, path: &str, error: Error, call: &Call) -> HttpReply {
+    pub async fn reject(&self, path: &str, error: Error, call: &Call) -> HttpResponse {
         call.meter.note(|m| m.source = "http");
-        let reply = self.api.refusal(path, &error);
-        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
+        let response = self.api.error_response(path, &error);
+        call.meter.note(|m| m.status = Some(response.status.as_u16()));
         let _ = self.observer.watch(call, async { Err::<(), _>(error) }).await;
-        reply
+        response
     }
 
     /// What this process has counted, as Prometheus text.
@@ -93,14 +93,17 @@ impl Handler {
         let invocation = event::decode(event)?;
         call.meter.note(|m| m.source = invocation.source());
         match (invocation, permit) {
-            (Invocation::Http(request), Err(error)) if !self.api.is_probe(&request.path) => {
+            (Invocation::Http(request), Err(error)) if !self.api.is_health_check(&request.path) => {
                 call.meter.fail(&error);
-                request.door.encode(self.api.refusal(&request.path, &error))
+                request.event_source.encode(self.api.error_response(&request.path, &error))
             }
             (Invocation::Http(request), _permit) => {
-                let (reply, door) = (self.api.http(&request, call).await, request.door);
-                let large = reply.body.len() >= offload::FROM_BYTES;
-                offload::run(large, "encoding a reply panicked", move |_| door.encode(reply)).await
+                let (response, event_source) = (self.api.http(&request, call).await, request.event_source);
+                let large = response.body.len() >= offload::FROM_BYTES;
+                offload::spawn_blocking_if(large, "encoding a response panicked", move |_| {
+                    event_source.encode(response)
+                })
+                .await
             }
             (_, Err(error)) => Err(error),
             (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, call).await,
@@ -142,14 +145,14 @@ impl Handler {
         failed.extend(back.map(|(index, _)| index));
         failed.sort_unstable();
         failed.dedup();
-        json(&QueueReply::failed(failed.into_iter().map(|index| messages[index].id.clone())))
+        json(&SqsBatchResponse::failed(failed.into_iter().map(|index| messages[index].id.clone())))
     }
 
     /// Tasks of a job are answered one by one.
-    async fn batch(&self, job: Job, call: &Call) -> Result<Box<RawValue>> {
+    async fn batch(&self, job: S3BatchJob, call: &Call) -> Result<Box<RawValue>> {
         let changes: Vec<_> = job.tasks.iter().filter_map(|task| task.change.as_ref().ok().cloned()).collect();
         let mut outcomes = self.take(changes, call).await?.0.into_iter();
-        let result = |task: &event::Task| match &task.change {
+        let result = |task: &event::S3BatchTask| match &task.change {
             Err(error) => (TaskCode::PermanentFailure, error.to_string()),
             Ok(_) => match outcomes.next() {
                 Some(outcome) => (task_code(&outcome), outcome.sentence()),
@@ -157,7 +160,7 @@ impl Handler {
             },
         };
         let results: Vec<_> = job.tasks.iter().map(result).collect();
-        json(&job.reply(results))
+        json(&job.response(results))
     }
 
     async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
@@ -193,5 +196,5 @@ fn task_code(outcome: &Outcome) -> TaskCode {
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {
-    serde_json::value::to_raw_value(value).map_err(|e| Error::internal("the reply cannot be encoded", e))
+    serde_json::value::to_raw_value(value).map_err(|e| Error::internal("the response cannot be encoded", e))
 }

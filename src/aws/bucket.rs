@@ -1,4 +1,4 @@
-//! One bucket, as documents and their vectors need it: eight requests, each with the words for its refusal.
+//! One bucket, as documents and their vectors need it: eight requests, each with the words for its error response.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -248,7 +248,7 @@ impl Bucket {
         StoreError::from_sdk(error, &rights, &self.region)
     }
 
-    /// The refusal of a write; one that wants an object to be there and finds none is a lost race too.
+    /// The error response of a write; one that wants an object to be there and finds none is a lost race too.
     fn unwritten<E>(&self, error: SdkError<E>, precondition: Precondition<'_>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -51,7 +51,7 @@ pub async fn run() -> ExitCode {
     report.verdict()
 }
 
-/// Asks for an object below the output, which is there or not: what matters is that the answer is no refusal.
+/// Asks for an object below the output, which is there or not: what matters is that the answer is no error response.
 async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     let s3 = aws::connect(&config.aws, Attempts::Standard).await;
     let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
@@ -68,7 +68,7 @@ async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     let (embedder, startup) = Embedder::open(config, folder)?;
     let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
     let length = done.vectors[0].iter().map(|value| value * value).sum::<f32>().sqrt();
-    let probed = match &folder.manifest.probe {
+    let probed = match &folder.manifest.self_test {
         Some(_) => "the first vector is the one its makers had",
         None => "the manifest has no probe to compare the first vector with",
     };

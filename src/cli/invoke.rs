@@ -13,8 +13,9 @@ pub async fn run(handler: &Handler, path: &Path) -> Result<ExitCode> {
     let event = read(path).map_err(|e| {
         Error::request(Kind::Malformed, None, format!("the event {} cannot be read: {e}", path.display()))
     })?;
-    let reply = handler.handle(&event, &Call::default()).await?;
-    writeln!(std::io::stdout(), "{}", reply.get()).map_err(|e| Error::internal("the response cannot be printed", e))?;
+    let response = handler.handle(&event, &Call::default()).await?;
+    writeln!(std::io::stdout(), "{}", response.get())
+        .map_err(|e| Error::internal("the response cannot be printed", e))?;
     Ok(ExitCode::SUCCESS)
 }
 

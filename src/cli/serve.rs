@@ -26,7 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::concurrency::admission::Permit;
 use crate::concurrency::offload;
 use crate::error::{Error, Kind, Result};
-use crate::event::HttpReply;
+use crate::event::HttpResponse;
 use crate::handler::Handler;
 use crate::observability::call::Call;
 
@@ -95,8 +95,8 @@ async fn answer(
     let length = length.unwrap_or(if request.body().is_end_stream() { 0 } else { BODY_LIMIT });
     let permit = match handler.enter(length.min(BODY_LIMIT)) {
         Ok(permit) => Some(permit),
-        Err(_) if handler.is_probe(path) => None,
-        Err(error) => return Ok(as_it_is(handler.turn_away(path, error, &call).await)),
+        Err(_) if handler.is_health_check(path) => None,
+        Err(error) => return Ok(as_it_is(handler.reject(path, error, &call).await)),
     };
     let answered = handler.watch(&call, async {
         call.meter.note(|m| m.source = "http");
@@ -120,7 +120,8 @@ async fn read_and_answer(
     let event = read.unwrap_or_else(too_slow)?;
     let reply = handler.answer(Ok(None), &event, call).await?;
     let large = reply.get().len() >= offload::FROM_BYTES;
-    let answered = offload::run(large, "reading an answer panicked", move |_| Ok(response(reply.get()))).await;
+    let answered =
+        offload::spawn_blocking_if(large, "reading an answer panicked", move |_| Ok(response(reply.get()))).await;
     // Room is needed for the answer's copies too.
     drop(permit);
     answered
@@ -133,7 +134,7 @@ fn metrics(handler: &Handler) -> Response<Full<Bytes>> {
     response
 }
 
-fn as_it_is(reply: HttpReply) -> Response<Full<Bytes>> {
+fn as_it_is(reply: HttpResponse) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(reply.body)));
     (*response.status_mut(), *response.headers_mut()) = (reply.status, reply.headers);
     response
@@ -150,7 +151,7 @@ async fn event(request: Request<Incoming>) -> Result<Vec<u8>> {
     })?;
     let body = body.to_bytes();
     let large = body.len() >= offload::FROM_BYTES;
-    offload::run(large, "writing an event panicked", move |_| Ok(written(&parts, &body))).await
+    offload::spawn_blocking_if(large, "writing an event panicked", move |_| Ok(written(&parts, &body))).await
 }
 
 fn written(parts: &Parts, body: &[u8]) -> Vec<u8> {
@@ -187,7 +188,7 @@ fn joined(headers: &HeaderMap) -> serde_json::Map<String, serde_json::Value> {
 /// The parts of a payload 2.0 answer.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Reply {
+struct ProxyResponse {
     status_code: u16,
     #[serde(default)]
     headers: std::collections::BTreeMap<String, String>,
@@ -199,7 +200,7 @@ struct Reply {
 
 fn response(reply: &str) -> Response<Full<Bytes>> {
     let broken = || plain(StatusCode::BAD_GATEWAY, "the function's answer is not one of payload 2.0");
-    let Ok(reply) = serde_json::from_str::<Reply>(reply) else { return broken() };
+    let Ok(reply) = serde_json::from_str::<ProxyResponse>(reply) else { return broken() };
     let body = match reply.is_base64_encoded {
         true => BASE64.decode(&reply.body).ok(),
         false => Some(reply.body.into_bytes()),

@@ -34,7 +34,7 @@ impl Waiting {
 ///
 /// # Errors
 /// The work's own, and what a panic leaves.
-pub async fn run<T: Send + 'static>(
+pub async fn spawn_blocking_if<T: Send + 'static>(
     long: bool,
     context: &'static str,
     work: impl FnOnce(&Waiting) -> Result<T> + Send + 'static,
@@ -69,7 +69,8 @@ mod tests {
     fn only_long_work_leaves_its_thread() {
         let here = std::thread::current().id();
         for long in [false, true] {
-            let there = block_on(run(long, "the test's work", |_| Ok(std::thread::current().id()))).unwrap();
+            let there =
+                block_on(spawn_blocking_if(long, "the test's work", |_| Ok(std::thread::current().id()))).unwrap();
             assert_eq!(there != here, long);
         }
     }
@@ -78,7 +79,7 @@ mod tests {
     fn other_calls_go_on_beside_long_work() {
         let (go, gate) = mpsc::channel();
         block_on(async {
-            let work = run(true, "the test's work", move |_| Ok(gate.recv().unwrap()));
+            let work = spawn_blocking_if(true, "the test's work", move |_| Ok(gate.recv().unwrap()));
             // Would never be reached if the work held the thread.
             let beside = async { go.send(5).unwrap() };
             assert_eq!(tokio::join!(work, beside).0.unwrap(), 5);
@@ -91,7 +92,7 @@ mod tests {
         let (go, gate) = mpsc::channel::<()>();
         let (told, checks) = mpsc::channel();
         block_on(async {
-            let work = run(true, "the test's work", move |waiting| {
+            let work = spawn_blocking_if(true, "the test's work", move |waiting| {
                 told.send(waiting.check().is_ok()).unwrap();
                 started.send(()).unwrap();
                 gate.recv().unwrap();
@@ -112,7 +113,7 @@ mod tests {
     #[test]
     fn a_panic_aside_is_an_error_that_quotes_no_text() {
         let chain = |work: fn() -> Result<()>| {
-            let error = block_on(run(true, "the test's work", move |_| work())).unwrap_err();
+            let error = block_on(spawn_blocking_if(true, "the test's work", move |_| work())).unwrap_err();
             assert_eq!(error.kind(), Kind::Internal);
             error.chain().to_string()
         };

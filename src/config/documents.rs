@@ -45,7 +45,7 @@ pub struct DocumentLimits {
     /// Of an object as it is stored.
     pub object: u64,
     /// Of a packed object, unpacked.
-    pub unpacked: Option<u64>,
+    pub decompressed: Option<u64>,
     /// Of a format that is held whole.
     pub whole: Option<u64>,
     /// Of one record.
@@ -121,7 +121,7 @@ impl Given {
             csv_column: self.text("EMBED_CSV_COLUMN").map(str::to_owned),
             limits: DocumentLimits {
                 object: bytes("EMBED_MAX_OBJECT_BYTES")?.unwrap_or(10 << 30),
-                unpacked: bytes("EMBED_MAX_UNPACKED_BYTES")?,
+                decompressed: bytes("EMBED_MAX_UNPACKED_BYTES")?,
                 whole: bytes("EMBED_MAX_WHOLE_BYTES")?,
                 record: bytes("EMBED_MAX_RECORD_BYTES")?,
                 pdf_memory: bytes("EMBED_MAX_PDF_MEMORY_BYTES")?,

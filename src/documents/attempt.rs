@@ -20,7 +20,7 @@ use super::document_task::{DocumentTask, TaskError, store_cause};
 use super::extract::{Extracted, Skip};
 use super::source_object::SourceObject;
 use crate::aws::Body;
-use crate::embedding::{Embeddings, Options, Truncate};
+use crate::embedding::{Embeddings, Options, Truncation};
 use crate::error::Result;
 use crate::observability::call;
 use crate::record::{Document, DocumentWriter, End, Existing, Record, SourceVersion, WriteError, WriteRequest};
@@ -309,9 +309,9 @@ impl Attempt<'_, '_> {
     }
 
     fn tell(&self, extracted: &Extracted) {
-        if extracted.left_out.count > 0 {
+        if extracted.skipped_records.count > 0 {
             let Document { bucket, key, .. } = self.document;
-            let (parts, first) = (extracted.left_out.count, extracted.left_out.kinds.join("; "));
+            let (parts, first) = (extracted.skipped_records.count, extracted.skipped_records.kinds.join("; "));
             tracing::warn!(requestId = call::request_id(), bucket, key, parts, first, "parts were left out");
         }
     }
@@ -323,7 +323,7 @@ struct Embedding(JoinHandle<Result<Embeddings>>);
 impl Embedding {
     fn begin(pipeline: &super::DocumentPipeline, batch: &Batch) -> Self {
         let texts = batch.pieces.iter().map(|piece| piece.chunk.text.clone()).collect();
-        let options = Options { truncate: Truncate::Cut, ..Options::default() };
+        let options = Options { truncation: Truncation::Cut, ..Options::default() };
         let embedder = pipeline.embedder.clone();
         Self(tokio::spawn(async move { embedder.embed(texts, options).await }))
     }

@@ -17,7 +17,7 @@ use crate::record::SourceVersion;
 /// A checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The source_version's entries: of which version, under which configuration.
+    /// The source version's entries: of which version, under which configuration.
     #[serde(rename = "stamp")]
     source_version: BTreeMap<String, String>,
     /// Where reading goes on.

@@ -70,7 +70,7 @@ impl<'a> Chunker<'a> {
     /// [`Error::Config`] for sizes that the model cannot take, or that leave no room for text.
     pub fn new(tokenizer: &'a Tokenizer, manifest: &'a Manifest, options: ChunkOptions) -> Result<Self> {
         let prefix = manifest.passage_prefix.as_str();
-        let around = tokenizer.specials() + tokenizer.encode(prefix)?.len();
+        let around = tokenizer.special_token_count() + tokenizer.encode(prefix)?.len();
         let wrong = |variable: &str, value: usize, expected: String| {
             Err(Error::Config { variable: variable.to_owned(), value: value.to_string(), expected })
         };
@@ -137,7 +137,7 @@ impl<'a> Chunker<'a> {
 
     /// Tokens as a run of the model will have them.
     fn count(&self, window: &str) -> Result<usize> {
-        let alone = self.tokenizer.specials();
+        let alone = self.tokenizer.special_token_count();
         if self.prefix.is_empty() {
             return Ok(alone + self.tokenizer.encode(window)?.len());
         }

@@ -61,7 +61,7 @@ fn check(model: &Model, text: &str, start: usize, format: Format, options: Chunk
         let slice: String = characters[first - start..end - start].iter().collect();
         prop_assert_eq!(&slice, window);
         let prefixed = [model.manifest.passage_prefix.as_str(), window].concat();
-        let counted = model.tokenizer.encode(&prefixed).unwrap().len() + model.tokenizer.specials();
+        let counted = model.tokenizer.encode(&prefixed).unwrap().len() + model.tokenizer.special_token_count();
         prop_assert_eq!(counted, *tokens);
         prop_assert!(*tokens <= options.tokens, "{} tokens of {}", tokens, options.tokens);
         covered[first - start..end - start].fill(true);

@@ -200,7 +200,7 @@ fn extract_options(settings: &Documents) -> ExtractOptions {
     ExtractOptions {
         json_pointer: settings.json_pointer.clone().unwrap_or(default.json_pointer),
         csv_column: settings.csv_column.clone().unwrap_or(default.csv_column),
-        max_unpacked_bytes: settings.limits.unpacked.unwrap_or(default.max_unpacked_bytes),
+        max_decompressed_bytes: settings.limits.decompressed.unwrap_or(default.max_decompressed_bytes),
         max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
         max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),
         max_pdf_memory_bytes: settings.limits.pdf_memory.unwrap_or(default.max_pdf_memory_bytes),

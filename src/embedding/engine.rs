@@ -1,6 +1,6 @@
 //! One model's sessions, and which of them a text runs on.
 //!
-//! | company | session | why |
+//! | parallelism | session | why |
 //! |---|---|---|
 //! | a lone text | all threads for one run | shortest answer |
 //! | texts side by side | one thread a run, runs at once | most texts a second: no thread waits for another |
@@ -11,9 +11,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use super::Company;
+use super::Parallelism;
 use super::session::{MappedFile, Output, Runtime, TextSession};
-use super::session_holder::Slot;
+use super::session_holder::SessionHolder;
 use crate::error::Result;
 
 /// Runs beside others before the second session is built: building takes about as long as running
@@ -24,11 +24,11 @@ const PAYS_FROM_RUNS: usize = 8;
 pub struct Engine {
     runtime: Runtime,
     graph: Arc<MappedFile>,
-    lone: Slot<TextSession>,
-    beside: OnceLock<Slot<TextSession>>,
-    runs_beside: AtomicUsize,
+    intra_op: SessionHolder<TextSession>,
+    inter_op: OnceLock<SessionHolder<TextSession>>,
+    inter_op_runs: AtomicUsize,
     threads: usize,
-    given_up: Arc<AtomicUsize>,
+    discarded: Arc<AtomicUsize>,
 }
 
 impl Engine {
@@ -37,38 +37,39 @@ impl Engine {
     /// # Errors
     /// A sentence on what is wrong with the graph.
     pub fn new(runtime: Runtime, graph: Arc<MappedFile>, threads: usize) -> Result<Self, String> {
-        let given_up = Arc::default();
-        let lone = Slot::new(TextSession::build(&runtime, Arc::clone(&graph), threads)?, Arc::clone(&given_up));
-        let runs_beside = AtomicUsize::new(0);
-        Ok(Self { runtime, graph, lone, beside: OnceLock::new(), runs_beside, threads, given_up })
+        let discarded = Arc::default();
+        let intra_op =
+            SessionHolder::new(TextSession::build(&runtime, Arc::clone(&graph), threads)?, Arc::clone(&discarded));
+        let inter_op_runs = AtomicUsize::new(0);
+        Ok(Self { runtime, graph, intra_op, inter_op: OnceLock::new(), inter_op_runs, threads, discarded })
     }
 
     /// The count of sessions that were given up after a failed run.
-    pub fn given_up(&self) -> Arc<AtomicUsize> {
-        Arc::clone(&self.given_up)
+    pub fn discarded(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.discarded)
     }
 
     /// Runs one text's ids; see [`TextSession::run`].
-    pub fn run(&self, ids: &[u32], company: Company) -> Result<Output> {
-        let (slot, threads) = match company {
-            Company::Alone => (&self.lone, self.threads),
-            Company::Beside => self.for_company(),
+    pub fn run(&self, ids: &[u32], parallelism: Parallelism) -> Result<Output> {
+        let (holder, threads) = match parallelism {
+            Parallelism::IntraOp => (&self.intra_op, self.threads),
+            Parallelism::InterOp => self.inter_op_session(),
         };
-        slot.run(|| self.build(threads), |session| session.run(ids))
+        holder.run(|| self.build(threads), |session| session.run(ids))
     }
 
-    fn for_company(&self) -> (&Slot<TextSession>, usize) {
+    fn inter_op_session(&self) -> (&SessionHolder<TextSession>, usize) {
         if self.threads == 1 {
-            return (&self.lone, 1);
+            return (&self.intra_op, 1);
         }
         // Exactly one caller sees this count and builds; the others go on with what there is.
-        if self.runs_beside.fetch_add(1, Ordering::Relaxed) == PAYS_FROM_RUNS {
+        if self.inter_op_runs.fetch_add(1, Ordering::Relaxed) == PAYS_FROM_RUNS {
             match self.build(1) {
-                Ok(session) => drop(self.beside.set(Slot::new(session, self.given_up()))),
+                Ok(session) => drop(self.inter_op.set(SessionHolder::new(session, self.discarded()))),
                 Err(cause) => tracing::warn!(cause, "no session for texts side by side; the first one serves all"),
             }
         }
-        self.beside.get().map_or((&self.lone, self.threads), |beside| (beside, 1))
+        self.inter_op.get().map_or((&self.intra_op, self.threads), |inter_op| (inter_op, 1))
     }
 
     fn build(&self, threads: usize) -> Result<TextSession, String> {

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! Request { texts, options }
-//!   -> prepare   prefix, token ids, limit         Prepared: units, token counts, what was cut
-//!   -> run       one unit a run, side by side     Embeddings: one vector a text
+//!   -> prepare   prefix, token ids, limit         Prepared: sequences, token counts, what was cut
+//!   -> run       one sequence a run, side by side     Embeddings: one vector a text
 //! ```
 //!
 //! Invariants: a text's vector depends on the text, the options and the model alone, never on its
@@ -58,44 +58,49 @@ impl InputType {
 
 /// What happens to a text that has more tokens than the model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Truncate {
+pub enum Truncation {
     /// The rest is cut off and the text reported.
     #[default]
     Cut,
     /// The request is refused.
-    Refuse,
+    Reject,
     /// The text is embedded in windows; its vector is the normalised mean of theirs.
     Mean,
 }
 
 /// Which end of a long text is kept when it is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Keep {
+pub enum TruncationDirection {
     #[default]
-    Start,
-    End,
+    Right,
+    Left,
 }
 
-/// Whether anything else runs or waits when a unit starts; what a run may make of the cores.
+/// Whether anything else runs or waits when a sequence starts; what a run may make of the cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Company {
-    Alone,
-    Beside,
+pub enum Parallelism {
+    IntraOp,
+    InterOp,
 }
 
 /// How texts are embedded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     pub input_type: InputType,
-    pub truncate: Truncate,
-    pub keep: Keep,
+    pub truncation: Truncation,
+    pub truncation_direction: TruncationDirection,
     /// Whether vectors are scaled to length 1.
     pub normalize: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { input_type: InputType::default(), truncate: Truncate::default(), keep: Keep::default(), normalize: true }
+        Self {
+            input_type: InputType::default(),
+            truncation: Truncation::default(),
+            truncation_direction: TruncationDirection::default(),
+            normalize: true,
+        }
     }
 }
 
@@ -115,7 +120,7 @@ pub struct Embeddings {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timings {
     pub tokenize: Duration,
-    /// From the first unit's queueing to the last one's vector.
+    /// From the first sequence's queueing to the last one's vector.
     pub inference: Duration,
 }
 
@@ -153,12 +158,12 @@ impl Embedder {
     /// Token ids and limits for `texts`; nothing has run yet.
     ///
     /// # Errors
-    /// A request error for a text beyond the model's limit under [`Truncate::Refuse`].
+    /// A request error for a text beyond the model's limit under [`Truncation::Reject`].
     pub async fn prepare(&self, texts: Vec<String>, options: Options) -> Result<Prepared> {
         let prefix = options.input_type.prefix(self.manifest());
         let long = bytes_to_tokenise(&texts, prefix) > TOKENIZE_INLINE_BYTES;
         let inner = Arc::clone(&self.0);
-        offload::run(long, "tokenising panicked", move |waiting| {
+        offload::spawn_blocking_if(long, "tokenising panicked", move |waiting| {
             Prepared::new(&inner.tokenizer, &inner.manifest, &texts, options, waiting)
         })
         .await
@@ -180,8 +185,8 @@ impl Embedder {
     /// Runs what was prepared.
     pub async fn run(&self, prepared: Prepared) -> Result<Embeddings> {
         let started = Instant::now();
-        let (units, outline) = prepared.into_units();
-        let vectors = self.0.pool.run(units).await?;
+        let (sequences, outline) = prepared.into_sequences();
+        let vectors = self.0.pool.run(sequences).await?;
         Ok(outline.assemble(vectors, started.elapsed()))
     }
 

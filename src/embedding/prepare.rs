@@ -1,21 +1,21 @@
-//! From texts to units: prefix, token ids, and what a limit does to a long text.
+//! From texts to sequences: prefix, token ids, and what a limit does to a long text.
 
 use std::time::{Duration, Instant};
 
 use super::pooling::{mean, normalize};
 use super::tokenizer::Tokenizer;
-use super::{Embeddings, Keep, Options, Timings, Truncate};
+use super::{Embeddings, Options, Timings, Truncation, TruncationDirection};
 use crate::concurrency::offload::Waiting;
 use crate::error::{Error, Kind, Result};
 use crate::model::Manifest;
 
-/// Texts as units, ready to run.
+/// Texts as sequences, ready to run.
 pub struct Prepared {
-    units: Vec<Vec<u32>>,
+    sequences: Vec<Vec<u32>>,
     outline: Outline,
 }
 
-/// How units become texts again.
+/// How sequences become texts again.
 pub struct Outline {
     /// Units of each text, in order.
     windows: Vec<usize>,
@@ -35,8 +35,8 @@ impl Prepared {
     ) -> Result<Self> {
         let started = Instant::now();
         let prefix = options.input_type.prefix(manifest);
-        let room = manifest.max_tokens - tokenizer.specials();
-        let mut units = Vec::with_capacity(texts.len());
+        let room = manifest.max_tokens - tokenizer.special_token_count();
+        let mut sequences = Vec::with_capacity(texts.len());
         let mut outline = Outline {
             windows: Vec::with_capacity(texts.len()),
             tokens: Vec::with_capacity(texts.len()),
@@ -47,34 +47,39 @@ impl Prepared {
         for (index, text) in texts.iter().enumerate() {
             waiting.check()?;
             // What is cut off behind need not be known.
-            let beginning = options.truncate == Truncate::Cut && options.keep == Keep::Start;
+            let beginning =
+                options.truncation == Truncation::Cut && options.truncation_direction == TruncationDirection::Right;
             let more = |ids| waiting.check().map(|()| !(beginning && ids > room));
             let ids = if prefix.is_empty() {
                 tokenizer.encode_while(text, more)?
             } else {
                 tokenizer.encode_while(&[prefix, text.as_str()].concat(), more)?
             };
-            let first_unit = units.len();
+            let first_sequence = sequences.len();
             if ids.len() <= room {
-                units.push(tokenizer.wrap(&ids));
+                sequences.push(tokenizer.add_special_tokens(&ids));
             } else {
-                match options.truncate {
-                    Truncate::Refuse => return Err(too_long(index, ids.len() + tokenizer.specials(), manifest)),
-                    Truncate::Mean => units.extend(ids.chunks(room).map(|window| tokenizer.wrap(window))),
-                    Truncate::Cut => {
+                match options.truncation {
+                    Truncation::Reject => {
+                        return Err(too_long(index, ids.len() + tokenizer.special_token_count(), manifest));
+                    }
+                    Truncation::Mean => {
+                        sequences.extend(ids.chunks(room).map(|window| tokenizer.add_special_tokens(window)))
+                    }
+                    Truncation::Cut => {
                         outline.truncated.push(index);
-                        units.push(tokenizer.wrap(match options.keep {
-                            Keep::Start => &ids[..room],
-                            Keep::End => &ids[ids.len() - room..],
+                        sequences.push(tokenizer.add_special_tokens(match options.truncation_direction {
+                            TruncationDirection::Right => &ids[..room],
+                            TruncationDirection::Left => &ids[ids.len() - room..],
                         }));
                     }
                 }
             }
-            outline.windows.push(units.len() - first_unit);
-            outline.tokens.push(units[first_unit..].iter().map(Vec::len).sum());
+            outline.windows.push(sequences.len() - first_sequence);
+            outline.tokens.push(sequences[first_sequence..].iter().map(Vec::len).sum());
         }
         outline.tokenize = started.elapsed();
-        Ok(Self { units, outline })
+        Ok(Self { sequences, outline })
     }
 
     /// Tokens that will go through the model, special tokens included.
@@ -89,20 +94,20 @@ impl Prepared {
 
     /// Runs of the model that this takes.
     pub fn runs(&self) -> usize {
-        self.units.len()
+        self.sequences.len()
     }
 
-    pub(super) fn into_units(self) -> (Vec<Vec<u32>>, Outline) {
-        (self.units, self.outline)
+    pub(super) fn into_sequences(self) -> (Vec<Vec<u32>>, Outline) {
+        (self.sequences, self.outline)
     }
 }
 
 impl Outline {
-    /// One vector a text from the units' vectors.
+    /// One vector a text from the sequences' vectors.
     pub(super) fn assemble(self, vectors: Vec<Vec<f32>>, inference: Duration) -> Embeddings {
-        let mut unit_vectors = vectors.into_iter();
+        let mut sequence_vectors = vectors.into_iter();
         let mut text_vector = |windows: usize| {
-            let mut of_text: Vec<_> = unit_vectors.by_ref().take(windows).collect();
+            let mut of_text: Vec<_> = sequence_vectors.by_ref().take(windows).collect();
             // Each window counts the same, whatever its length, as in a mean of vectors of length 1.
             if windows > 1 {
                 of_text.iter_mut().for_each(|vector| normalize(vector));

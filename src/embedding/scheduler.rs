@@ -1,20 +1,20 @@
-//! Whose unit runs next.
+//! Whose sequence runs next.
 //!
 //! ```text
 //! a new batch  ->  fresh ──┐
-//!                          ├─> one unit  ──> if more are left: the end of the ring
+//!                          ├─> one sequence  ──> if more are left: the end of the ring
 //!                  ring  ──┘
 //! ```
 //!
-//! Fresh batches go first, but after each unit of the ring only as many of them as make the shares equal, and
+//! Fresh batches go first, but after each sequence of the ring only as many of them as make the shares equal, and
 //! at least one. Invariants:
 //! - beside one long list a new single text waits for runs that are under way and for no other;
 //! - a list's turn comes however many single texts arrive: with as many batches on either side, every second;
-//! - within a batch the longest unit comes first, so that no worker ends alone with the longest one.
+//! - within a batch the longest sequence comes first, so that no worker ends alone with the longest one.
 
 use std::collections::VecDeque;
 
-/// A request's units that no worker took yet; `T` is what its workers share.
+/// A request's sequences that no worker took yet; `T` is what its workers share.
 pub struct Batch<T> {
     /// Longest last, so that `pop` takes the longest.
     waiting: Vec<(usize, Vec<u32>)>,
@@ -22,8 +22,8 @@ pub struct Batch<T> {
 }
 
 impl<T> Batch<T> {
-    pub fn new(units: Vec<Vec<u32>>, shared: T) -> Self {
-        let mut waiting: Vec<_> = units.into_iter().enumerate().collect();
+    pub fn new(sequences: Vec<Vec<u32>>, shared: T) -> Self {
+        let mut waiting: Vec<_> = sequences.into_iter().enumerate().collect();
         // Stable, so equal lengths keep their order; reversed, because the end is taken first.
         waiting.reverse();
         waiting.sort_by_key(|(_, ids)| ids.len());
@@ -39,7 +39,7 @@ impl<T> Batch<T> {
 pub struct Queue<T> {
     fresh: VecDeque<Batch<T>>,
     ring: VecDeque<Batch<T>>,
-    /// Fresh units that may run before the ring's next.
+    /// Fresh sequences that may run before the ring's next.
     fresh_turns: usize,
 }
 
@@ -58,7 +58,7 @@ impl<T: Clone> Queue<T> {
         self.fresh.is_empty() && self.ring.is_empty()
     }
 
-    /// The next unit: its index in its batch, its ids, what the batch shares. Batches that are no longer
+    /// The next sequence: its index in its batch, its ids, what the batch shares. Batches that are no longer
     /// `wanted` are dropped on the way.
     pub fn pop(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(usize, Vec<u32>, T)> {
         loop {
@@ -94,8 +94,8 @@ impl<T: Clone> Queue<T> {
 mod tests {
     use super::*;
 
-    fn batch(name: char, units: usize) -> Batch<char> {
-        Batch::new(vec![vec![1; 4]; units], name)
+    fn batch(name: char, sequences: usize) -> Batch<char> {
+        Batch::new(vec![vec![1; 4]; sequences], name)
     }
 
     fn order(queue: &mut Queue<char>, count: usize) -> String {

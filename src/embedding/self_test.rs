@@ -16,7 +16,7 @@ const LEAST_COSINE: f64 = 0.98;
 
 /// The text of `folder`'s first run.
 pub fn text(folder: &ModelFolder) -> &str {
-    folder.manifest.probe.as_ref().map_or(WARM_UP, |probe| &probe.text)
+    folder.manifest.self_test.as_ref().map_or(WARM_UP, |self_test| &self_test.text)
 }
 
 /// Compares `vector`, what the first run gave, to the probe's.
@@ -24,8 +24,8 @@ pub fn text(folder: &ModelFolder) -> &str {
 /// # Errors
 /// A model error that names the cosine and what to do.
 pub fn check(folder: &ModelFolder, vector: &[f32]) -> Result<()> {
-    let Some(probe) = &folder.manifest.probe else { return Ok(()) };
-    let cosine = cosine(vector, &probe.vector);
+    let Some(self_test) = &folder.manifest.self_test else { return Ok(()) };
+    let cosine = cosine(vector, &self_test.vector);
     if cosine >= LEAST_COSINE {
         return Ok(());
     }

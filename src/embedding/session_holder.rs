@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use crate::error::{Error, Result};
 
 /// A session, or room for one.
-pub struct Slot<S> {
+pub struct SessionHolder<S> {
     session: Mutex<Option<Arc<S>>>,
     /// Counts the sessions that were given up; the slots of an engine share it.
-    given_up: Arc<AtomicUsize>,
+    discarded: Arc<AtomicUsize>,
 }
 
-impl<S> Slot<S> {
-    pub fn new(session: S, given_up: Arc<AtomicUsize>) -> Self {
-        Self { session: Mutex::new(Some(Arc::new(session))), given_up }
+impl<S> SessionHolder<S> {
+    pub fn new(session: S, discarded: Arc<AtomicUsize>) -> Self {
+        Self { session: Mutex::new(Some(Arc::new(session))), discarded }
     }
 
     /// Runs `run` on the session, which `build` makes where there is none.
@@ -27,9 +27,9 @@ impl<S> Slot<S> {
     /// The run's own, after which this session is not used again; `build`'s sentence on what is wrong.
     pub fn run<T>(&self, build: impl FnOnce() -> Result<S, String>, run: impl FnOnce(&S) -> Result<T>) -> Result<T> {
         let session = self.get(build)?;
-        let mut suspicion = Suspicion { slot: self, session: &session, cleared: false };
+        let mut guard = DiscardGuard { holder: self, session: &session, succeeded: false };
         let outcome = run(&session);
-        suspicion.cleared = outcome.is_ok();
+        guard.succeeded = outcome.is_ok();
         outcome
     }
 
@@ -50,23 +50,23 @@ impl<S> Slot<S> {
     }
 }
 
-/// Gives a session up when it is dropped, by a panic as well, unless it was cleared.
-struct Suspicion<'a, S> {
-    slot: &'a Slot<S>,
+/// Gives a session up when it is dropped, by a panic as well, unless it was succeeded.
+struct DiscardGuard<'a, S> {
+    holder: &'a SessionHolder<S>,
     session: &'a Arc<S>,
-    cleared: bool,
+    succeeded: bool,
 }
 
-impl<S> Drop for Suspicion<'_, S> {
+impl<S> Drop for DiscardGuard<'_, S> {
     fn drop(&mut self) {
-        if self.cleared {
+        if self.succeeded {
             return;
         }
-        let mut place = self.slot.lock();
+        let mut place = self.holder.lock();
         // Another run may have replaced it already.
         if place.as_ref().is_some_and(|session| Arc::ptr_eq(session, self.session)) {
             *place = None;
-            self.slot.given_up.fetch_add(1, Ordering::Relaxed);
+            self.holder.discarded.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -76,59 +76,59 @@ mod tests {
     use super::*;
     use std::panic::{AssertUnwindSafe, catch_unwind};
 
-    /// A slot whose sessions are numbered from 1 in the order of their making.
-    fn slot() -> (Slot<usize>, Arc<AtomicUsize>, impl Fn() -> Result<usize, String>) {
-        let (given_up, made) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(1));
+    /// A holder whose sessions are numbered from 1 in the order of their making.
+    fn holder() -> (SessionHolder<usize>, Arc<AtomicUsize>, impl Fn() -> Result<usize, String>) {
+        let (discarded, made) = (Arc::new(AtomicUsize::new(0)), AtomicUsize::new(1));
         let build = move || Ok(made.fetch_add(1, Ordering::Relaxed) + 1);
-        (Slot::new(1, Arc::clone(&given_up)), given_up, build)
+        (SessionHolder::new(1, Arc::clone(&discarded)), discarded, build)
     }
 
     #[test]
     fn a_session_that_works_is_kept() {
-        let (slot, given_up, build) = slot();
+        let (holder, discarded, build) = holder();
         for _ in 0..3 {
-            assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 1);
+            assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 1);
         }
-        assert_eq!(given_up.load(Ordering::Relaxed), 0);
+        assert_eq!(discarded.load(Ordering::Relaxed), 0);
     }
 
     #[test]
     fn a_failed_run_costs_the_session() {
-        let (slot, given_up, build) = slot();
-        assert!(slot.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).is_err());
-        assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 2);
-        assert_eq!(given_up.load(Ordering::Relaxed), 1);
+        let (holder, discarded, build) = holder();
+        assert!(holder.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).is_err());
+        assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 2);
+        assert_eq!(discarded.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn a_panic_costs_the_session_and_no_lock() {
-        let (slot, given_up, build) = slot();
-        let panicking = catch_unwind(AssertUnwindSafe(|| slot.run(&build, |_| -> Result<()> { panic!("inside") })));
+        let (holder, discarded, build) = holder();
+        let panicking = catch_unwind(AssertUnwindSafe(|| holder.run(&build, |_| -> Result<()> { panic!("inside") })));
         assert!(panicking.is_err());
-        assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 2);
-        assert_eq!(given_up.load(Ordering::Relaxed), 1);
+        assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 2);
+        assert_eq!(discarded.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn a_late_failure_does_not_cost_the_new_session() {
-        let (slot, given_up, build) = slot();
-        let outcome = slot.run(&build, |_| {
+        let (holder, discarded, build) = holder();
+        let outcome = holder.run(&build, |_| {
             // Another run on the same session fails first, and a third one brings the next session.
-            slot.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).unwrap_err();
-            assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 2);
+            holder.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).unwrap_err();
+            assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 2);
             Err::<(), _>(Error::internal("a fault", "inside"))
         });
         assert!(outcome.is_err());
-        assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 2);
-        assert_eq!(given_up.load(Ordering::Relaxed), 1);
+        assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 2);
+        assert_eq!(discarded.load(Ordering::Relaxed), 1);
     }
 
     #[test]
     fn what_cannot_be_built_is_tried_again() {
-        let (slot, _, build) = slot();
-        assert!(slot.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).is_err());
-        let error = slot.run(|| Err("no memory".to_owned()), |_| Ok(())).unwrap_err();
+        let (holder, _, build) = holder();
+        assert!(holder.run(&build, |_| Err::<(), _>(Error::internal("a fault", "inside"))).is_err());
+        let error = holder.run(|| Err("no memory".to_owned()), |_| Ok(())).unwrap_err();
         assert!(error.chain().to_string().contains("no memory"));
-        assert_eq!(slot.run(&build, |&session| Ok(session)).unwrap(), 2);
+        assert_eq!(holder.run(&build, |&session| Ok(session)).unwrap(), 2);
     }
 }

@@ -3,7 +3,7 @@
 //! A tokenizer takes some 400 bytes for a token while it works: a body's six megabytes of `!` would take more
 //! than the function has. Part by part it takes what a part takes, and who has enough tokens stops early.
 //!
-//! Invariants: no token changes by a cut; a tokenizer of which that is not known has no cuts.
+//! Invariants: no token changes by a cut; a tokenizer of which that is not known has no split points.
 
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
 
@@ -13,13 +13,13 @@ const PART: usize = 16 * 1024;
 /// Where a BERT tokenizer's texts may be cut. It looks at words alone (`BertPreTokenizer`: white space separates them,
 /// each punctuation mark is one), and for tokens that are written out, such as `[SEP]`, at the text as it is.
 #[derive(Debug, Clone)]
-pub struct Cuts {
+pub struct SplitPoints {
     ideographs: bool,
     written_out: Vec<String>,
     part: usize,
 }
 
-impl Cuts {
+impl SplitPoints {
     /// `None` for a tokenizer that may look at more than words.
     pub fn of(
         normalizer: Option<&NormalizerWrapper>,
@@ -52,10 +52,10 @@ impl Cuts {
         let near = text.floor_char_boundary(self.part);
         let before = std::iter::once(near).chain(text[..near].char_indices().rev().map(|(at, _)| at));
         let beyond = text[near..].char_indices().map(|(at, _)| near + at);
-        before.chain(beyond).find(|&at| self.is_cut(text, at)).unwrap_or(text.len())
+        before.chain(beyond).find(|&at| self.is_split_point(text, at)).unwrap_or(text.len())
     }
 
-    fn is_cut(&self, text: &str, at: usize) -> bool {
+    fn is_split_point(&self, text: &str, at: usize) -> bool {
         let (Some(left), Some(right)) = (text[..at].chars().next_back(), text[at..].chars().next()) else {
             return false;
         };
@@ -73,7 +73,7 @@ impl Cuts {
 }
 
 #[cfg(test)]
-impl Cuts {
+impl SplitPoints {
     pub fn of_parts(self, part: usize) -> Self {
         Self { part, ..self }
     }
@@ -118,15 +118,15 @@ mod tests {
 
         #[test]
         fn parts_are_the_text(text in texts(), part in 1..20usize) {
-            let cuts = Cuts { ideographs: true, written_out: vec!["[SEP]".to_owned()], part };
-            prop_assert_eq!(cuts.parts(&text).collect::<String>(), text);
+            let split_points = SplitPoints { ideographs: true, written_out: vec!["[SEP]".to_owned()], part };
+            prop_assert_eq!(split_points.parts(&text).collect::<String>(), text);
         }
     }
 
     #[test]
     fn a_long_text_falls_to_parts_and_a_word_does_not() {
-        let cuts = Cuts { ideographs: true, written_out: vec!["[SEP]".to_owned()], part: 4 };
-        let parts = |text| cuts.parts(text).collect::<Vec<_>>();
+        let split_points = SplitPoints { ideographs: true, written_out: vec!["[SEP]".to_owned()], part: 4 };
+        let parts = |text| split_points.parts(text).collect::<Vec<_>>();
         assert_eq!(parts("!!!!!!!!!"), ["!!!!", "!!!!", "!"]);
         assert_eq!(parts("ab cd ef"), ["ab ", "cd ", "ef"]);
         assert_eq!(parts("中中中"), ["中", "中", "中"]);

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
-use super::Company;
+use super::Parallelism;
 use super::engine::Engine;
 use super::session::{MappedFile, Runtime};
 use super::tokenizer::Tokenizer;
@@ -124,17 +124,19 @@ impl Embedder {
             }
         });
         let (tokenizer, engine) = (tokenizer?, engine?);
-        let rebuilds = engine.given_up();
+        let rebuilds = engine.discarded();
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
-        let run = move |ids: &[u32], company| {
-            let vector = pooling::pool(engine.run(ids, company)?, pooling);
+        let run = move |ids: &[u32], parallelism| {
+            let vector = pooling::pool(engine.run(ids, parallelism)?, pooling);
             match vector.len() == dimensions && vector.iter().all(|value| value.is_finite()) {
                 true => Ok(vector),
                 false => Err(unexpected_output(vector.len(), dimensions)),
             }
         };
-        let (first, took) = timed(|| run(&tokenizer.wrap(&tokenizer.encode(self_test::text(folder))?), Company::Alone));
+        let (first, took) = timed(|| {
+            run(&tokenizer.add_special_tokens(&tokenizer.encode(self_test::text(folder))?), Parallelism::IntraOp)
+        });
         self_test::check(folder, &first?)?;
         startup.warm_up = took;
         let pool =
@@ -154,7 +156,7 @@ fn load_tokenizer(folder: &ModelFolder) -> Result<Tokenizer> {
     let json = map(folder, entry)?;
     folder.check(entry, json.bytes())?;
     let tokenizer = Tokenizer::from_json(json.bytes()).map_err(|message| folder.unusable(message))?;
-    if tokenizer.specials() >= folder.manifest.max_tokens {
+    if tokenizer.special_token_count() >= folder.manifest.max_tokens {
         return Err(folder.unusable("max_tokens leaves no room for a text beside the special tokens"));
     }
     Ok(tokenizer)

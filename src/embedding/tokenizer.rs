@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
 
-use super::split_points::Cuts;
+use super::split_points::SplitPoints;
 use crate::error::{Error, Result};
 
 /// A loaded tokenizer; shared between threads.
@@ -17,7 +17,7 @@ pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     prefix: Vec<u32>,
     suffix: Vec<u32>,
-    cuts: Option<Cuts>,
+    split_points: Option<SplitPoints>,
 }
 
 /// One token as `/tokenize` reports it; `start` and `stop` count characters of the text, and a special
@@ -36,21 +36,21 @@ impl Tokenizer {
     /// # Errors
     /// A sentence on what is wrong with the file.
     pub fn from_json(json: &[u8]) -> Result<Self, String> {
-        let (mut inner, cuts) = read(json).map_err(|e| format!("the tokenizer is not understood: {e}"))?;
+        let (mut inner, split_points) = read(json).map_err(|e| format!("the tokenizer is not understood: {e}"))?;
         inner.with_padding(None);
         inner.with_truncation(None).map_err(|e| e.to_string())?;
-        let probe = inner.encode("a", true).map_err(|e| format!("the tokenizer does not run: {e}"))?;
+        let encoding = inner.encode("a", true).map_err(|e| format!("the tokenizer does not run: {e}"))?;
         let special = |mask: &&u32| **mask == 1;
-        let masks = probe.get_special_tokens_mask();
+        let masks = encoding.get_special_tokens_mask();
         let prefix = masks.iter().take_while(special).count();
         let suffix = masks[prefix..].iter().rev().take_while(special).count();
-        let ids = probe.get_ids();
+        let ids = encoding.get_ids();
         let (prefix, suffix) = (ids[..prefix].to_vec(), ids[ids.len() - suffix..].to_vec());
-        Ok(Self { inner, prefix, suffix, cuts })
+        Ok(Self { inner, prefix, suffix, split_points })
     }
 
     /// Special tokens that every run carries.
-    pub fn specials(&self) -> usize {
+    pub fn special_token_count(&self) -> usize {
         self.prefix.len() + self.suffix.len()
     }
 
@@ -77,8 +77,8 @@ impl Tokenizer {
     }
 
     fn parts<'a>(&'a self, text: &'a str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
-        match &self.cuts {
-            Some(cuts) => Box::new(cuts.parts(text)),
+        match &self.split_points {
+            Some(split_points) => Box::new(split_points.parts(text)),
             None => Box::new(std::iter::once(text)),
         }
     }
@@ -90,7 +90,7 @@ impl Tokenizer {
     }
 
     /// `ids` with the special tokens around them: one run's input.
-    pub fn wrap(&self, ids: &[u32]) -> Vec<u32> {
+    pub fn add_special_tokens(&self, ids: &[u32]) -> Vec<u32> {
         [&self.prefix, ids, &self.suffix].concat()
     }
 
@@ -105,7 +105,7 @@ impl Tokenizer {
         add_special_tokens: bool,
         mut more: impl FnMut(usize) -> Result<bool>,
     ) -> Result<Vec<Token>> {
-        let around = |ids: &[u32]| if add_special_tokens { self.specials_of(ids) } else { Vec::new() };
+        let around = |ids: &[u32]| if add_special_tokens { self.special_tokens_of(ids) } else { Vec::new() };
         let mut tokens = around(&self.prefix);
         let mut characters = 0;
         for part in self.parts(text) {
@@ -126,7 +126,7 @@ impl Tokenizer {
         Ok(tokens)
     }
 
-    fn specials_of(&self, ids: &[u32]) -> Vec<Token> {
+    fn special_tokens_of(&self, ids: &[u32]) -> Vec<Token> {
         let text = |id| self.inner.id_to_token(id).unwrap_or_default();
         ids.iter().map(|&id| Token { id, text: text(id), special: true, span: None }).collect()
     }
@@ -135,7 +135,7 @@ impl Tokenizer {
 #[cfg(test)]
 impl Tokenizer {
     pub fn in_parts_of(self, bytes: usize) -> Self {
-        Self { cuts: self.cuts.map(|cuts| cuts.of_parts(bytes)), ..self }
+        Self { split_points: self.split_points.map(|split_points| split_points.of_parts(bytes)), ..self }
     }
 }
 
@@ -163,7 +163,7 @@ struct ModelKind<'a> {
 /// Reads a WordPiece tokenizer part by part, any other with the library's own reader. That one does not
 /// know a model's kind beforehand, buffers its vocabulary and tries kind after kind: 12 ms instead of 4
 /// for 30,000 words.
-fn read(json: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<Cuts>)> {
+fn read(json: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<SplitPoints>)> {
     let parts: Parts<'_> = serde_json::from_slice(json)?;
     let kind: ModelKind<'_> = serde_json::from_str(parts.model.get())?;
     if kind.kind != Some("WordPiece") {
@@ -173,9 +173,9 @@ fn read(json: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<Cuts>)
     inner.with_normalizer(part::<NormalizerWrapper>(parts.normalizer)?)?;
     inner.with_pre_tokenizer(part::<PreTokenizerWrapper>(parts.pre_tokenizer)?);
     inner.with_post_processor(part::<PostProcessorWrapper>(parts.post_processor)?);
-    let cuts = Cuts::of(inner.get_normalizer(), inner.get_pre_tokenizer(), &parts.added_tokens);
+    let split_points = SplitPoints::of(inner.get_normalizer(), inner.get_pre_tokenizer(), &parts.added_tokens);
     inner.add_tokens(parts.added_tokens)?;
-    Ok((inner, cuts))
+    Ok((inner, split_points))
 }
 
 fn part<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> serde_json::Result<Option<T>> {

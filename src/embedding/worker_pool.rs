@@ -1,12 +1,12 @@
 //! Worker threads that run texts side by side, fairly between requests.
 //!
 //! ```text
-//! run([unit, unit, …])  ->  queue of batches  ->  worker: the unit whose turn it is, see `queue`
+//! run([sequence, sequence, …])  ->  queue of batches  ->  worker: the sequence whose turn it is, see `scheduler`
 //! ```
 //!
-//! A unit is one run of the model. Invariants:
+//! A sequence is one run of the model. Invariants:
 //! - a request of one text waits at most for the runs that are under way, however long another's list is;
-//! - a batch whose caller went away is dropped at its next unit;
+//! - a batch whose caller went away is dropped at its next sequence;
 //! - a panic in a run fails its batch and no other; the worker goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,48 +15,48 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::Company;
-use super::latency::Pace;
+use super::Parallelism;
+use super::latency::LatencyEstimator;
 use super::scheduler::{Batch, Queue};
 use crate::concurrency::panics;
 use crate::error::{Error, Result};
 
 /// One run: token ids in, vector out.
-type Run = dyn Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync;
+type Run = dyn Fn(&[u32], Parallelism) -> Result<Vec<f32>> + Send + Sync;
 
-/// Threads that wait for units; they end when the pool is dropped.
+/// Threads that wait for sequences; they end when the pool is dropped.
 pub struct Pool {
     shared: Arc<Shared>,
     threads: usize,
 }
 
 struct Shared {
-    work: Mutex<Work>,
+    pool_state: Mutex<PoolState>,
     wake: Condvar,
     run: Box<Run>,
 }
 
 #[derive(Default)]
-struct Work {
-    queue: Queue<Arc<Progress>>,
+struct PoolState {
+    queue: Queue<Arc<Completion>>,
     /// Units that workers run now.
     running: usize,
     /// Units that they have run.
     runs: u64,
-    pace: Pace,
+    latency: LatencyEstimator,
     closed: bool,
 }
 
-/// A unit that a worker took.
-struct Unit {
+/// A sequence that a worker took.
+struct Sequence {
     index: usize,
     ids: Vec<u32>,
-    company: Company,
-    progress: Arc<Progress>,
+    parallelism: Parallelism,
+    completion: Arc<Completion>,
 }
 
 /// What a request's workers share.
-struct Progress {
+struct Completion {
     state: Mutex<State>,
 }
 
@@ -71,30 +71,30 @@ impl Pool {
     /// Starts `threads` workers that call `run`.
     pub fn start(
         threads: usize,
-        run: impl Fn(&[u32], Company) -> Result<Vec<f32>> + Send + Sync + 'static,
+        run: impl Fn(&[u32], Parallelism) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared { work: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
+        let shared = Arc::new(Shared { pool_state: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
         // Dropped on an early return, which ends the workers started so far.
         let pool = Self { shared, threads };
         for worker in 0..threads {
             let shared = Arc::clone(&pool.shared);
-            std::thread::Builder::new().name(format!("embed-{worker}")).spawn(move || shared.work())?;
+            std::thread::Builder::new().name(format!("embed-{worker}")).spawn(move || shared.run_worker())?;
         }
         Ok(pool)
     }
 
-    /// Runs every unit; the vectors come back in the units' order.
+    /// Runs every sequence; the vectors come back in the sequences' order.
     ///
     /// # Errors
     /// The first failed run's error; the rest of the batch is not run then.
-    pub async fn run(&self, units: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
-        if units.is_empty() {
+    pub async fn run(&self, sequences: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
+        if sequences.is_empty() {
             return Ok(Vec::new());
         }
         let (caller, outcome) = oneshot::channel();
-        let state = State { vectors: vec![None; units.len()], left: units.len(), caller: Some(caller) };
-        let progress = Arc::new(Progress { state: Mutex::new(state) });
-        lock(&self.shared.work).queue.push(Batch::new(units, progress));
+        let state = State { vectors: vec![None; sequences.len()], left: sequences.len(), caller: Some(caller) };
+        let completion = Arc::new(Completion { state: Mutex::new(state) });
+        lock(&self.shared.pool_state).queue.push(Batch::new(sequences, completion));
         self.shared.wake.notify_all();
         outcome.await.unwrap_or_else(|gone| Err(Error::internal("the worker threads have ended", gone)))
     }
@@ -102,62 +102,62 @@ impl Pool {
     /// How long `runs` runs of `tokens` tokens together would take from now on, beside what waits already, if that
     /// is longer than `limit`; `None` too before enough has run to tell. Who asks refuses them then.
     pub fn too_long(&self, tokens: usize, runs: usize, limit: Duration) -> Option<Duration> {
-        let mut work = lock(&self.shared.work);
-        let runs = if work.running == 0 && work.queue.is_empty() { runs } else { runs.max(2) };
-        let expected = work.pace.expect(work.queue.tokens_until(tokens), runs, self.threads);
+        let mut pool_state = lock(&self.shared.pool_state);
+        let runs = if pool_state.running == 0 && pool_state.queue.is_empty() { runs } else { runs.max(2) };
+        let expected = pool_state.latency.estimate(pool_state.queue.tokens_until(tokens), runs, self.threads);
         let expected = expected.filter(|expected| *expected > limit)?;
-        work.pace.doubt();
+        pool_state.latency.note_rejection();
         Some(expected)
     }
 
     /// Units that have been run so far.
     pub fn runs(&self) -> u64 {
-        lock(&self.shared.work).runs
+        lock(&self.shared.pool_state).runs
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        lock(&self.shared.work).closed = true;
+        lock(&self.shared.pool_state).closed = true;
         self.shared.wake.notify_all();
     }
 }
 
 impl Shared {
-    fn work(&self) {
-        while let Some(Unit { index, ids, company, progress }) = self.next_unit() {
+    fn run_worker(&self) {
+        while let Some(Sequence { index, ids, parallelism, completion }) = self.next_sequence() {
             let started = Instant::now();
-            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids, company)))
+            let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(&ids, parallelism)))
                 .unwrap_or_else(|panic| Err(Error::internal("a text's run panicked", panics::message(&*panic))));
             {
-                let mut work = lock(&self.work);
-                (work.running, work.runs) = (work.running - 1, work.runs + 1);
-                // What ends after its caller has gone may have been frozen meanwhile, see `pace`.
-                if outcome.is_ok() && progress.wanted() {
-                    work.pace.note(company, ids.len(), started.elapsed());
+                let mut pool_state = lock(&self.pool_state);
+                (pool_state.running, pool_state.runs) = (pool_state.running - 1, pool_state.runs + 1);
+                // What ends after its caller has gone may have been frozen meanwhile, see `latency`.
+                if outcome.is_ok() && completion.wanted() {
+                    pool_state.latency.note(parallelism, ids.len(), started.elapsed());
                 }
             }
-            progress.finish(index, outcome);
+            completion.finish(index, outcome);
         }
     }
 
-    /// Waits for a unit; `None` when the pool was dropped.
-    fn next_unit(&self) -> Option<Unit> {
-        let mut work = lock(&self.work);
-        while !work.closed {
-            if let Some((index, ids, progress)) = work.queue.pop(|progress| progress.wanted()) {
-                let alone = work.running == 0 && work.queue.is_empty();
-                work.running += 1;
-                let company = if alone { Company::Alone } else { Company::Beside };
-                return Some(Unit { index, ids, company, progress });
+    /// Waits for a sequence; `None` when the pool was dropped.
+    fn next_sequence(&self) -> Option<Sequence> {
+        let mut pool_state = lock(&self.pool_state);
+        while !pool_state.closed {
+            if let Some((index, ids, completion)) = pool_state.queue.pop(|completion| completion.wanted()) {
+                let alone = pool_state.running == 0 && pool_state.queue.is_empty();
+                pool_state.running += 1;
+                let parallelism = if alone { Parallelism::IntraOp } else { Parallelism::InterOp };
+                return Some(Sequence { index, ids, parallelism, completion });
             }
-            work = self.wake.wait(work).unwrap_or_else(|poisoned| poisoned.into_inner());
+            pool_state = self.wake.wait(pool_state).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
         None
     }
 }
 
-impl Progress {
+impl Completion {
     /// Whether someone still waits for the outcome and nothing has failed.
     fn wanted(&self) -> bool {
         lock(&self.state).caller.as_ref().is_some_and(|caller| !caller.is_closed())
@@ -203,7 +203,7 @@ mod tests {
         tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
     }
 
-    fn length(ids: &[u32], _: Company) -> Result<Vec<f32>> {
+    fn length(ids: &[u32], _: Parallelism) -> Result<Vec<f32>> {
         match ids {
             [13, ..] => panic!("unlucky"),
             [14, ..] => Err(Error::request(crate::error::Kind::Invalid, None, "fourteen")),
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn vectors_come_back_in_the_order_of_their_units() {
         let pool = Pool::start(3, length).unwrap();
-        let units = vec![vec![1; 2], vec![1; 9], vec![1; 4], vec![1; 1]];
-        assert_eq!(block_on(pool.run(units)).unwrap(), [[2.0], [9.0], [4.0], [1.0]]);
+        let sequences = vec![vec![1; 2], vec![1; 9], vec![1; 4], vec![1; 1]];
+        assert_eq!(block_on(pool.run(sequences)).unwrap(), [[2.0], [9.0], [4.0], [1.0]]);
         assert!(block_on(pool.run(vec![])).unwrap().is_empty());
     }
 
@@ -264,8 +264,8 @@ mod tests {
     #[test]
     fn a_lone_text_is_told_apart_from_one_of_many() {
         let (told, companies) = mpsc::channel();
-        let pool = Pool::start(1, move |_: &[u32], company| {
-            told.send(company).unwrap();
+        let pool = Pool::start(1, move |_: &[u32], parallelism| {
+            told.send(parallelism).unwrap();
             Ok(vec![0.0])
         })
         .unwrap();
@@ -273,7 +273,7 @@ mod tests {
         block_on(pool.run(vec![vec![1]; 3])).unwrap();
         let companies: Vec<_> = companies.try_iter().collect();
         // The last of a list has the cores to itself again.
-        assert_eq!(companies, [Company::Alone, Company::Beside, Company::Beside, Company::Alone]);
+        assert_eq!(companies, [Parallelism::IntraOp, Parallelism::InterOp, Parallelism::InterOp, Parallelism::IntraOp]);
     }
 
     #[test]
@@ -296,7 +296,7 @@ mod tests {
             pool.run(vec![vec![8]]).await.unwrap();
         });
         let runs = seen.try_iter().filter(|&first| first == 7).count();
-        assert!(runs <= 1, "{runs} units of an abandoned batch ran");
+        assert!(runs <= 1, "{runs} sequences of an abandoned batch ran");
     }
 
     #[test]
@@ -312,7 +312,7 @@ mod tests {
         block_on(async {
             let mut abandoned = Box::pin(pool.run(vec![vec![1; 1_000]]));
             assert!(futures_poll_once(&mut abandoned).await.is_none());
-            while lock(&pool.shared.work).running == 0 {
+            while lock(&pool.shared.pool_state).running == 0 {
                 tokio::task::yield_now().await;
             }
             drop(abandoned);

@@ -94,7 +94,7 @@ pub enum Kind {
     NotFound,
     MethodNotAllowed,
     UnsupportedMedia,
-    /// An event that no front door sends.
+    /// An event that no front event source sends.
     UnknownEvent,
     /// Documents wait for another attempt.
     Documents,

@@ -1,5 +1,5 @@
-//! AWS's HTTP front doors: their events become one [`HttpRequest`], an [`HttpReply`] becomes the answer
-//! that the same door expects.
+//! AWS's HTTP front doors: their events become one [`HttpRequest`], an [`HttpResponse`] becomes the answer
+//! that the same event source expects.
 
 use std::io::Read;
 
@@ -17,34 +17,34 @@ use serde_json::value::RawValue;
 use super::Invocation;
 use crate::error::{Error, Kind, Result};
 
-/// Which front door a request came through, and so how its answer must look.
+/// Which front event source a request came through, and so how its answer must look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Door {
+pub enum EventSource {
     /// API Gateway HTTP API with payload 2.0, and Lambda Function URLs, which speak the same.
-    V2,
+    ApiGatewayV2,
     /// API Gateway REST API, payload 1.0.
-    V1,
+    ApiGatewayV1,
     /// Application Load Balancer; it reads only the header field that its own setting names.
     Alb { multi_value: bool },
 }
 
-/// A request, whichever door it came through.
+/// A request, whichever event source it came through.
 #[derive(Debug)]
 pub struct HttpRequest {
-    pub door: Door,
+    pub event_source: EventSource,
     pub method: Method,
     /// Path without the API's stage.
     pub path: String,
     /// Names are lower-case, as [`HeaderMap`] keeps them.
     pub headers: HeaderMap,
-    /// As the door sent it; [`HttpRequest::bytes`] unpacks it.
+    /// As the event source sent it; [`HttpRequest::bytes`] decompresses it.
     pub body: String,
     pub is_base64: bool,
 }
 
-/// An answer, before a door's envelope.
+/// An answer, before a event source's envelope.
 #[derive(Debug)]
-pub struct HttpReply {
+pub struct HttpResponse {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
@@ -62,7 +62,7 @@ pub(super) fn decode_v2(event: &[u8]) -> Result<Invocation> {
         _ => path,
     };
     Ok(Invocation::Http(HttpRequest {
-        door: Door::V2,
+        event_source: EventSource::ApiGatewayV2,
         method: context.http.method,
         path,
         headers: event.headers,
@@ -74,7 +74,7 @@ pub(super) fn decode_v2(event: &[u8]) -> Result<Invocation> {
 pub(super) fn decode_v1(event: &[u8]) -> Result<Invocation> {
     let event: ApiGatewayProxyRequest = parse(event, "API Gateway REST API (payload 1.0)")?;
     Ok(Invocation::Http(HttpRequest {
-        door: Door::V1,
+        event_source: EventSource::ApiGatewayV1,
         method: event.http_method,
         path: event.path.unwrap_or_default(),
         headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
@@ -87,7 +87,7 @@ pub(super) fn decode_alb(event: &[u8]) -> Result<Invocation> {
     let event: AlbTargetGroupRequest = parse(event, "Application Load Balancer")?;
     let multi_value = !event.multi_value_headers.is_empty();
     Ok(Invocation::Http(HttpRequest {
-        door: Door::Alb { multi_value },
+        event_source: EventSource::Alb { multi_value },
         method: event.http_method,
         path: event.path.unwrap_or_default(),
         headers: if multi_value { event.multi_value_headers } else { event.headers },
@@ -96,9 +96,9 @@ pub(super) fn decode_alb(event: &[u8]) -> Result<Invocation> {
     }))
 }
 
-fn parse<T: DeserializeOwned>(event: &[u8], door: &str) -> Result<T> {
+fn parse<T: DeserializeOwned>(event: &[u8], event_source: &str) -> Result<T> {
     serde_json::from_slice(event)
-        .map_err(|e| Error::UnknownEvent(format!("this looks like an event of {door}, but it is not one: {e}")))
+        .map_err(|e| Error::UnknownEvent(format!("this looks like an event of {event_source}, but it is not one: {e}")))
 }
 
 /// `path` without `prefix`, when `prefix` is whole segments of it.
@@ -111,7 +111,7 @@ pub fn without_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
 }
 
 impl HttpRequest {
-    /// The body's bytes: base64 undone, gzip unpacked, at most `limit` bytes.
+    /// The body's bytes: base64 undone, gzip decompressed, at most `limit` bytes.
     ///
     /// # Errors
     /// A request error for what is not base64, not gzip, of another encoding, or too large.
@@ -119,22 +119,22 @@ impl HttpRequest {
         let too_large =
             || Error::request(Kind::TooLarge, None, format!("the body is larger than {limit} bytes, its limit"));
         let malformed = |what: &str| Error::request(Kind::Malformed, None, format!("the body is not {what}"));
-        let packed = if self.is_base64 {
+        let compressed = if self.is_base64 {
             BASE64.decode(&self.body).map_err(|e| malformed(&format!("valid base64 ({e}), though it says so")))?
         } else {
             self.body.as_bytes().to_vec()
         };
         let encoding = self.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
         let bytes = match encoding.map(|name| name.to_ascii_lowercase()).as_deref() {
-            None | Some(b"" | b"identity") => packed,
+            None | Some(b"" | b"identity") => compressed,
             Some(b"gzip") => {
-                let mut unpacked = Vec::new();
+                let mut decompressed = Vec::new();
                 // One byte more than allowed tells a body at the limit from one beyond it.
-                let mut reader = flate2::read::MultiGzDecoder::new(packed.as_slice()).take(limit as u64 + 1);
+                let mut reader = flate2::read::MultiGzDecoder::new(compressed.as_slice()).take(limit as u64 + 1);
                 reader
-                    .read_to_end(&mut unpacked)
+                    .read_to_end(&mut decompressed)
                     .map_err(|_| malformed("valid gzip, though its Content-Encoding says so"))?;
-                unpacked
+                decompressed
             }
             Some(_) => {
                 let message = "this Content-Encoding is not understood; send gzip or none";
@@ -145,10 +145,10 @@ impl HttpRequest {
     }
 }
 
-impl Door {
-    /// `reply` in the envelope that this door expects.
-    pub fn encode(self, reply: HttpReply) -> Result<Box<RawValue>> {
-        let HttpReply { status, headers, body } = reply;
+impl EventSource {
+    /// `response` in the envelope that this event source expects.
+    pub fn encode(self, response: HttpResponse) -> Result<Box<RawValue>> {
+        let HttpResponse { status, headers, body } = response;
         let status_code = i64::from(status.as_u16());
         let (body, is_base64_encoded) = match String::from_utf8(body) {
             Ok(text) => (Body::Text(text), false),
@@ -156,13 +156,13 @@ impl Door {
         };
         let body = Some(body);
         let encoded = match self {
-            Self::V2 => {
+            Self::ApiGatewayV2 => {
                 let mut answer = ApiGatewayV2httpResponse::default();
                 (answer.status_code, answer.headers) = (status_code, headers);
                 (answer.body, answer.is_base64_encoded) = (body, is_base64_encoded);
                 serde_json::value::to_raw_value(&answer)
             }
-            Self::V1 => {
+            Self::ApiGatewayV1 => {
                 let mut answer = ApiGatewayProxyResponse::default();
                 (answer.status_code, answer.multi_value_headers) = (status_code, headers);
                 (answer.body, answer.is_base64_encoded) = (body, is_base64_encoded);
@@ -178,7 +178,7 @@ impl Door {
                 serde_json::value::to_raw_value(&answer)
             }
         };
-        encoded.map_err(|e| Error::internal("the reply cannot be encoded", e))
+        encoded.map_err(|e| Error::internal("the response cannot be encoded", e))
     }
 }
 
@@ -189,7 +189,14 @@ mod tests {
     fn request(body: String, is_base64: bool, encoding: Option<&'static str>) -> HttpRequest {
         let encoding = encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name)));
         let (method, path) = (Method::POST, "/".to_owned());
-        HttpRequest { door: Door::V2, method, path, headers: HeaderMap::from_iter(encoding), body, is_base64 }
+        HttpRequest {
+            event_source: EventSource::ApiGatewayV2,
+            method,
+            path,
+            headers: HeaderMap::from_iter(encoding),
+            body,
+            is_base64,
+        }
     }
 
     proptest::proptest! {
@@ -198,22 +205,22 @@ mod tests {
             use std::io::Write;
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
             encoder.write_all(&bytes).unwrap();
-            let packed = BASE64.encode(encoder.finish().unwrap());
+            let compressed = BASE64.encode(encoder.finish().unwrap());
             let limit = bytes.len();
             assert_eq!(request(BASE64.encode(&bytes), true, None).bytes(limit).unwrap(), bytes);
-            assert_eq!(request(packed.clone(), true, Some("gzip")).bytes(limit).unwrap(), bytes);
+            assert_eq!(request(compressed.clone(), true, Some("gzip")).bytes(limit).unwrap(), bytes);
             if limit > 0 {
-                let error = request(packed, true, Some("gzip")).bytes(limit - 1).unwrap_err();
+                let error = request(compressed, true, Some("gzip")).bytes(limit - 1).unwrap_err();
                 assert_eq!(error.kind(), Kind::TooLarge);
             }
         }
 
         #[test]
         fn an_answer_of_any_bytes_leaves_through_every_door(body: Vec<u8>, status in 200u16..600) {
-            for door in [Door::V2, Door::V1, Door::Alb { multi_value: false }, Door::Alb { multi_value: true }] {
+            for event_source in [EventSource::ApiGatewayV2, EventSource::ApiGatewayV1, EventSource::Alb { multi_value: false }, EventSource::Alb { multi_value: true }] {
                 let status = StatusCode::from_u16(status).unwrap();
-                let reply = HttpReply { status, headers: HeaderMap::new(), body: body.clone() };
-                let sent: serde_json::Value = serde_json::from_str(door.encode(reply).unwrap().get()).unwrap();
+                let response = HttpResponse { status, headers: HeaderMap::new(), body: body.clone() };
+                let sent: serde_json::Value = serde_json::from_str(event_source.encode(response).unwrap().get()).unwrap();
                 let text = sent["body"].as_str().unwrap();
                 let received = match sent["isBase64Encoded"].as_bool().unwrap() {
                     true => BASE64.decode(text).unwrap(),

@@ -21,9 +21,9 @@ mod sqs_sns;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-pub use self::http::{Door, HttpReply, HttpRequest, without_prefix};
-pub use self::s3_batch::{Job, Task, TaskCode};
-pub use self::sqs_sns::{Message, QueueReply};
+pub use self::http::{EventSource, HttpRequest, HttpResponse, without_prefix};
+pub use self::s3_batch::{S3BatchJob, S3BatchTask, TaskCode};
+pub use self::sqs_sns::{Message, SqsBatchResponse};
 use crate::error::{Error, Kind, Result};
 pub use crate::record::{Change, ChangeKind};
 
@@ -39,7 +39,7 @@ pub enum Invocation {
     /// Messages of SQS, each of which succeeds or fails alone.
     Queue(Vec<Message>),
     /// Tasks of an S3 Batch Operations job.
-    Batch(Job),
+    Batch(S3BatchJob),
 }
 
 impl Invocation {
@@ -57,7 +57,7 @@ impl Invocation {
 
 /// The fields that tell events apart; everything else is passed over.
 #[derive(Deserialize)]
-struct Shape {
+struct EventShape {
     #[serde(rename = "requestContext")]
     request_context: Option<ContextShape>,
     #[serde(rename = "httpMethod")]
@@ -118,18 +118,22 @@ struct ContextShape {
 /// [`Kind::Malformed`] for what is not a JSON object, [`Error::UnknownEvent`] for one of no known shape,
 /// with the list of those that are known.
 pub fn decode(event: &[u8]) -> Result<Invocation> {
-    let shape: Shape = serde_json::from_slice(event).map_err(|e| match e.classify() {
+    let shape: EventShape = serde_json::from_slice(event).map_err(|e| match e.classify() {
         serde_json::error::Category::Data => unknown(),
         _ => Error::request(Kind::Malformed, None, format!("the event is not JSON: {e}")),
     })?;
     match shape {
-        Shape { authorized: Some(_), .. } => Err(unknown()),
-        Shape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
-        Shape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
-        Shape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),
-        Shape { input: Some(_), .. } | Shape { inputs: Some(_), .. } => Ok(Invocation::Direct(event.to_vec())),
-        Shape { batch_schema: Some(_), tasks: Some(_), .. } => Ok(Invocation::Batch(Job::read(text(event)?)?)),
-        Shape { records: Some(records), .. } => match source(&records) {
+        EventShape { authorized: Some(_), .. } => Err(unknown()),
+        EventShape { request_context: Some(ContextShape { http: Some(_), .. }), .. } => http::decode_v2(event),
+        EventShape { request_context: Some(ContextShape { elb: Some(_), .. }), .. } => http::decode_alb(event),
+        EventShape { request_context: Some(_), http_method: Some(_), .. } => http::decode_v1(event),
+        EventShape { input: Some(_), .. } | EventShape { inputs: Some(_), .. } => {
+            Ok(Invocation::Direct(event.to_vec()))
+        }
+        EventShape { batch_schema: Some(_), tasks: Some(_), .. } => {
+            Ok(Invocation::Batch(S3BatchJob::read(text(event)?)?))
+        }
+        EventShape { records: Some(records), .. } => match source(&records) {
             Some("aws:sqs") => Ok(Invocation::Queue(sqs_sns::messages(text(event)?)?)),
             Some(_) => Ok(Invocation::S3(sqs_sns::changes(text(event)?)?)),
             None => Err(unknown()),
@@ -146,15 +150,15 @@ fn text(event: &[u8]) -> Result<&str> {
 }
 
 /// Takes any bytes the way of an event, without a model: decoded, its body unpacked, an answer put into
-/// its door's envelope. For fuzzing; what is refused on the way is dropped.
+/// its event source's envelope. For fuzzing; what is refused on the way is dropped.
 pub fn check(event: &[u8]) {
     /// Small, so that a fuzzer reaches both sides of it.
     const BODY_LIMIT: usize = 4096;
     if let Ok(Invocation::Http(request)) = decode(event) {
         let body = request.bytes(BODY_LIMIT).unwrap_or_default();
         assert!(body.len() <= BODY_LIMIT, "a body beyond its limit came through");
-        let reply = HttpReply { status: ::http::StatusCode::OK, headers: request.headers, body };
-        let _ = request.door.encode(reply);
+        let response = HttpResponse { status: ::http::StatusCode::OK, headers: request.headers, body };
+        let _ = request.event_source.encode(response);
     }
 }
 

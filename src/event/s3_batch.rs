@@ -18,15 +18,15 @@ use crate::record::{Change, ChangeKind};
 
 /// A call of a job.
 #[derive(Debug)]
-pub struct Job {
+pub struct S3BatchJob {
     schema: String,
     invocation: String,
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<S3BatchTask>,
 }
 
 /// One object of a job's manifest.
 #[derive(Debug)]
-pub struct Task {
+pub struct S3BatchTask {
     pub id: String,
     pub change: Result<Change>,
 }
@@ -45,19 +45,19 @@ pub enum TaskCode {
 struct Event {
     invocation_schema_version: String,
     invocation_id: String,
-    job: JobShape,
-    tasks: Vec<TaskShape>,
+    job: JobFields,
+    tasks: Vec<TaskFields>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct JobShape {
+struct JobFields {
     user_arguments: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct TaskShape {
+struct TaskFields {
     task_id: String,
     s3_key: String,
     s3_version_id: Option<String>,
@@ -65,7 +65,7 @@ struct TaskShape {
     s3_bucket: Option<String>,
 }
 
-impl Job {
+impl S3BatchJob {
     /// Reads a job's event.
     ///
     /// # Errors
@@ -88,10 +88,11 @@ impl Job {
     }
 
     /// The answer S3 waits for; `results` in the order of the tasks.
-    pub fn reply<'a>(&'a self, results: impl IntoIterator<Item = (TaskCode, String)>) -> BatchReply<'a> {
+    pub fn response<'a>(&'a self, results: impl IntoIterator<Item = (TaskCode, String)>) -> S3BatchResponse<'a> {
         let results = self.tasks.iter().zip(results);
-        let result = |(task, (code, text)): (&'a Task, (TaskCode, String))| TaskResult { id: &task.id, code, text };
-        BatchReply {
+        let result =
+            |(task, (code, text)): (&'a S3BatchTask, (TaskCode, String))| TaskResult { id: &task.id, code, text };
+        S3BatchResponse {
             schema: &self.schema,
             // A task that is not answered for was not done.
             missing: TaskCode::TemporaryFailure,
@@ -101,8 +102,8 @@ impl Job {
     }
 }
 
-impl TaskShape {
-    fn task(self, force: bool) -> Task {
+impl TaskFields {
+    fn task(self, force: bool) -> S3BatchTask {
         let arn_bucket = self.s3_bucket_arn.and_then(|arn| arn.rsplit(':').next().map(str::to_owned));
         let change = match self.s3_bucket.or(arn_bucket) {
             None => Err(malformed("batch job's task", "it names no bucket")),
@@ -116,7 +117,7 @@ impl TaskShape {
                 force,
             }),
         };
-        Task { id: self.task_id, change }
+        S3BatchTask { id: self.task_id, change }
     }
 }
 
@@ -139,7 +140,7 @@ fn force(arguments: &BTreeMap<String, String>) -> Result<bool> {
 }
 
 #[derive(Debug, Serialize)]
-pub struct BatchReply<'a> {
+pub struct S3BatchResponse<'a> {
     #[serde(rename = "invocationSchemaVersion")]
     schema: &'a str,
     #[serde(rename = "treatMissingKeysAs")]
@@ -173,7 +174,7 @@ mod tests {
             "job": {"id": "j", "userArguments": {"force": "true"}}, "tasks":
             [{"taskId": "t", "s3Key": "a%2Bb+c", "s3VersionId": null, "s3Bucket": "source"}]});
         for (event, version, force) in [(first, Some("1"), false), (second, None, true)] {
-            let job = Job::read(&event.to_string()).unwrap();
+            let job = S3BatchJob::read(&event.to_string()).unwrap();
             let change = job.tasks[0].change.as_ref().unwrap();
             assert_eq!((change.bucket.as_str(), change.key.as_str()), ("source", "a+b c"));
             assert_eq!((change.version.as_deref(), change.force), (version, force));
@@ -185,7 +186,7 @@ mod tests {
         for (written, version) in [(json!(""), None), (json!("null"), None), (json!("v1"), Some("v1"))] {
             let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks":
                 [{"taskId": "t", "s3Key": "k", "s3VersionId": written, "s3Bucket": "b"}]});
-            let job = Job::read(&event.to_string()).unwrap();
+            let job = S3BatchJob::read(&event.to_string()).unwrap();
             assert_eq!(job.tasks[0].change.as_ref().unwrap().version.as_deref(), version);
         }
     }
@@ -194,11 +195,11 @@ mod tests {
     fn the_answer_repeats_what_was_asked() {
         let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j"}, "tasks":
             [{"taskId": "t", "s3Key": "%FF", "s3Bucket": "b"}]});
-        let job = Job::read(&event.to_string()).unwrap();
+        let job = S3BatchJob::read(&event.to_string()).unwrap();
         assert!(job.tasks[0].change.is_err());
-        let reply = job.reply([(TaskCode::PermanentFailure, "why".to_owned())]);
+        let response = job.response([(TaskCode::PermanentFailure, "why".to_owned())]);
         assert_eq!(
-            serde_json::to_value(reply).unwrap(),
+            serde_json::to_value(response).unwrap(),
             json!({"invocationSchemaVersion": "2.0", "treatMissingKeysAs": "TemporaryFailure", "invocationId": "i",
                 "results": [{"taskId": "t", "resultCode": "PermanentFailure", "resultString": "why"}]})
         );
@@ -209,7 +210,7 @@ mod tests {
         for (name, value) in [("forced", "true"), ("force", "yes")] {
             let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "tasks": [],
                 "job": {"id": "j", "userArguments": {name: value}}});
-            let message = Job::read(&event.to_string()).unwrap_err().to_string();
+            let message = S3BatchJob::read(&event.to_string()).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("there is force, true or false"), "{message}");
         }
     }
@@ -217,6 +218,6 @@ mod tests {
     #[test]
     fn another_schema_is_refused_with_those_there_are() {
         let event = json!({"invocationSchemaVersion": "3.0", "invocationId": "i", "job": {}, "tasks": []});
-        assert!(Job::read(&event.to_string()).unwrap_err().to_string().contains("1.0 or 2.0"));
+        assert!(S3BatchJob::read(&event.to_string()).unwrap_err().to_string().contains("1.0 or 2.0"));
     }
 }

@@ -27,9 +27,9 @@ pub struct Message {
 
 /// The fields that tell a message's contents apart.
 #[derive(Deserialize)]
-struct Shape {
+struct MessageShape {
     #[serde(rename = "Records")]
-    records: Option<Vec<RecordShape>>,
+    records: Option<Vec<MessageRecord>>,
     /// EventBridge: `aws.s3`.
     source: Option<String>,
     /// SNS as it stands in a queue: `Notification`.
@@ -43,7 +43,7 @@ struct Shape {
 }
 
 #[derive(Deserialize)]
-struct RecordShape {
+struct MessageRecord {
     #[serde(rename = "Sns")]
     sns: Option<Sns>,
     s3: Option<IgnoredAny>,
@@ -85,15 +85,17 @@ pub fn changes(json: &str) -> Result<Vec<Change>> {
 }
 
 fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
-    let shape: Shape = serde_json::from_str(json).map_err(|_| not_s3())?;
+    let shape: MessageShape = serde_json::from_str(json).map_err(|_| not_s3())?;
     match shape {
-        Shape { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Vec::new()),
-        Shape { source: Some(source), .. } if source == "aws.s3" => Ok(vec![BridgeEvent::read(json)?]),
-        Shape { kind: Some(_), message: Some(message), .. } if depth > 1 => open(&message, depth - 1),
-        Shape { records: Some(records), .. } if records.iter().all(|record| record.s3.is_some()) => {
+        MessageShape { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Vec::new()),
+        MessageShape { source: Some(source), .. } if source == "aws.s3" => Ok(vec![BridgeEvent::read(json)?]),
+        MessageShape { kind: Some(_), message: Some(message), .. } if depth > 1 => open(&message, depth - 1),
+        MessageShape { records: Some(records), .. } if records.iter().all(|record| record.s3.is_some()) => {
             Notification::read(json)
         }
-        Shape { records: Some(records), .. } if depth > 1 && records.iter().all(|record| record.sns.is_some()) => {
+        MessageShape { records: Some(records), .. }
+            if depth > 1 && records.iter().all(|record| record.sns.is_some()) =>
+        {
             let messages = records.into_iter().filter_map(|record| record.sns);
             let opened: Result<Vec<_>> = messages.map(|sns| open(&sns.message, depth - 1)).collect();
             Ok(opened?.concat())
@@ -112,7 +114,7 @@ fn not_s3() -> Error {
 
 /// What a queue is told: these messages come back, the others are done.
 #[derive(Debug, Serialize)]
-pub struct QueueReply {
+pub struct SqsBatchResponse {
     #[serde(rename = "batchItemFailures")]
     failures: Vec<ItemFailure>,
 }
@@ -123,7 +125,7 @@ struct ItemFailure {
     id: String,
 }
 
-impl QueueReply {
+impl SqsBatchResponse {
     pub fn failed(ids: impl IntoIterator<Item = String>) -> Self {
         Self { failures: ids.into_iter().map(|id| ItemFailure { id }).collect() }
     }
@@ -204,9 +206,9 @@ mod tests {
 
     #[test]
     fn a_queue_is_told_what_comes_back() {
-        let reply = QueueReply::failed(["a".to_owned()]);
-        assert_eq!(serde_json::to_value(reply).unwrap(), json!({"batchItemFailures": [{"itemIdentifier": "a"}]}));
-        let none = serde_json::to_value(QueueReply::failed([])).unwrap();
+        let response = SqsBatchResponse::failed(["a".to_owned()]);
+        assert_eq!(serde_json::to_value(response).unwrap(), json!({"batchItemFailures": [{"itemIdentifier": "a"}]}));
+        let none = serde_json::to_value(SqsBatchResponse::failed([])).unwrap();
         assert_eq!(none, json!({"batchItemFailures": []}));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::embedding::{InputType, Truncate};
+use crate::embedding::{InputType, Truncation};
 use crate::error::{Error, Kind, Result};
 
 /// Parses a body into its fields, each still as it was written.
@@ -154,23 +154,23 @@ impl<'de> Deserialize<'de> for InputType {
     }
 }
 
-impl<'de> Deserialize<'de> for Truncate {
+impl<'de> Deserialize<'de> for Truncation {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct TruncateVisitor;
         impl Visitor<'_> for TruncateVisitor {
-            type Value = Truncate;
+            type Value = Truncation;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("true, false or \"mean\"")
             }
 
-            fn visit_bool<E>(self, cut: bool) -> Result<Truncate, E> {
-                Ok(if cut { Truncate::Cut } else { Truncate::Refuse })
+            fn visit_bool<E>(self, cut: bool) -> Result<Truncation, E> {
+                Ok(if cut { Truncation::Cut } else { Truncation::Reject })
             }
 
-            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Truncate, E> {
+            fn visit_str<E: serde::de::Error>(self, word: &str) -> Result<Truncation, E> {
                 match word {
-                    "mean" => Ok(Truncate::Mean),
+                    "mean" => Ok(Truncation::Mean),
                     other => Err(E::invalid_value(serde::de::Unexpected::Str(other), &self)),
                 }
             }
@@ -219,10 +219,10 @@ mod tests {
 
     #[test]
     fn truncate_takes_booleans_and_mean() {
-        let parse = |json| serde_json::from_str::<Truncate>(json).map_err(|e| e.to_string());
-        assert_eq!(parse("true"), Ok(Truncate::Cut));
-        assert_eq!(parse("false"), Ok(Truncate::Refuse));
-        assert_eq!(parse("\"mean\""), Ok(Truncate::Mean));
+        let parse = |json| serde_json::from_str::<Truncation>(json).map_err(|e| e.to_string());
+        assert_eq!(parse("true"), Ok(Truncation::Cut));
+        assert_eq!(parse("false"), Ok(Truncation::Reject));
+        assert_eq!(parse("\"mean\""), Ok(Truncation::Mean));
         assert!(parse("\"start\"").unwrap_err().contains("true, false or \"mean\""));
     }
 }

@@ -14,7 +14,7 @@ use crate::observability::call::Call;
 
 /// Which contract's body it is.
 #[derive(Deserialize)]
-struct Shape {
+struct BodyShape {
     input: Option<IgnoredAny>,
 }
 
@@ -36,13 +36,14 @@ struct Timings {
 }
 
 pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-    let shape: Shape = body::fields(event)?;
+    let shape: BodyShape = body::fields(event)?;
     let done: Embeddings = match shape.input {
         Some(_) => openai::Request::parse(event, api.manifest())?.embed(api, call).await?.0,
         None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,
     };
     let model = api.model().to_owned();
-    offload::run(response::is_large(&done), "writing an answer panicked", move |_| written(&model, &done)).await
+    offload::spawn_blocking_if(response::is_large(&done), "writing an answer panicked", move |_| written(&model, &done))
+        .await
 }
 
 fn written(model: &str, done: &Embeddings) -> Result<Box<RawValue>> {

@@ -10,7 +10,7 @@ use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 
 use super::{Api, dimensions, response};
-use crate::event::HttpReply;
+use crate::event::HttpResponse;
 
 const DOCUMENT: &str = include_str!("openapi.json");
 const PAGE: &str = include_str!("docs.html");
@@ -19,16 +19,16 @@ const PAGE: &str = include_str!("docs.html");
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-pub(super) fn document(api: &Api) -> HttpReply {
+pub(super) fn document(api: &Api) -> HttpResponse {
     response::with_type("application/json", filled(api).into_bytes())
 }
 
-pub(super) fn page() -> HttpReply {
-    let mut reply = response::with_type("text/html; charset=utf-8", PAGE.as_bytes().to_vec());
-    let headers = &mut reply.headers;
+pub(super) fn page() -> HttpResponse {
+    let mut response = response::with_type("text/html; charset=utf-8", PAGE.as_bytes().to_vec());
+    let headers = &mut response.headers;
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
-    reply
+    response
 }
 
 fn filled(api: &Api) -> String {

@@ -1,7 +1,7 @@
 //! The HTTP contracts that clients already speak, and the one service behind them.
 //!
 //! ```text
-//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei | qdrant -> HttpReply
+//! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei | qdrant -> HttpResponse
 //! bytes       -> direct                                                   -> one JSON object
 //! ```
 //!
@@ -27,7 +27,7 @@ use crate::concurrency::panics;
 use crate::config::{Config, Secret};
 use crate::embedding::{Embedder, Embeddings, Options};
 use crate::error::{Error, Kind, Result};
-use crate::event::{HttpReply, HttpRequest, without_prefix};
+use crate::event::{HttpRequest, HttpResponse, without_prefix};
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
@@ -109,7 +109,7 @@ impl Api {
     }
 
     /// Answers an HTTP request; an error becomes an answer in the shape of the path's contract.
-    pub async fn http(&self, request: &HttpRequest, call: &Call) -> HttpReply {
+    pub async fn http(&self, request: &HttpRequest, call: &Call) -> HttpResponse {
         let path = self.path(&request.path);
         let answer = match ROUTES.iter().find(|(route, ..)| *route == path) {
             Some(&(path, _, allow, route)) => {
@@ -117,40 +117,40 @@ impl Api {
             }
             None => Err(Error::request(Kind::NotFound, None, not_found(path))),
         };
-        let mut reply = answer.unwrap_or_else(|error| {
+        let mut response = answer.unwrap_or_else(|error| {
             call.meter.fail(&error);
-            self.refusal(&request.path, &error)
+            self.error_response(&request.path, &error)
         });
-        response::name_model(&mut reply, &self.manifest().id);
-        self.add_cors(request, &mut reply.headers);
+        response::name_model(&mut response, &self.manifest().id);
+        self.add_cors(request, &mut response.headers);
         if request.method == Method::HEAD {
-            reply.body.clear();
+            response.body.clear();
         }
-        let reply = response::compress(request, reply).await.unwrap_or_else(|error| {
+        let response = response::compress(request, response).await.unwrap_or_else(|error| {
             call.meter.fail(&error);
-            let mut reply = self.refusal(&request.path, &error);
-            self.add_cors(request, &mut reply.headers);
-            reply
+            let mut response = self.error_response(&request.path, &error);
+            self.add_cors(request, &mut response.headers);
+            response
         });
-        call.meter.note(|m| m.status = Some(reply.status.as_u16()));
-        reply
+        call.meter.note(|m| m.status = Some(response.status.as_u16()));
+        response
     }
 
     /// `error` in the shape of the contract that a request's `path` speaks.
-    pub fn refusal(&self, path: &str, error: &Error) -> HttpReply {
+    pub fn error_response(&self, path: &str, error: &Error) -> HttpResponse {
         let path = self.path(path);
         let contract = match ROUTES.iter().find(|(route, ..)| *route == path) {
             Some((_, contract, ..)) => *contract,
             None if path.starts_with("/v1/") => Contract::OpenAi,
             None => Contract::Tei,
         };
-        let mut reply = response::error(error, contract);
-        response::name_model(&mut reply, &self.manifest().id);
-        reply
+        let mut response = response::error(error, contract);
+        response::name_model(&mut response, &self.manifest().id);
+        response
     }
 
     /// Whether a request at `path` asks only if the function is up, which is answered whatever the load.
-    pub fn is_probe(&self, path: &str) -> bool {
+    pub fn is_health_check(&self, path: &str) -> bool {
         self.path(path) == "/health"
     }
 
@@ -167,11 +167,11 @@ impl Api {
         allow: &'static str,
         route: Route,
         call: &Call,
-    ) -> Result<HttpReply> {
+    ) -> Result<HttpResponse> {
         if request.method == Method::OPTIONS {
-            let mut reply = response::empty(StatusCode::NO_CONTENT);
-            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
-            return Ok(reply);
+            let mut response = response::empty(StatusCode::NO_CONTENT);
+            response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            return Ok(response);
         }
         if !allow.split(", ").any(|method| request.method == method) {
             return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });

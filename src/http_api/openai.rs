@@ -11,9 +11,9 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, check_model, json_vector_bytes, response};
-use crate::embedding::{Embeddings, InputType, Options, Truncate};
+use crate::embedding::{Embeddings, InputType, Options, Truncation};
 use crate::error::Result;
-use crate::event::HttpReply;
+use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
@@ -70,7 +70,7 @@ impl Request {
         body::field::<String>("user", fields.user)?;
         let options = Options {
             input_type: body::field::<InputType>("input_type", fields.input_type)?.unwrap_or_default(),
-            truncate: body::field::<Truncate>("truncate", fields.truncate)?.unwrap_or_default(),
+            truncation: body::field::<Truncation>("truncate", fields.truncate)?.unwrap_or_default(),
             ..Options::default()
         };
         Ok(Self { texts: texts.texts, format, options, dimensions })
@@ -134,7 +134,7 @@ fn vector(values: &[f32], format: Format) -> Vector<'_> {
     }
 }
 
-pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let (done, format) = request.embed(api, call).await?;
@@ -154,7 +154,7 @@ pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<Ht
     .await
 }
 
-pub(super) fn models(api: &Api) -> HttpReply {
+pub(super) fn models(api: &Api) -> HttpResponse {
     let manifest = api.manifest();
     let owner = manifest.name.split('/').next().unwrap_or_default();
     // A model has no date of making here; OpenAI's clients only ask that there be a number.

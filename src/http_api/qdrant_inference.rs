@@ -16,9 +16,9 @@ use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
 use super::{Api, body, check_model, constant_time_eq, json_vector_bytes, response, unauthorized};
-use crate::embedding::{Embeddings, InputType, Options, Timings, Truncate};
+use crate::embedding::{Embeddings, InputType, Options, Timings, Truncation};
 use crate::error::{Error, Kind, Result};
-use crate::event::{HttpReply, HttpRequest};
+use crate::event::{HttpRequest, HttpResponse};
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
@@ -145,7 +145,7 @@ impl Input {
         }
         let options = Options {
             input_type: body::field("input_type", asked.input_type)?.unwrap_or(purpose),
-            truncate: body::field::<Truncate>("truncate", asked.truncate)?.unwrap_or_default(),
+            truncation: body::field::<Truncation>("truncate", asked.truncate)?.unwrap_or_default(),
             ..Options::default()
         };
         let dimensions = Dimensions::parse(body::field("dimensions", asked.dimensions)?, manifest)?;
@@ -182,7 +182,7 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
 }
 
 /// The route: who asks may say so in the body as well, so the body is read first.
-pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpReply> {
+pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let parsed = Request::parse(body, api.manifest());
     let token = match &parsed {
         Ok(request) => request.token.clone(),

@@ -10,27 +10,27 @@ use super::{Contract, json_vector_bytes};
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::event::{Door, HttpReply, HttpRequest};
+use crate::event::{EventSource, HttpRequest, HttpResponse};
 
-/// Answers below this many bytes are sent as they are: packing them, and the base64 that a packed body
+/// Answers below this many bytes are sent as they are: compressing them, and the base64 that a compressed body
 /// needs on its way through Lambda, costs more than it saves.
 const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 
-pub fn empty(status: StatusCode) -> HttpReply {
-    HttpReply { status, headers: HeaderMap::new(), body: Vec::new() }
+pub fn empty(status: StatusCode) -> HttpResponse {
+    HttpResponse { status, headers: HeaderMap::new(), body: Vec::new() }
 }
 
-pub fn json(value: &impl Serialize) -> HttpReply {
+pub fn json(value: &impl Serialize) -> HttpResponse {
     with_type("application/json", serde_json::to_vec(value).expect("our own types always serialise"))
 }
 
-pub fn with_type(media: &'static str, body: Vec<u8>) -> HttpReply {
+pub fn with_type(media: &'static str, body: Vec<u8>) -> HttpResponse {
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static(media))]);
-    HttpReply { status: StatusCode::OK, headers, body }
+    HttpResponse { status: StatusCode::OK, headers, body }
 }
 
 /// `error` as `contract` shows errors.
-pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
+pub(super) fn error(error: &Error, contract: Contract) -> HttpResponse {
     let row = error.kind().row();
     let message = error.public_message();
     let (status, body) = match contract {
@@ -42,34 +42,34 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpReply {
         Contract::Qdrant => (row.qdrant_status(), json!({ "error": message })),
         Contract::Tei => (row.tei_status, json!({"error": message, "error_type": row.tei_type})),
     };
-    let mut reply = json(&body);
-    reply.status = StatusCode::from_u16(status).expect("the table holds valid statuses");
+    let mut response = json(&body);
+    response.status = StatusCode::from_u16(status).expect("the table holds valid statuses");
     match error {
         Error::MethodNotAllowed { allow, .. } => {
-            reply.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
+            response.headers.insert(header::ALLOW, HeaderValue::from_static(allow));
         }
         _ if status == 401 => {
-            reply.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         _ if matches!(status, 429 | 503) => {
             // Seconds: a queue moves on within one, and what was too much for this call fits a smaller one at once.
-            reply.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            response.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
     }
-    reply
+    response
 }
 
 /// The answer that `write` makes of `done`, with what was done for it in its headers; a large one is written aside.
 pub async fn of(
     done: Embeddings,
     characters: usize,
-    write: impl FnOnce(&Embeddings) -> HttpReply + Send + 'static,
-) -> Result<HttpReply> {
-    offload::run(is_large(&done), "writing an answer panicked", move |_| {
-        let mut reply = write(&done);
-        describe(&mut reply, &done, characters);
-        Ok(reply)
+    write: impl FnOnce(&Embeddings) -> HttpResponse + Send + 'static,
+) -> Result<HttpResponse> {
+    offload::spawn_blocking_if(is_large(&done), "writing an answer panicked", move |_| {
+        let mut response = write(&done);
+        describe(&mut response, &done, characters);
+        Ok(response)
     })
     .await
 }
@@ -81,16 +81,16 @@ pub fn is_large(done: &Embeddings) -> bool {
 }
 
 /// Every answer names the model that made it.
-pub fn name_model(reply: &mut HttpReply, id: &str) {
-    set(&mut reply.headers, "x-model-id", id);
+pub fn name_model(response: &mut HttpResponse, id: &str) {
+    set(&mut response.headers, "x-model-id", id);
 }
 
 /// What was done for this answer: text-embeddings-inference's headers, times in milliseconds, and which
 /// texts were cut.
-pub fn describe(reply: &mut HttpReply, done: &Embeddings, characters: usize) {
+pub fn describe(response: &mut HttpResponse, done: &Embeddings, characters: usize) {
     let timings = &done.timings;
     let ms = |time: std::time::Duration| time.as_millis().to_string();
-    let headers = &mut reply.headers;
+    let headers = &mut response.headers;
     headers.insert(HeaderName::from_static("x-compute-type"), HeaderValue::from_static("cpu"));
     set(headers, "x-compute-characters", &characters.to_string());
     set(headers, "x-compute-tokens", &done.tokens.iter().sum::<usize>().to_string());
@@ -121,41 +121,45 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 }
 
 /// Packs a large answer when the client takes gzip, the largest ones aside. Not behind a REST API, which hands a
-/// body's base64 on as it is unless its binary media types are set up; it packs answers itself when it is told to.
+/// body's base64 on as it is unless its binary media types are set up; it compresses answers itself when it is told to.
 ///
 /// # Errors
 /// What a panic leaves.
-pub async fn compress(request: &HttpRequest, reply: HttpReply) -> Result<HttpReply> {
-    if request.door == Door::V1 {
-        return Ok(reply);
+pub async fn compress(request: &HttpRequest, response: HttpResponse) -> Result<HttpResponse> {
+    if request.event_source == EventSource::ApiGatewayV1 {
+        return Ok(response);
     }
     let accepts = request.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let gzip = accepts.flat_map(|value| value.split(',')).any(|coding| {
+    let accepts_gzip = accepts.flat_map(|value| value.split(',')).any(|coding| {
         let mut parts = coding.split(';').map(str::trim);
         let named = parts.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
         named && !parts.any(|q| matches!(q, "q=0" | "q=0.0"))
     });
-    if !gzip || reply.body.len() < COMPRESS_FROM_BYTES {
-        return Ok(reply);
+    if !accepts_gzip || response.body.len() < COMPRESS_FROM_BYTES {
+        return Ok(response);
     }
-    offload::run(reply.body.len() >= offload::FROM_BYTES, "packing an answer panicked", move |_| Ok(packed(reply)))
-        .await
+    offload::spawn_blocking_if(
+        response.body.len() >= offload::FROM_BYTES,
+        "compressing an answer panicked",
+        move |_| Ok(gzip(response)),
+    )
+    .await
 }
 
-fn packed(mut reply: HttpReply) -> HttpReply {
+fn gzip(mut response: HttpResponse) -> HttpResponse {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    let packed = encoder.write_all(&reply.body).and_then(|()| encoder.finish());
-    if let Ok(packed) = packed {
-        reply.body = packed;
-        reply.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        // One value, because not every door can repeat a header.
-        let vary = match reply.headers.contains_key(header::VARY) {
+    let compressed = encoder.write_all(&response.body).and_then(|()| encoder.finish());
+    if let Ok(compressed) = compressed {
+        response.body = compressed;
+        response.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        // One value, because not every event source can repeat a header.
+        let vary = match response.headers.contains_key(header::VARY) {
             true => "origin, accept-encoding",
             false => "accept-encoding",
         };
-        reply.headers.insert(header::VARY, HeaderValue::from_static(vary));
+        response.headers.insert(header::VARY, HeaderValue::from_static(vary));
     }
-    reply
+    response
 }
 
 #[cfg(test)]
@@ -171,16 +175,16 @@ mod tests {
     fn taking_gzip() -> HttpRequest {
         let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
         let (method, path, body) = (Method::POST, "/embed".to_owned(), String::new());
-        HttpRequest { door: Door::V2, method, path, headers, body, is_base64: false }
+        HttpRequest { event_source: EventSource::ApiGatewayV2, method, path, headers, body, is_base64: false }
     }
 
     #[test]
     fn answers_are_packed_from_a_size_on() {
         let request = taking_gzip();
-        for (bytes, packed) in [(16_383, false), (16_384, true), (offload::FROM_BYTES, true)] {
-            let reply = block_on(compress(&request, with_type("text/plain", vec![b'a'; bytes]))).unwrap();
-            assert_eq!(reply.headers.contains_key(header::CONTENT_ENCODING), packed, "{bytes}");
-            assert_eq!(reply.body.len() < bytes, packed, "{bytes}");
+        for (bytes, compressed) in [(16_383, false), (16_384, true), (offload::FROM_BYTES, true)] {
+            let response = block_on(compress(&request, with_type("text/plain", vec![b'a'; bytes]))).unwrap();
+            assert_eq!(response.headers.contains_key(header::CONTENT_ENCODING), compressed, "{bytes}");
+            assert_eq!(response.body.len() < bytes, compressed, "{bytes}");
         }
     }
 
@@ -197,9 +201,9 @@ mod tests {
                 assert_eq!(std::thread::current().id() != here, aside, "{vectors} vectors");
                 json(&done.vectors)
             };
-            let reply = block_on(of(many(vectors), 5, write)).unwrap();
-            assert_eq!(reply.headers["x-compute-characters"], "5");
-            assert_eq!(serde_json::from_slice::<Vec<Vec<f32>>>(&reply.body).unwrap().len(), vectors);
+            let response = block_on(of(many(vectors), 5, write)).unwrap();
+            assert_eq!(response.headers["x-compute-characters"], "5");
+            assert_eq!(serde_json::from_slice::<Vec<Vec<f32>>>(&response.body).unwrap().len(), vectors);
         }
     }
 
@@ -208,12 +212,12 @@ mod tests {
         let request = taking_gzip();
         for (bytes, aside) in [(COMPRESS_FROM_BYTES, false), (offload::FROM_BYTES, true)] {
             block_on(async {
-                let mut packing = std::pin::pin!(compress(&request, with_type("text/plain", vec![b'a'; bytes])));
+                let mut compressing = std::pin::pin!(compress(&request, with_type("text/plain", vec![b'a'; bytes])));
                 // What is done at once is there when it is first asked for.
-                let first = std::future::poll_fn(|waker| Poll::Ready(packing.as_mut().poll(waker))).await;
+                let first = std::future::poll_fn(|waker| Poll::Ready(compressing.as_mut().poll(waker))).await;
                 assert_eq!(first.is_pending(), aside, "{bytes}");
                 if aside {
-                    assert!(packing.await.unwrap().headers.contains_key(header::CONTENT_ENCODING));
+                    assert!(compressing.await.unwrap().headers.contains_key(header::CONTENT_ENCODING));
                 }
             });
         }

@@ -10,9 +10,9 @@ use serde_json::value::RawValue;
 use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, response};
 use crate::concurrency::offload;
-use crate::embedding::{self, Embeddings, InputType, Keep, Options, Token, Truncate};
+use crate::embedding::{self, Embeddings, InputType, Options, Token, Truncation, TruncationDirection};
 use crate::error::{Error, Kind, Result};
-use crate::event::HttpReply;
+use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
@@ -70,10 +70,10 @@ pub(super) struct TokenizeFields<'a> {
     input_type: Option<&'a RawValue>,
 }
 
-impl<'de> Deserialize<'de> for Keep {
+impl<'de> Deserialize<'de> for TruncationDirection {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // The direction names the side that is cut off.
-        let sides = [("right", Self::Start), ("Right", Self::Start), ("left", Self::End), ("Left", Self::End)];
+        let sides = [("right", Self::Right), ("Right", Self::Right), ("left", Self::Left), ("Left", Self::Left)];
         body::one_of(deserializer, &sides)
     }
 }
@@ -87,7 +87,7 @@ fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> 
 }
 
 /// What happens to a long text: whether it is cut, and at which end.
-fn cut(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncate, Keep)> {
+fn truncation(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncation, TruncationDirection)> {
     Ok((
         body::field("truncate", truncate)?.unwrap_or_default(),
         body::field("truncation_direction", direction)?.unwrap_or_default(),
@@ -105,11 +105,11 @@ impl Request {
     pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: EmbedFields<'_> = body::fields(body)?;
         let inputs: body::Texts = body::required("inputs", fields.inputs)?;
-        let (truncate, keep) = cut(fields.truncate, fields.truncation_direction)?;
+        let (truncation, truncation_direction) = truncation(fields.truncate, fields.truncation_direction)?;
         let options = Options {
             input_type: input_type(fields.prompt_name, fields.input_type)?,
-            truncate,
-            keep,
+            truncation,
+            truncation_direction,
             normalize: body::field("normalize", fields.normalize)?.unwrap_or(true),
         };
         let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
@@ -125,7 +125,7 @@ impl Request {
     }
 }
 
-pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let request = Request::parse(body, api.manifest())?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let done = request.embed(api, call).await?;
@@ -140,7 +140,7 @@ struct Comparison {
 }
 
 /// The cosine of one sentence to each of several, in their order.
-pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let fields: SimilarityFields<'_> = body::fields(body)?;
     let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
     let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
@@ -148,9 +148,9 @@ pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<Ht
         return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
     }
     let parameters: SimilarityParameters<'_> = body::object("parameters", fields.parameters)?.unwrap_or_default();
-    let (truncate, keep) = cut(parameters.truncate, parameters.truncation_direction)?;
+    let (truncation, truncation_direction) = truncation(parameters.truncate, parameters.truncation_direction)?;
     let input_type = input_type(parameters.prompt_name, parameters.input_type)?;
-    let options = Options { input_type, truncate, keep, normalize: true };
+    let options = Options { input_type, truncation, truncation_direction, normalize: true };
     let mut texts = vec![source_sentence];
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
@@ -158,9 +158,9 @@ pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<Ht
     let done = api.embed(texts, options, "inputs", 16, call).await?;
     let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
     let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
-    let mut reply = response::json(&others.iter().map(cosine).collect::<Vec<_>>());
-    response::describe(&mut reply, &done, characters);
-    Ok(reply)
+    let mut response = response::json(&others.iter().map(cosine).collect::<Vec<_>>());
+    response::describe(&mut response, &done, characters);
+    Ok(response)
 }
 
 #[derive(Serialize)]
@@ -197,7 +197,7 @@ impl Tokenization {
     }
 
     /// The answer, unless it passes a limit.
-    fn answer(self, api: &Api, waiting: &offload::Waiting) -> Result<HttpReply> {
+    fn answer(self, api: &Api, waiting: &offload::Waiting) -> Result<HttpResponse> {
         let limits = &api.config.limits;
         let prefix = self.prefix(api);
         let item = |Token { id, text, special, span }: Token| {
@@ -215,12 +215,12 @@ impl Tokenization {
             }
             lists.push(list.into_iter().map(item).collect::<Vec<_>>());
         }
-        let reply = response::json(&lists);
+        let response = response::json(&lists);
         let limit = limits.response_bytes;
-        if reply.body.len() > limit {
+        if response.body.len() > limit {
             return too_much(format!("the answer would pass the {limit} bytes that one response may have"));
         }
-        Ok(reply)
+        Ok(response)
     }
 }
 
@@ -235,7 +235,7 @@ const ANSWER_BYTES_A_BYTE: usize = 4;
 /// Bytes of the shortest list of tokens with its comma: `[],`.
 const SHORTEST_LIST: usize = 3;
 
-pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<HttpReply> {
+pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let request = Tokenization::parse(body)?;
     api.admit(request.texts.len(), "inputs", SHORTEST_LIST)?;
     let bytes = request.texts.iter().map(String::len).sum::<usize>();
@@ -245,7 +245,8 @@ pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<Http
     }
     let long = embedding::bytes_to_tokenise(&request.texts, request.prefix(api)) > TOKENIZE_INLINE_BYTES;
     let owned = api.clone();
-    let answer = offload::run(long, "tokenizing panicked", move |waiting| request.answer(&owned, waiting));
+    let answer =
+        offload::spawn_blocking_if(long, "tokenizing panicked", move |waiting| request.answer(&owned, waiting));
     embedding::tokenised_within(Api::time_left(call), answer).await
 }
 
@@ -253,7 +254,7 @@ fn too_much<T>(what: String) -> Result<T> {
     Err(Error::request(Kind::TooLarge, "inputs", format!("{what}; send fewer or shorter texts")))
 }
 
-pub(super) fn info(api: &Api) -> HttpReply {
+pub(super) fn info(api: &Api) -> HttpResponse {
     let (manifest, config) = (api.manifest(), &api.config);
     response::json(&json!({
         "model_id": manifest.name,
@@ -275,6 +276,6 @@ pub(super) fn info(api: &Api) -> HttpReply {
     }))
 }
 
-pub(super) fn health(api: &Api) -> HttpReply {
+pub(super) fn health(api: &Api) -> HttpResponse {
     response::json(&json!({"status": "ok", "model": api.manifest().id}))
 }

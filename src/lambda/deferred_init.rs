@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use crate::app;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::event::{self, HttpReply, HttpRequest, Invocation, without_prefix};
+use crate::event::{self, HttpRequest, HttpResponse, Invocation, without_prefix};
 use crate::handler::Handler;
 use crate::observability::Observer;
 use crate::observability::call::Call;
@@ -59,7 +59,7 @@ impl DeferredInit {
     pub async fn begin(config: Config, budget: Duration) -> std::result::Result<Self, Arc<Error>> {
         let (sender, outcome) = watch::channel(None);
         let observer = Arc::new(Observer::new(config.metrics.clone()));
-        let mut loading = Self { outcome, observer: Arc::clone(&observer), base_path: config.base_path.clone() };
+        let mut deferred = Self { outcome, observer: Arc::clone(&observer), base_path: config.base_path.clone() };
         std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
@@ -71,14 +71,14 @@ impl DeferredInit {
                 let _ = sender.send(Some(opened.map_err(Arc::new)));
             })
             .map_err(|e| Error::internal("the loading thread does not start", e))?;
-        match tokio::time::timeout(budget, loading.loaded()).await {
+        match tokio::time::timeout(budget, deferred.loaded()).await {
             Ok(outcome) => drop(outcome?),
             Err(_) => tracing::warn!(
                 "the model is not there after {:.1} s; calls are taken, the first one waits for it",
                 budget.as_secs_f32()
             ),
         }
-        Ok(loading)
+        Ok(deferred)
     }
 
     /// Answers an event; waits for the model, unless the event asks for the health.
@@ -89,7 +89,7 @@ impl DeferredInit {
             let outcome = match at_hand {
                 Some(outcome) => outcome,
                 None => match self.health(event, call) {
-                    Some(reply) => return reply,
+                    Some(response) => return response,
                     None => match self.loaded_within(call.remaining()).await {
                         Some(outcome) => outcome,
                         None => return not_yet(event, call),
@@ -136,7 +136,7 @@ impl DeferredInit {
         let Ok(Invocation::Http(request)) = event::decode(event) else { return None };
         let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
         let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
-        asks.then(|| request.door.encode(loading_reply(&request, call)))
+        asks.then(|| request.event_source.encode(loading_response(&request, call)))
     }
 }
 
@@ -149,13 +149,13 @@ fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
     match invocation {
         Invocation::Http(request) => {
             call.meter.fail(&error);
-            request.door.encode(loading_reply(&request, call))
+            request.event_source.encode(loading_response(&request, call))
         }
         _ => Err(error),
     }
 }
 
-fn loading_reply(request: &HttpRequest, call: &Call) -> HttpReply {
+fn loading_response(request: &HttpRequest, call: &Call) -> HttpResponse {
     let status = StatusCode::SERVICE_UNAVAILABLE;
     call.meter.note(|m| (m.source, m.status) = ("http", Some(status.as_u16())));
     let headers = HeaderMap::from_iter([
@@ -164,5 +164,5 @@ fn loading_reply(request: &HttpRequest, call: &Call) -> HttpReply {
         (header::RETRY_AFTER, HeaderValue::from_static("1")),
     ]);
     let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };
-    HttpReply { status, headers, body }
+    HttpResponse { status, headers, body }
 }

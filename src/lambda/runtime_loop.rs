@@ -98,7 +98,7 @@ async fn invoke(
         } => Err(InvocationError::Call(error)),
     };
     match answered {
-        Ok(reply) => Ok(reply),
+        Ok(response) => Ok(response),
         Err(InvocationError::Call(error)) => Err(Diagnostic::from(error)),
         Err(InvocationError::Start(error)) => {
             tracing::error!(error = %error.chain(), "the model did not load; this process ends");

@@ -270,7 +270,7 @@ impl<S: ObjectStore> Fetch<S> {
         let next = async { object.body.next().await.transpose() };
         let chunk = self.retry.in_time("the transfer stopped: no byte came", next).await?;
         if chunk.as_ref().is_some_and(|chunk| !chunk.is_empty()) {
-            self.retry.progress();
+            self.retry.made_progress();
         }
         Ok(chunk)
     }

@@ -48,14 +48,14 @@ pub struct Manifest {
     #[serde(default)]
     pub note: Option<String>,
     /// What the first run of a start has to give; without it a start checks nothing.
-    #[serde(default)]
-    pub probe: Option<Probe>,
+    #[serde(default, rename = "probe")]
+    pub self_test: Option<SelfTest>,
     pub files: Files,
 }
 
 /// A text and its vector by the weights before they were quantized.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Probe {
+pub struct SelfTest {
     /// Embedded as it stands, without a prefix.
     pub text: String,
     /// `[dimensions]`, of any length but zero.
@@ -100,7 +100,7 @@ impl Manifest {
         if !self.matryoshka_dimensions.iter().all(|cut| (1..=self.dimensions).contains(cut)) {
             return Err("matryoshka_dimensions must lie between 1 and dimensions".to_owned());
         }
-        if self.probe.as_ref().is_some_and(|probe| probe.vector.len() != self.dimensions) {
+        if self.self_test.as_ref().is_some_and(|self_test| self_test.vector.len() != self.dimensions) {
             return Err("the probe's vector must have as many values as there are dimensions".to_owned());
         }
         for file in self.files.all() {

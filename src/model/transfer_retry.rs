@@ -38,7 +38,7 @@ impl Retry {
     }
 
     /// New bytes came: whatever was wrong is over.
-    pub fn progress(&self) {
+    pub fn made_progress(&self) {
         *self.since() = None;
     }
 
@@ -119,7 +119,7 @@ mod tests {
             for _ in 0..4 {
                 tokio::time::sleep(MS * 25).await;
                 assert!(retry.again(&mut 0, StoreError::retryable("reset")).await.is_ok());
-                retry.progress();
+                retry.made_progress();
             }
         });
     }

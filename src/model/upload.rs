@@ -69,7 +69,7 @@ async fn send_if_new(store: &S3ObjectStore, key: &str, bytes: Bytes) -> Result<b
         eprintln!("{key}: there already");
         return Ok(false);
     }
-    let progress = Arc::new(Progress::new(key, bytes.len()));
+    let progress = Arc::new(ProgressLine::new(key, bytes.len()));
     let shown = Arc::clone(&progress);
     store.put(key, bytes, sha256, move |chunk| shown.count(chunk)).await?;
     progress.end();
@@ -77,14 +77,14 @@ async fn send_if_new(store: &S3ObjectStore, key: &str, bytes: Bytes) -> Result<b
 }
 
 /// One line that updates itself on a terminal, one every few seconds elsewhere.
-struct Progress {
+struct ProgressLine {
     label: String,
     total: usize,
     started: Instant,
     state: Mutex<(usize, Instant)>,
 }
 
-impl Progress {
+impl ProgressLine {
     fn new(label: &str, total: usize) -> Self {
         let now = Instant::now();
         Self { label: label.to_owned(), total, started: now, state: Mutex::new((0, now)) }

@@ -10,7 +10,7 @@ use serde_json::{Map, Number, json};
 use super::metrics::{By, Value};
 
 /// What a line says beside its figures.
-pub struct Line<'a> {
+pub struct EmfLine<'a> {
     pub namespace: &'a str,
     pub service: &'a str,
     pub source: &'static str,
@@ -21,7 +21,7 @@ pub struct Line<'a> {
     pub timestamp: u64,
 }
 
-impl Line<'_> {
+impl EmfLine<'_> {
     /// The line, its end included; `values` without zeros.
     pub fn format(&self, values: &[Value]) -> String {
         let mut root = Map::new();
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     fn line(values: &[Value], error_type: Option<&'static str>) -> serde_json::Value {
-        let line = Line {
+        let line = EmfLine {
             namespace: "LambdaEmbed",
             service: "search",
             source: "http",

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
-use super::emf::Line;
+use super::emf::EmfLine;
 use super::memory::Memory;
 use super::metrics::{COLD_START, DURATION, ERRORS, INVOCATIONS, Names, RESIDENT_MEMORY, Value};
 use super::prometheus::Totals;
@@ -80,7 +80,7 @@ impl Observer {
         let values = self.values(&m, took, resident, cold_start);
         if let Some(namespace) = &self.names.namespace {
             let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let line = Line {
+            let line = EmfLine {
                 namespace,
                 service: &self.names.service,
                 source: source(&m),

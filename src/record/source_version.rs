@@ -1,6 +1,6 @@
 //! Which version of a document a store holds, and which of two versions is the newer one.
 //!
-//! A source_version is small text, so that it fits an object's metadata as well as a point's payload.
+//! A source version is small text, so that it fits an object's metadata as well as a point's payload.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl SourceVersion {
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
-    /// The source_version in `look_up`'s entries; `None` where there is none, so that what is existing counts as nobody's.
+    /// The source version in `look_up`'s entries; `None` where there is none, so that what is existing counts as nobody's.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let text = |name| look_up(name).map(str::to_owned);
         Some(Self {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! look(bucket, key)                    -> Existing: which version lies there? Asked before the source is read.
-//! open(document, source_version, existing, state)   -> DocumentWriter
+//! open(document, source version, existing, state)   -> DocumentWriter
 //!   put(records)                       any number of times, chunks ascending
 //!   suspend()                          -> state, with which a later invocation opens and goes on
 //!   finish(end)                        surplus chunks of the version before are removed; the document is done
@@ -12,16 +12,16 @@
 //! Invariants, of every store:
 //! - **repeatable**: records that are put twice are there once; whatever failed half-way, opening again and
 //!   putting every record leaves what a first attempt would have left;
-//! - **whole**: a version's [`SourceVersion`] is written by `finish` and by nothing before it, so that a source_version means that
+//! - **whole**: a version's [`SourceVersion`] is written by `finish` and by nothing before it, so that a source version means that
 //!   every record of that version is there;
-//! - **ordered**: the caller compares source_versions and opens only what is older ([`SourceVersion::order`]); the store sees to it
+//! - **ordered**: the caller compares source versions and opens only what is older ([`SourceVersion::order`]); the store sees to it
 //!   that nothing came between `look` and the moment the new version counts, and answers
 //!   [`WriteError::Conflict`] otherwise. Whoever gets that looks again. Because the source is read after the
 //!   look, what is written is never older than what it replaces;
 //! - **without memory**: what a store has to know in a later invocation is in `state`, which the caller stores.
 //!
 //! A document is done when every configured store has finished it. If one fails the document is tried again, and
-//! those that had finished hold its source_version by then and are passed over.
+//! those that had finished hold its source version by then and are passed over.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -51,7 +51,7 @@ pub trait VectorStore: Send + Sync {
         state: Option<&'a Value>,
     ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>>;
 
-    /// Removes every record of the document, source_version last; nothing to remove is no error.
+    /// Removes every record of the document, source version last; nothing to remove is no error.
     fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()>;
 
     /// Drops what an earlier `state` keeps and nobody will go on with.

@@ -99,8 +99,8 @@ fn check(expected: &Expected) -> Result<(), String> {
             if expected.charset.as_ref().is_some_and(|charset| charset != extracted.charset) {
                 return Err(format!("decoded from {}", extracted.charset));
             }
-            if extracted.left_out.count != expected.left_out {
-                return Err(format!("left out {:?}", extracted.left_out));
+            if extracted.skipped_records.count != expected.left_out {
+                return Err(format!("left out {:?}", extracted.skipped_records));
             }
             let found = sections.iter().any(|section| {
                 within(&expected.place, &serde_json::to_value(&section.place).unwrap())

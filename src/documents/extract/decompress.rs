@@ -12,12 +12,12 @@ use super::{Skip, Unreadable};
 pub const SNIFFED: usize = 8 * 1024;
 
 /// Text packs to a third or a quarter, repetitive logs to a fiftieth; beyond this it is a bomb.
-const MOST_UNPACKED_TO_ONE: u64 = 100;
+const MAX_COMPRESSION_RATIO: u64 = 100;
 
 /// Nothing below this is called a bomb: a short run of spaces packs further than any text.
 const BOMB_AT_LEAST: u64 = 16 << 20;
 
-/// How often an object is unpacked: packed for storage and once more on its way.
+/// How often an object is decompressed: compressed for storage and once more on its way.
 const LAYERS: usize = 2;
 
 /// Memory that zstd's window may take, as a power of two: 8 MiB is what its levels up to 19 use, and what RFC 8878
@@ -46,37 +46,37 @@ impl Verdict {
 /// A reader whose first bytes were looked at.
 pub type Peeked<'a> = io::Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>;
 
-/// The object unpacked, with its first bytes.
+/// The object decompressed, with its first bytes.
 pub struct Opened<'a> {
     pub bytes: Peeked<'a>,
     /// The first [`SNIFFED`] of them, or all there are.
     pub head: Vec<u8>,
-    /// How many packings were undone.
-    pub unpacked: usize,
+    /// How many compressions were undone.
+    pub decompressed: usize,
 }
 
 /// Undoes gzip and zstd, as the bytes themselves say: names and headers lie, and a client in between may have
-/// unpacked already.
-pub fn open<'a>(input: impl Read + 'a, max_unpacked: u64, verdict: &Verdict) -> Result<Opened<'a>, Unreadable> {
-    let packed = Rc::new(Cell::new(0));
-    let mut bytes = original(input, &packed, verdict);
-    let mut unpacked = 0;
+/// decompressed already.
+pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict) -> Result<Opened<'a>, Unreadable> {
+    let compressed = Rc::new(Cell::new(0));
+    let mut bytes = original(input, &compressed, verdict);
+    let mut decompressed = 0;
     loop {
         let (head, peeked) = peek(bytes).map_err(|e| verdict.or_broken(e))?;
-        let Some(packing) = Packing::of(&head) else {
-            return Ok(Opened { bytes: peeked, head, unpacked });
+        let Some(compression) = Compression::of(&head) else {
+            return Ok(Opened { bytes: peeked, head, decompressed });
         };
-        if unpacked == LAYERS {
+        if decompressed == LAYERS {
             return Err(Unreadable::skipped(Skip::NotText, format!("it is packed more than {LAYERS} times over")));
         }
-        unpacked += 1;
-        let inner = packing.reader(peeked).map_err(|e| verdict.or_broken(e))?;
-        let (packed, verdict) = (Rc::clone(&packed), verdict.clone());
-        bytes = Box::new(Unpacked { inner, count: 0, packed, max_unpacked, verdict });
+        decompressed += 1;
+        let inner = compression.reader(peeked).map_err(|e| verdict.or_broken(e))?;
+        let (compressed, verdict) = (Rc::clone(&compressed), verdict.clone());
+        bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, verdict });
     }
 }
 
-/// The input at a cursor: never packed, and known already.
+/// The input at a cursor: never compressed, and known already.
 pub fn resume<'a>(input: impl Read + 'a, verdict: &Verdict) -> Peeked<'a> {
     Cursor::new(Vec::new()).chain(original(input, &Rc::default(), verdict))
 }
@@ -92,12 +92,12 @@ fn peek<'a>(mut bytes: Box<dyn Read + 'a>) -> io::Result<(Vec<u8>, Peeked<'a>)> 
 }
 
 #[derive(Clone, Copy)]
-enum Packing {
+enum Compression {
     Gzip,
     Zstd,
 }
 
-impl Packing {
+impl Compression {
     fn of(head: &[u8]) -> Option<Self> {
         match head {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
@@ -106,11 +106,11 @@ impl Packing {
         }
     }
 
-    fn reader<'a>(self, packed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
+    fn reader<'a>(self, compressed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
-            Self::Gzip => Box::new(MultiGzDecoder::new(packed)),
+            Self::Gzip => Box::new(MultiGzDecoder::new(compressed)),
             Self::Zstd => {
-                let mut decoder = zstd::Decoder::new(packed)?;
+                let mut decoder = zstd::Decoder::new(compressed)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;
                 Box::new(decoder)
             }
@@ -139,26 +139,26 @@ impl<R: Read> Read for Original<R> {
 }
 
 /// What comes out of a packing, within limits.
-struct Unpacked<R> {
+struct Decompressed<R> {
     inner: R,
     count: u64,
-    packed: Rc<Cell<u64>>,
-    max_unpacked: u64,
+    compressed: Rc<Cell<u64>>,
+    max_decompressed: u64,
     verdict: Verdict,
 }
 
-impl<R: Read> Read for Unpacked<R> {
+impl<R: Read> Read for Decompressed<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
         self.count += read as u64;
-        let why = if self.count > self.max_unpacked {
+        let why = if self.count > self.max_decompressed {
             Unreadable::skipped(
                 Skip::TooLarge,
-                format!("it unpacks to more than {} bytes, the limit", self.max_unpacked),
+                format!("it unpacks to more than {} bytes, the limit", self.max_decompressed),
             )
-        } else if self.count > BOMB_AT_LEAST && self.count / MOST_UNPACKED_TO_ONE > self.packed.get() {
-            let reason = format!("it unpacks to more than {MOST_UNPACKED_TO_ONE} times its size, as no text does");
-            Unreadable::skipped(Skip::PackedTooFar, reason)
+        } else if self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get() {
+            let reason = format!("it unpacks to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
+            Unreadable::skipped(Skip::DecompressionBomb, reason)
         } else {
             return Ok(read);
         };

@@ -117,7 +117,7 @@ pub fn record(
             parts.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("\n\n")
         }
         Some(other) => {
-            out.leave_out("not_text", &format!("{:?} is {}, not text", options.json_pointer, kind(&other)));
+            out.skip_record("not_text", &format!("{:?} is {}, not text", options.json_pointer, kind(&other)));
             return Ok(());
         }
         None => {
@@ -128,7 +128,7 @@ pub fn record(
                 }
                 other => kind(other).to_owned(),
             };
-            out.leave_out("no_text", &format!("nothing at {:?}: it is {there}", options.json_pointer));
+            out.skip_record("no_text", &format!("nothing at {:?}: it is {there}", options.json_pointer));
             return Ok(());
         }
     };
@@ -140,7 +140,7 @@ pub fn record(
     if serde_json::to_string(&fields).map_or(0, |json| json.len()) > MAX_FIELDS {
         let record = out.records;
         let reason = format!("its other fields, more than {MAX_FIELDS} bytes of JSON");
-        out.left_out.add(format_args!("record {record}"), "fields_too_large", &reason);
+        out.skipped_records.add(format_args!("record {record}"), "fields_too_large", &reason);
         fields.clear();
     }
     out.record(&text, &fields, resume)

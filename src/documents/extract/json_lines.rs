@@ -15,7 +15,7 @@ pub fn read(
 ) -> Result<(), Stop> {
     let mut line = Vec::new();
     let mut first_wrong = None;
-    let mut right = out.records - out.left_out.count.min(out.records);
+    let mut right = out.records - out.skipped_records.count.min(out.records);
     loop {
         line.clear();
         let length = next_line(input, &mut line, options.max_record_bytes)?;
@@ -25,7 +25,7 @@ pub fn read(
         position.advance(length);
         let text = line.trim_ascii();
         if length > line.len() {
-            out.leave_out("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
+            out.skip_record("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
         } else if !text.is_empty() {
             match serde_json::from_slice(text).map_err(not_json) {
                 Ok(value) => {
@@ -33,7 +33,7 @@ pub fn read(
                     record(value, options, out, |out| position.cursor(out))?;
                 }
                 Err(Stop::Unreadable(why)) => {
-                    out.leave_out("not_json", &why.to_string());
+                    out.skip_record("not_json", &why.to_string());
                     first_wrong.get_or_insert(why);
                 }
                 Err(other) => return Err(other),

@@ -54,8 +54,8 @@ pub struct ExtractOptions {
     pub json_pointer: String,
     /// The column of CSV and TSV that holds the text, by its name in the first line.
     pub csv_column: String,
-    /// Bytes that a packed object may unpack to.
-    pub max_unpacked_bytes: u64,
+    /// Bytes that a compressed object may unpack to.
+    pub max_decompressed_bytes: u64,
     /// Bytes of a format that has to be held whole (PDF).
     pub max_whole_bytes: u64,
     /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV; and of an HTML
@@ -72,7 +72,7 @@ impl Default for ExtractOptions {
         Self {
             json_pointer: "/text".to_owned(),
             csv_column: "text".to_owned(),
-            max_unpacked_bytes: 4 << 30,
+            max_decompressed_bytes: 4 << 30,
             max_whole_bytes: 32 << 20,
             max_record_bytes: 8 << 20,
             max_pdf_memory_bytes: 256 << 20,
@@ -127,7 +127,8 @@ pub struct Cursor {
     /// Sections, records and parts left out so far.
     sections: u64,
     records: u64,
-    left_out: LeftOut,
+    #[serde(rename = "left_out")]
+    skipped_records: SkippedRecords,
     /// A CSV file's first line, and what separates its columns.
     columns: Vec<String>,
     delimiter: u8,
@@ -142,14 +143,14 @@ pub struct Extracted {
     /// Characters of text in all sections, those before a resumed cursor included.
     pub characters: usize,
     /// Parts that were left out: records without text or beyond their limit, pages that cannot be read.
-    pub left_out: LeftOut,
+    pub skipped_records: SkippedRecords,
     /// Whether the end was reached; false when `emit` broke off.
     pub complete: bool,
 }
 
 /// Parts of a document that yielded no text while others did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LeftOut {
+pub struct SkippedRecords {
     pub count: u64,
     /// Of the first few, which and why; a reason may quote the document.
     pub reasons: Vec<String>,
@@ -184,7 +185,8 @@ pub enum Skip {
     /// Beyond a limit that is configured.
     TooLarge,
     /// Packed so far beyond what text packs to that it is taken for a bomb.
-    PackedTooFar,
+    #[serde(rename = "packed_too_far")]
+    DecompressionBomb,
     /// JSON nested deeper than is read.
     TooDeep,
     /// No record has text where the options say.
@@ -199,7 +201,7 @@ impl Skip {
             Self::NotText => "not_text",
             Self::Encrypted => "encrypted",
             Self::TooLarge => "too_large",
-            Self::PackedTooFar => "packed_too_far",
+            Self::DecompressionBomb => "packed_too_far",
             Self::TooDeep => "too_deep",
             Self::NoText => "no_text",
         }
@@ -231,17 +233,17 @@ pub fn extract(
             (bytes, cursor.format, Position::resume(cursor), 0)
         }
         None => {
-            let opened = decompress::open(input, options.max_unpacked_bytes, &verdict)?;
+            let opened = decompress::open(input, options.max_decompressed_bytes, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
             if let Some(what) = sniff::not_text(&opened.head) {
                 return Err(Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")));
             }
-            let format = sniff::format(hints, &opened.head, opened.unpacked);
+            let format = sniff::format(hints, &opened.head, opened.decompressed);
             let declared = sniff::declared_charset(hints, &opened.head, format);
             let at_once = charset::at_once(&opened.head, declared);
-            let position = Position::start(at_once.map(|(encoding, _)| encoding), declared, opened.unpacked == 0);
+            let position = Position::start(at_once.map(|(encoding, _)| encoding), declared, opened.decompressed == 0);
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
@@ -281,7 +283,7 @@ fn finish(
         Err(Stop::Unreadable(why)) => return Err(why),
     };
     if complete && out.sections == 0 {
-        let LeftOut { count, reasons, .. } = &out.left_out;
+        let SkippedRecords { count, reasons, .. } = &out.skipped_records;
         return Err(match reasons.first() {
             None => Unreadable::skipped(Skip::Empty, "it has no text"),
             Some(first) => Unreadable::skipped(Skip::NoText, format!("none of its {count} parts has text; {first}")),
@@ -291,7 +293,7 @@ fn finish(
         format: out.format,
         charset: encoding.unwrap_or(UTF_8).name(),
         characters: out.characters,
-        left_out: out.left_out,
+        skipped_records: out.skipped_records,
         complete,
     })
 }

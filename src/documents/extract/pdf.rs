@@ -34,7 +34,7 @@ const STACK: usize = 64 << 20;
 /// What the child says, a line each.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum PdfMessage {
     Page { number: u32, text: String },
     Unreadable { number: u32, why: String },
     Encrypted,
@@ -62,7 +62,7 @@ pub fn read(input: impl Read, options: &ExtractOptions, verdict: &Verdict, out: 
     let Some(answer) = reader.0.stdout.take() else { return Err(Stop::Read(io::ErrorKind::BrokenPipe.into())) };
     for line in BufReader::new(answer).lines() {
         match serde_json::from_str(&line?) {
-            Ok(Line::End) => return Ok(()),
+            Ok(PdfMessage::End) => return Ok(()),
             Ok(line) => handle(line, out)?,
             Err(_) => break,
         }
@@ -76,19 +76,19 @@ pub fn read(input: impl Read, options: &ExtractOptions, verdict: &Verdict, out: 
     Err(Unreadable::Broken(why).into())
 }
 
-fn handle(line: Line, out: &mut Out<'_>) -> Result<(), Stop> {
+fn handle(line: PdfMessage, out: &mut Out<'_>) -> Result<(), Stop> {
     match line {
-        Line::Page { number, text } => {
+        PdfMessage::Page { number, text } => {
             out.part(&tidy(&text), &Place { page: Some(number), ..Place::default() })?;
         }
-        Line::Unreadable { number, why } => {
-            out.left_out.add(format_args!("page {number}"), "unreadable", &why);
+        PdfMessage::Unreadable { number, why } => {
+            out.skipped_records.add(format_args!("page {number}"), "unreadable", &why);
         }
-        Line::Encrypted => return Err(Unreadable::skipped(Skip::Encrypted, "it needs a password").into()),
-        Line::Broken { why } => {
+        PdfMessage::Encrypted => return Err(Unreadable::skipped(Skip::Encrypted, "it needs a password").into()),
+        PdfMessage::Broken { why } => {
             return Err(Unreadable::Broken(format!("it is not a PDF that can be read: {why}")).into());
         }
-        Line::End => {}
+        PdfMessage::End => {}
     }
     Ok(())
 }
@@ -149,7 +149,7 @@ pub fn serve(memory: u64) -> io::Result<()> {
     let work = move || {
         let mut stdout = BufWriter::new(io::stdout());
         let mut outcome = Ok(());
-        let mut say = |line: Line| {
+        let mut say = |line: PdfMessage| {
             outcome = serde_json::to_writer(&mut stdout, &line)
                 .map_err(io::Error::from)
                 .and_then(|()| stdout.write_all(b"\n"))
@@ -157,7 +157,7 @@ pub fn serve(memory: u64) -> io::Result<()> {
             outcome.is_ok()
         };
         if pages(&document, &mut say) {
-            say(Line::End);
+            say(PdfMessage::End);
         }
         outcome
     };
@@ -166,11 +166,11 @@ pub fn serve(memory: u64) -> io::Result<()> {
 }
 
 /// Reads `document` page by page and says each, until `say` wants no more; whether it came to the end.
-fn pages(document: &[u8], say: &mut dyn FnMut(Line) -> bool) -> bool {
+fn pages(document: &[u8], say: &mut dyn FnMut(PdfMessage) -> bool) -> bool {
     let document = match catch_unwind(|| load(document)) {
         Ok(Ok(document)) => Ok(document),
         Ok(Err(line)) => Err(line),
-        Err(_) => Err(Line::Broken { why: "its parser panicked".to_owned() }),
+        Err(_) => Err(PdfMessage::Broken { why: "its parser panicked".to_owned() }),
     };
     let document = match document {
         Ok(document) => document,
@@ -184,24 +184,24 @@ fn pages(document: &[u8], say: &mut dyn FnMut(Line) -> bool) -> bool {
         let mut text = String::new();
         let page = AssertUnwindSafe(|| output_doc_page(&document, &mut PlainTextOutput::new(&mut text), number));
         say(match catch_unwind(page) {
-            Ok(Ok(())) => Line::Page { number, text },
-            Ok(Err(e)) => Line::Unreadable { number, why: e.to_string() },
-            Err(_) => Line::Unreadable { number, why: "its parser panicked".to_owned() },
+            Ok(Ok(())) => PdfMessage::Page { number, text },
+            Ok(Err(e)) => PdfMessage::Unreadable { number, why: e.to_string() },
+            Err(_) => PdfMessage::Unreadable { number, why: "its parser panicked".to_owned() },
         })
     })
 }
 
-fn load(document: &[u8]) -> Result<Document, Line> {
+fn load(document: &[u8]) -> Result<Document, PdfMessage> {
     let options = LoadOptions { filter: Some(without_image), ..LoadOptions::default() };
     let locked = |e: &PdfError| matches!(e, PdfError::InvalidPassword | PdfError::Decryption(_));
     let read = Document::load_mem_with_options(document, options);
     let mut document = read.map_err(|e| match locked(&e) {
-        true => Line::Encrypted,
-        false => Line::Broken { why: e.to_string() },
+        true => PdfMessage::Encrypted,
+        false => PdfMessage::Broken { why: e.to_string() },
     })?;
     // Many are encrypted with no password, only to say that they may not be printed.
     if document.is_encrypted() && document.decrypt("").is_err() {
-        return Err(Line::Encrypted);
+        return Err(PdfMessage::Encrypted);
     }
     Ok(document)
 }

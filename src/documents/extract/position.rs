@@ -69,7 +69,7 @@ impl Position {
             characters: out.characters,
             sections: out.sections,
             records: out.records,
-            left_out: out.left_out.clone(),
+            skipped_records: out.skipped_records.clone(),
             columns: self.columns.clone(),
             delimiter: self.delimiter,
         })

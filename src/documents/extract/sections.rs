@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
-use super::{Cursor, Format, LeftOut, Section, Unreadable};
+use super::{Cursor, Format, Section, SkippedRecords, Unreadable};
 use crate::record::Place;
 
 /// Bytes of a section's text at most. Large enough that a cut window at its end is one of forty or more, small
@@ -46,17 +46,18 @@ pub struct Out<'a> {
     pub sections: u64,
     /// Records so far, those that were left out included.
     pub records: u64,
-    pub left_out: LeftOut,
+    pub skipped_records: SkippedRecords,
 }
 
 impl<'a> Out<'a> {
     pub fn new(emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>, format: Format, resumed: Option<&Cursor>) -> Self {
-        let mut out = Self { emit, format, characters: 0, sections: 0, records: 0, left_out: LeftOut::default() };
+        let mut out =
+            Self { emit, format, characters: 0, sections: 0, records: 0, skipped_records: SkippedRecords::default() };
         if let Some(cursor) = resumed {
             out.characters = cursor.characters;
             out.sections = cursor.sections;
             out.records = cursor.records;
-            out.left_out = cursor.left_out.clone();
+            out.skipped_records = cursor.skipped_records.clone();
         }
         out
     }
@@ -88,7 +89,7 @@ impl<'a> Out<'a> {
         resume: impl Fn(&Self) -> Option<Cursor>,
     ) -> Result<(), Stop> {
         if text.trim().is_empty() {
-            self.leave_out("empty", "its text is empty");
+            self.skip_record("empty", "its text is empty");
             return Ok(());
         }
         let place = Place { record: Some(self.records), ..Place::default() };
@@ -98,10 +99,10 @@ impl<'a> Out<'a> {
     }
 
     /// Counts a record that yields no text.
-    pub fn leave_out(&mut self, kind: &'static str, reason: &str) {
+    pub fn skip_record(&mut self, kind: &'static str, reason: &str) {
         let record = self.records;
         self.records += 1;
-        self.left_out.add(format_args!("record {record}"), kind, reason);
+        self.skipped_records.add(format_args!("record {record}"), kind, reason);
     }
 
     fn emit(
@@ -135,7 +136,7 @@ impl<'a> Out<'a> {
 /// What stands between two parts of the extracted text.
 pub const PART_SEPARATOR: &str = "\n\n";
 
-impl LeftOut {
+impl SkippedRecords {
     /// Counts the part at `place`. The `kind` of it is logged, the `reason` may quote the document.
     pub(super) fn add(&mut self, place: std::fmt::Arguments<'_>, kind: &'static str, reason: &str) {
         self.count += 1;

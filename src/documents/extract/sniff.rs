@@ -12,8 +12,8 @@ const PDF_HEADER_WITHIN: usize = 1024;
 /// Where HTML's own declaration of its encoding has to stand.
 const META_WITHIN: usize = 1024;
 
-/// What hints and first bytes say together. `unpacked` packings are taken off the name.
-pub fn format(hints: &Hints<'_>, head: &[u8], unpacked: usize) -> Format {
+/// What hints and first bytes say together. `decompressed` compressions are taken off the name.
+pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
     if is_pdf(head) {
         return Format::Pdf;
     }
@@ -21,7 +21,7 @@ pub fn format(hints: &Hints<'_>, head: &[u8], unpacked: usize) -> Format {
         Some(essence) => (by_content_type(&essence), essence == "text/plain"),
         None => (None, false),
     };
-    let named = by_name(hints.key, unpacked);
+    let named = by_name(hints.key, decompressed);
     match (declared, named) {
         // What uploaders fall back to says less than a name does; JSON's own type is on many a .jsonl.
         (Some(Format::Text), Some(named)) if generic => named,
@@ -101,14 +101,15 @@ fn by_content_type(essence: &str) -> Option<Format> {
     })
 }
 
-fn by_name(key: &str, mut unpacked: usize) -> Option<Format> {
+fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
     let mut name = key.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    while unpacked > 0 {
-        let Some(inner) = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|packed| name.strip_suffix(packed)) else {
+    while decompressed > 0 {
+        let Some(inner) = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|compressed| name.strip_suffix(compressed))
+        else {
             break;
         };
         name = inner.to_owned();
-        unpacked -= 1;
+        decompressed -= 1;
     }
     Some(match name.rsplit_once('.')?.1 {
         "txt" | "text" | "log" | "rst" | "adoc" | "tex" | "org" => Format::Text,

@@ -53,7 +53,7 @@ pub fn read(
     };
     while next(&mut row, position)? {
         let Some(text) = row.get(text_column) else {
-            out.leave_out("no_text", &format!("it has {} columns only", row.len()));
+            out.skip_record("no_text", &format!("it has {} columns only", row.len()));
             continue;
         };
         let mut fields: Map<String, Value> = columns
@@ -66,7 +66,7 @@ pub fn read(
         if row.as_slice().len() - text.len() > MAX_FIELDS {
             let record = out.records;
             let reason = format!("its other columns, more than {MAX_FIELDS} bytes");
-            out.left_out.add(format_args!("record {record}"), "fields_too_large", &reason);
+            out.skipped_records.add(format_args!("record {record}"), "fields_too_large", &reason);
             fields.clear();
         }
         out.record(text, &fields, |out| position.cursor(out))?;

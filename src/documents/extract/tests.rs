@@ -100,17 +100,17 @@ fn what_a_format_must_hold_is_limited() {
     let line = long(b"{\"text\": \"one\"}\n{\"text\": \"").chain(&b"\"}\n{\"text\": \"two\"}"[..]);
     let (sections, outcome) = run(line, "a.jsonl", None, &options);
     assert_eq!(texts(&sections), ["one", "two"]);
-    let left_out = outcome.unwrap().left_out;
-    assert_eq!((left_out.count, left_out.reasons[0].contains("larger than 1048576 bytes")), (1, true));
+    let skipped_records = outcome.unwrap().skipped_records;
+    assert_eq!((skipped_records.count, skipped_records.reasons[0].contains("larger than 1048576 bytes")), (1, true));
 }
 
 #[test]
 fn input_that_fails_is_told_from_a_document_that_is_broken() {
-    let mut packed = Vec::new();
+    let mut compressed = Vec::new();
     flate2::read::GzEncoder::new(&b"words ".repeat(1000)[..], flate2::Compression::fast())
-        .read_to_end(&mut packed)
+        .read_to_end(&mut compressed)
         .unwrap();
-    let half = &packed[..packed.len() / 2];
+    let half = &compressed[..compressed.len() / 2];
     for (bytes, key) in [
         (half, "a.gz"),
         (&b"words"[..], "a.txt"),
@@ -165,12 +165,12 @@ fn breaking_off_ends_the_reading() {
 
 #[test]
 fn unpacking_is_limited() {
-    let pack = |unpacked: &[u8]| {
-        let mut packed = Vec::new();
-        flate2::read::GzEncoder::new(unpacked, flate2::Compression::fast()).read_to_end(&mut packed).unwrap();
-        packed
+    let pack = |decompressed: &[u8]| {
+        let mut compressed = Vec::new();
+        flate2::read::GzEncoder::new(decompressed, flate2::Compression::fast()).read_to_end(&mut compressed).unwrap();
+        compressed
     };
-    let options = ExtractOptions { max_unpacked_bytes: 1000, ..ExtractOptions::default() };
+    let options = ExtractOptions { max_decompressed_bytes: 1000, ..ExtractOptions::default() };
     let words: String = (0..1000).map(|number| format!("{number} ")).collect();
     let (why, reason) = skipped(run(&pack(words.as_bytes())[..], "a.gz", None, &options).1);
     assert!(why == Skip::TooLarge && reason.contains("1000 bytes"), "{reason}");
@@ -218,7 +218,7 @@ fn a_pointer_leads_anywhere_and_the_rest_stays() {
 fn fields_that_would_swell_every_record_are_left_out() {
     let json = format!(r#"{{"text": "a", "other": "{}"}}"#, "b".repeat(100_000));
     let (sections, outcome) = read(json, "a.json");
-    assert_eq!((texts(&sections), sections[0].fields.len(), outcome.unwrap().left_out.count), (vec!["a"], 0, 1));
+    assert_eq!((texts(&sections), sections[0].fields.len(), outcome.unwrap().skipped_records.count), (vec!["a"], 0, 1));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! One collection of Qdrant: created or checked once, then five requests, each with the words for its refusal.
+//! One collection of Qdrant: created or checked once, then five requests, each with the words for its error response.
 
 use http::{Method, StatusCode};
 use hyper::body::Bytes;

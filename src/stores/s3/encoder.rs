@@ -31,12 +31,12 @@ pub trait Encoder: Send {
 /// What a record is of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Kind {
+pub(super) enum RecordKind {
     Chunk,
     Document,
 }
 
-impl Kind {
+impl RecordKind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Chunk => "chunk",

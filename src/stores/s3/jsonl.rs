@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::document_vector::DocumentVector;
-use super::encoder::{Constants, Encoder, Kind};
+use super::encoder::{Constants, Encoder, RecordKind};
 use crate::error::{Error, Result};
 use crate::record::{Document, EncodeOptions, ModelRef, Record, VectorEncoding};
 
@@ -25,9 +25,9 @@ pub struct JsonLines {
 
 /// A line; docs/documents.md is its description.
 #[derive(Serialize)]
-struct Line<'a> {
+struct JsonLine<'a> {
     id: uuid::Uuid,
-    kind: Kind,
+    kind: RecordKind,
     bucket: &'a str,
     key: &'a str,
     version: Option<&'a str>,
@@ -77,10 +77,10 @@ impl JsonLines {
         })
     }
 
-    fn line(&mut self, record: &Record, kind: Kind) -> Result<()> {
+    fn line(&mut self, record: &Record, kind: RecordKind) -> Result<()> {
         let Constants { document, model, chunks, text } = &self.constants;
-        let chunk = kind == Kind::Chunk;
-        let line = Line {
+        let chunk = kind == RecordKind::Chunk;
+        let line = JsonLine {
             id: record.id,
             kind,
             bucket: &document.bucket,
@@ -122,7 +122,7 @@ impl JsonLines {
 impl Encoder for JsonLines {
     fn push(&mut self, records: &[Record]) -> Result<()> {
         for record in records {
-            self.line(record, Kind::Chunk)?;
+            self.line(record, RecordKind::Chunk)?;
             if let Some(whole) = &mut self.whole {
                 whole.add(record);
             }
@@ -141,7 +141,7 @@ impl Encoder for JsonLines {
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>> {
         let whole = self.whole.take().and_then(|whole| whole.record(&self.constants.document));
         if let Some(record) = whole {
-            self.line(&record, Kind::Document)?;
+            self.line(&record, RecordKind::Document)?;
         }
         Ok(self.bytes)
     }

@@ -5,7 +5,7 @@
 //! above              multipart upload  parts as they fill; one object when the document ends
 //! ```
 //!
-//! The source_version is the object's metadata, so results and source_version are there in the same moment. Both ways end in a
+//! The source version is the object's metadata, so results and source version are there in the same moment. Both ways end in a
 //! request that S3 refuses if the object is not the one that was looked at (`If-None-Match`, `If-Match`).
 
 mod document_vector;
@@ -37,7 +37,7 @@ const PART_BYTES: usize = 8 << 20;
 /// Bytes of the object's own metadata that are carried along at most; S3 takes 2 KB with ours.
 const CARRIED_BYTES: usize = 1500;
 
-/// How many chunks the object holds, beside the source_version.
+/// How many chunks the object holds, beside the source version.
 const CHUNKS: &str = "embed-chunks";
 
 /// Results as objects below the output's prefix.
@@ -138,7 +138,7 @@ pub fn encoder(
     })
 }
 
-/// The source_version, the number of chunks, and the object's own entries as far as there is room.
+/// The source version, the number of chunks, and the object's own entries as far as there is room.
 fn metadata(request: &WriteRequest<'_>) -> BTreeMap<String, String> {
     let mut entries = request.source_version.entries();
     entries.insert(CHUNKS.to_owned(), request.chunks.to_string());

@@ -25,7 +25,7 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::document_vector::DocumentVector;
-use super::encoder::{Constants, Encoder, Kind, bad_state};
+use super::encoder::{Constants, Encoder, RecordKind, bad_state};
 use crate::error::{Error, Result};
 use crate::record::{Document, EncodeOptions, ModelRef, Record};
 
@@ -42,7 +42,7 @@ pub struct Parquet {
     constants: Constants,
     schema: SchemaRef,
     properties: WriterProperties,
-    waiting: Vec<(Record, Kind)>,
+    waiting: Vec<(Record, RecordKind)>,
     groups: Vec<RowGroupMetaData>,
     /// A file of no rows: what the footer says beside its row groups.
     frame: FileMetaData,
@@ -124,18 +124,18 @@ impl Parquet {
     }
 
     /// The columns of `rows`, in the schema's order.
-    fn batch(&self, rows: &[(Record, Kind)]) -> Result<RecordBatch> {
+    fn batch(&self, rows: &[(Record, RecordKind)]) -> Result<RecordBatch> {
         let Constants { document, model, chunks, text } = &self.constants;
         let constant = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows.len()])) };
-        let strings = |of: &dyn Fn(&Record, Kind) -> Option<String>| -> ArrayRef {
+        let strings = |of: &dyn Fn(&Record, RecordKind) -> Option<String>| -> ArrayRef {
             Arc::new(rows.iter().map(|(record, kind)| of(record, *kind)).collect::<StringArray>())
         };
-        let ints = |of: &dyn Fn(&Record, Kind) -> Option<i64>| -> ArrayRef {
+        let ints = |of: &dyn Fn(&Record, RecordKind) -> Option<i64>| -> ArrayRef {
             Arc::new(rows.iter().map(|(record, kind)| of(record, *kind)).collect::<PrimitiveArray<Int64Type>>())
         };
         let metadata =
             serde_json::to_string(&document.metadata).map_err(|e| Error::internal("metadata is no JSON", e))?;
-        let chunk = |kind: Kind| kind == Kind::Chunk;
+        let chunk = |kind: RecordKind| kind == RecordKind::Chunk;
         let modified = vec![document.last_modified * 1000; rows.len()];
         let pages = rows.iter().map(|(record, _)| record.place.page.map(|page| page as i32));
         let mut headings = ListBuilder::new(StringBuilder::new());
@@ -211,7 +211,7 @@ impl Encoder for Parquet {
             if let Some(whole) = &mut self.whole {
                 whole.add(record);
             }
-            self.waiting.push((record.clone(), Kind::Chunk));
+            self.waiting.push((record.clone(), RecordKind::Chunk));
             if self.waiting.len() == ROW_GROUP {
                 self.close_group()?;
             }
@@ -237,7 +237,7 @@ impl Encoder for Parquet {
 
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>> {
         if let Some(record) = self.whole.as_ref().and_then(|whole| whole.record(&self.constants.document)) {
-            self.waiting.push((record, Kind::Document));
+            self.waiting.push((record, RecordKind::Document));
         }
         self.close_group()?;
         let footer = self.footer()?;
