@@ -1,4 +1,4 @@
-//! One bucket, as documents and their vectors need it: eight requests, each with the words for its error response.
+//! One bucket, as documents and their vectors need it: eight requests, each with the words for its refusal.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -248,7 +248,7 @@ impl Bucket {
         StoreError::from_sdk(error, &rights, &self.region)
     }
 
-    /// The error response of a write; one that wants an object to be there and finds none is a lost race too.
+    /// The refusal of a write; one that wants an object to be there and finds none is a lost race too.
     fn unwritten<E>(&self, error: SdkError<E>, precondition: Precondition<'_>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,

@@ -5,7 +5,7 @@ use std::time::Duration;
 /// The durations that asking again goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// StoreError that is borne before giving up; when it began is the caller's to say.
+    /// Trouble that is borne before giving up; when it began is the caller's to say.
     pub give_up_after: Duration,
     /// Wait for an answer; then the attempt counts as failed.
     pub response_timeout: Duration,

@@ -51,7 +51,7 @@ pub async fn run() -> ExitCode {
     report.verdict()
 }
 
-/// Asks for an object below the output, which is there or not: what matters is that the answer is no error response.
+/// Asks for an object below the output, which is there or not: what matters is that the answer is no refusal.
 async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     let s3 = aws::connect(&config.aws, Attempts::Standard).await;
     let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;

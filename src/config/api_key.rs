@@ -61,7 +61,7 @@ impl ApiKey {
     /// Reads the variable's value; what does not begin like a reference is the token itself.
     ///
     /// # Errors
-    /// [`EXPECTED`] for half a reference, which nobody means as a token.
+    /// What is expected for half a reference, which nobody means as a token.
     pub fn parse(value: &str) -> Result<Self, &'static str> {
         if let Some(name) = value.strip_prefix("ssm:") {
             return match name {

@@ -1,7 +1,7 @@
 //! One document from the event that told of it to its outcome.
 //!
 //! ```text
-//! look at every store -> read the object's head -> newer than what is existing? -> write -> finish
+//! look at every store -> read the object's head -> newer than what is there? -> write -> finish
 //!        ^─────────────────── someone else was faster ──────────────────────────────┘
 //! ```
 //!
@@ -172,7 +172,7 @@ impl DocumentTask<'_> {
         Outcome::Failed(DocumentFailure { cause: "raced", reason, retryable: true })
     }
 
-    /// The change as a new content, `anyway` even if what is existing is newer.
+    /// The change as a new content, `anyway` even if what is there is newer.
     async fn created(
         &mut self,
         anyway: bool,
@@ -289,7 +289,7 @@ impl DocumentTask<'_> {
         Ok(existing)
     }
 
-    /// What the event alone says against what is existing, so that a repeated delivery reads nothing.
+    /// What the event alone says against what is there, so that a repeated delivery reads nothing.
     fn told_by_the_event(&self, existing: &[Existing]) -> Option<Outcome> {
         use std::cmp::Ordering;
         let sequencer = self.change.sequencer.as_ref()?;
@@ -340,7 +340,7 @@ impl DocumentTask<'_> {
         Ok((source_object, document, body))
     }
 
-    /// How what is existing stands to `new`; a tie goes to what the source holds now.
+    /// How what is there stands to `new`; a tie goes to what the source holds now.
     async fn order(
         &self,
         existing: &Existing,
@@ -359,7 +359,7 @@ impl DocumentTask<'_> {
         }
     }
 
-    /// Whether a version that the event names, and of which nothing is existing, has been dealt with since: a newer
+    /// Whether a version that the event names, and of which nothing is there, has been dealt with since: a newer
     /// one had no text, or the object was deleted and its vectors were removed.
     async fn is_history(&self, new: &SourceVersion) -> Result<bool, TaskError> {
         if self.change.version.is_none() {
@@ -379,7 +379,7 @@ impl DocumentTask<'_> {
         self.source.head(&self.change.key, None).await.map_err(TaskError::of_source)
     }
 
-    /// The document has no text: what is existing of an older version is not its text any more.
+    /// The document has no text: what there is of an older version is not its text any more.
     async fn without_text(
         &mut self,
         cause: &'static str,
@@ -398,7 +398,7 @@ impl DocumentTask<'_> {
         self.delete_object(&key).await;
     }
 
-    /// Removes the checkpoint of a version that is existing by now: the call that wrote it was cut off right after.
+    /// Removes the checkpoint of a version that is there by now: the call that wrote it was cut off right after.
     async fn delete_finished_checkpoint(&self, existing: &[Existing]) {
         let Some(source_version) = existing
             .iter()

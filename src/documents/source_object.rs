@@ -1,4 +1,4 @@
-//! An object's bytes from S3 to a blocking reader, through a channel that bounds what is existing.
+//! An object's bytes from S3 to a blocking reader, through a channel that bounds what is held.
 //!
 //! A transfer that breaks off is taken up where it stopped, of the same content (`If-Match`): a long document
 //! is read at the speed of its embedding, and S3 ends connections that stand still.

@@ -5,7 +5,7 @@
 //!
 //! Lambda freezes a process between calls, and the clock goes on: a run that was caught in it seems to have taken
 //! minutes. So the pool notes no run that nobody waits for any longer, what is far slower than the runs before counts
-//! as a few times slower, and each error response makes the next forecast shorter. Whoever is refused by mistake gets through
+//! as a few times slower, and each refusal makes the next forecast shorter. Whoever is refused by mistake gets through
 //! after some attempts. The next run says whether the refusals were mistakes, and all doubt ends.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ const ENOUGH: f64 = 256.0;
 /// How many times slower than the runs before it a run may count as: a few of them tell of a slower processor just
 /// as well, and one frozen run is soon forgotten. Short texts take up to three times as long a token as long ones.
 const SLOWER: f64 = 4.0;
-/// What a error response leaves of a forecast: a tenth after ten.
+/// What a refusal leaves of a forecast: a tenth after ten.
 const REJECTION_DISCOUNT: f64 = 0.8;
 
 /// Time a token, as measured.

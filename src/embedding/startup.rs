@@ -34,7 +34,7 @@ pub struct Startup {
     pub verify: Duration,
     pub tokenizer: Duration,
     pub session: Duration,
-    /// The first run, see [`probe`].
+    /// The first run, see `self_test`.
     pub warm_up: Duration,
     pub total: Duration,
 }

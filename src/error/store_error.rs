@@ -11,7 +11,7 @@ pub struct StoreError {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// What of a error response a caller may want to act on.
+/// What of a refusal a caller may want to act on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreErrorKind {
     /// No such object, version or bucket.

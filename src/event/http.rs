@@ -42,7 +42,7 @@ pub struct HttpRequest {
     pub is_base64: bool,
 }
 
-/// An answer, before a event source's envelope.
+/// An answer, before an event source's envelope.
 #[derive(Debug)]
 pub struct HttpResponse {
     pub status: StatusCode,

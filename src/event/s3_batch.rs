@@ -69,7 +69,8 @@ impl S3BatchJob {
     /// Reads a job's event.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] for another schema and for arguments that there are not; what is wrong with a task is in the task.
+    /// [`Kind::Malformed`] for another schema and for arguments that there are not; what is wrong with a task is in the
+    /// task.
     pub fn read(json: &str) -> Result<Self> {
         let event: Event = serde_json::from_str(json).map_err(|e| malformed("batch job's event", e))?;
         if !matches!(event.invocation_schema_version.as_str(), "1.0" | "2.0") {

@@ -224,8 +224,8 @@ impl Tokenization {
     }
 }
 
-/// Texts up to this many bytes together ([`embedding::bytes_to_tokenise`]) are tokenised for an answer where the call runs,
-/// in about a millisecond; more, aside.
+/// Texts up to this many bytes together ([`embedding::bytes_to_tokenise`]) are tokenised for an answer where the call
+/// runs, in about a millisecond; more, aside.
 const TOKENIZE_INLINE_BYTES: usize = 4 * 1024;
 
 /// Bytes of an answer that a byte of text is taken to need at least, so that a text far too long is refused before

@@ -18,14 +18,14 @@ pub struct SourceVersion {
     pub fingerprint: String,
 }
 
-/// How a existing version stands to one that is to be written.
+/// How an existing version stands to one that is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionOrder {
     /// The same version under the same configuration.
     Same,
-    /// What is existing is to be replaced.
+    /// What is there is to be replaced.
     Older,
-    /// What is existing is to stay.
+    /// What is there is to stay.
     Newer,
     /// Two versions of the same second without sequencers: only the source can tell which one it holds now.
     Unknown,
@@ -60,7 +60,7 @@ impl SourceVersion {
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
-    /// The source version in `look_up`'s entries; `None` where there is none, so that what is existing counts as nobody's.
+    /// The source version in `look_up`'s entries; `None` where there is none, so that what is there counts as nobody's.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let text = |name| look_up(name).map(str::to_owned);
         Some(Self {

@@ -1,23 +1,24 @@
 //! Where vectors go: a store holds, for every document, the records of its newest version and no others.
 //!
 //! ```text
-//! look(bucket, key)                    -> Existing: which version lies there? Asked before the source is read.
-//! open(document, source version, existing, state)   -> DocumentWriter
-//!   put(records)                       any number of times, chunks ascending
-//!   suspend()                          -> state, with which a later invocation opens and goes on
-//!   finish(end)                        surplus chunks of the version before are removed; the document is done
-//! remove(bucket, key, existing)            the object is gone, or holds no text any more
+//! get(bucket, key)                     -> Existing: which version lies there? Asked before the source is read.
+//! begin(request, existing, state)      -> DocumentWriter
+//!   write(records)                     any number of times, chunks ascending
+//!   checkpoint()                       -> state, with which a later invocation begins and goes on
+//!   commit(end)                        surplus chunks of the version before are removed; the document is done
+//! remove(bucket, key, existing)        the object is gone, or holds no text any more
+//! abort(bucket, key, state)            nobody goes on with that checkpoint
 //! ```
 //!
 //! Invariants, of every store:
-//! - **repeatable**: records that are put twice are there once; whatever failed half-way, opening again and
-//!   putting every record leaves what a first attempt would have left;
-//! - **whole**: a version's [`SourceVersion`] is written by `finish` and by nothing before it, so that a source version means that
-//!   every record of that version is there;
-//! - **ordered**: the caller compares source versions and opens only what is older ([`SourceVersion::order`]); the store sees to it
-//!   that nothing came between `look` and the moment the new version counts, and answers
-//!   [`WriteError::Conflict`] otherwise. Whoever gets that looks again. Because the source is read after the
-//!   look, what is written is never older than what it replaces;
+//! - **repeatable**: records that are written twice are there once; whatever failed half-way, beginning again and
+//!   writing every record leaves what a first attempt would have left;
+//! - **whole**: a [`SourceVersion`] is written by `commit` and by nothing before it, so that a source version means
+//!   that every record of that version is there;
+//! - **ordered**: the caller compares source versions and replaces only what is older ([`SourceVersion::order`]); the
+//!   store sees to it that nothing came between `get` and the moment the new version counts, and answers
+//!   [`WriteError::Conflict`] otherwise. Whoever gets that calls `get` again. Because the source is read after
+//!   `get`, what is written is never older than what it replaces;
 //! - **without memory**: what a store has to know in a later invocation is in `state`, which the caller stores.
 //!
 //! A document is done when every configured store has finished it. If one fails the document is tried again, and
@@ -39,11 +40,11 @@ pub trait VectorStore: Send + Sync {
     /// Its word in `EMBED_SINK`; also the key of its state in a checkpoint.
     fn name(&self) -> &'static str;
 
-    /// What is existing of the document at `key` of `bucket`.
+    /// What there is of the document at `key` of `bucket`.
     fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing>;
 
-    /// Opens `document` for writing over `existing`. `state` is what [`DocumentWriter::checkpoint`] gave for this very source_version:
-    /// the next record is the one after those put by then; without it the next record is chunk 0.
+    /// Begins to write a document over `existing`. `state` is what [`DocumentWriter::checkpoint`] gave for this very
+    /// source version: the next record is the one after those written by then; without it the next record is chunk 0.
     fn begin<'a>(
         &'a self,
         request: WriteRequest<'a>,
@@ -80,10 +81,11 @@ pub struct WriteRequest<'a> {
 
 /// A document that is being written to one store.
 pub trait DocumentWriter: Send {
-    /// Takes the next records, chunks ascending, each chunk once a writing.
+    /// Takes the next records, chunks ascending, each chunk once a writer.
     fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()>;
 
-    /// Makes durable what was put; the state with which [`VectorStore::begin`] goes on after it. So may this writing.
+    /// Makes durable what was written; the state with which [`VectorStore::begin`] goes on after it. So may this
+    /// writer.
     fn checkpoint(&mut self) -> StoreFuture<'_, Value>;
 
     /// Ends the document: from now on it is there, and chunks that an older version had more are not.

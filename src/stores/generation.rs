@@ -48,7 +48,7 @@ impl DocumentHead {
     }
 }
 
-/// A generation that begins previous what was looked at, or goes on.
+/// A generation that begins over what was read, or goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WriteSession {
     pub previous: Option<DocumentHead>,
@@ -59,7 +59,8 @@ pub struct WriteSession {
 }
 
 impl WriteSession {
-    /// Of `source_version`'s version previous `existing`; with the [`state`] of an earlier call it goes on with that call's generation.
+    /// Of `source_version` over `existing`; with the [`state`] of an earlier call it goes on with that call's
+    /// generation.
     ///
     /// # Errors
     /// [`WriteError::StaleCheckpoint`] when that generation is not what `existing` speaks of any more.

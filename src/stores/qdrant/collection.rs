@@ -1,4 +1,4 @@
-//! One collection of Qdrant: created or checked once, then five requests, each with the words for its error response.
+//! One collection of Qdrant: created or checked once, then five requests, each with the words for its refusal.
 
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
@@ -10,7 +10,7 @@ use super::payload::{GENERATION, SOURCE};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::stores::qdrant::rest_client::{RestClient, RestResponse};
 
-/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass previous them, and a race
+/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass over them, and a race
 /// would go unnoticed.
 const OLDEST: (u32, u32) = (1, 17);
 

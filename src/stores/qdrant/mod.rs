@@ -1,17 +1,18 @@
 //! Qdrant as a store: one point a chunk, the document's source version in the payload of its first point.
 //!
 //! ```text
-//! look     the first point's `embed`     DocumentHead: which generation, of which version, whole or not
+//! get      the first point's `embed`     DocumentHead: which generation, of which version, whole or not
 //! claim    the first point, new          counts if the point is as it was looked at; read again to know
-//! flush    other points                  count previous older writings' points alone
-//! finish   delete what older writings left, source version the first point if it is still ours; read again to know
+//! flush    other points                  count over older generations' points alone
+//! commit   delete what older generations left, write the source version if the first point is still ours; read
+//!          again to know
 //! ```
 //!
 //! Qdrant has no transactions. What stands in for them is the number of the *generation*, which every point carries
 //! and which only grows: whoever writes a document takes a number above the one that was there, and no point is
 //! overwritten or deleted but by a higher number (`update_filter` and `update_mode` of Qdrant 1.17, filters on
 //! deletion). So:
-//! - the source version is there once every point of its version is, and a lost race is noticed before the source version;
+//! - the source version is there once every point of its version is, and a lost race is noticed before it is written;
 //! - two attempts at the same version under the same configuration share a number: what they write is the same;
 //! - an attempt that dies leaves points without a source version, which the next one overwrites or deletes.
 //!

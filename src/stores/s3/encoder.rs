@@ -20,8 +20,8 @@ pub trait Encoder: Send {
     /// The bytes that are final and were not taken yet.
     fn take(&mut self) -> Vec<u8>;
 
-    /// Closes what is open and returns what a later [`encoder`] needs to go on after every record pushed so
-    /// far; the bytes before it are those of all `take`s, one after this call included.
+    /// Closes what is open and returns what a later [`encoder`](super::encoder()) needs to go on after every record
+    /// pushed so far; the bytes before it are those of all `take`s, one after this call included.
     fn state(&mut self) -> Result<Vec<u8>>;
 
     /// The bytes that are left, after the last record.

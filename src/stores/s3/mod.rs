@@ -5,8 +5,8 @@
 //! above              multipart upload  parts as they fill; one object when the document ends
 //! ```
 //!
-//! The source version is the object's metadata, so results and source version are there in the same moment. Both ways end in a
-//! request that S3 refuses if the object is not the one that was looked at (`If-None-Match`, `If-Match`).
+//! The source version is the object's metadata, so results and source version are there in the same moment. Both ways
+//! end in a request that S3 refuses if the object is not the one that was looked at (`If-None-Match`, `If-Match`).
 
 mod document_vector;
 mod encoder;

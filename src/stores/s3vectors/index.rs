@@ -1,4 +1,4 @@
-//! One index of S3 Vectors: created or checked once, then three requests, each with the words for its error response.
+//! One index of S3 Vectors: created or checked once, then three requests, each with the words for its refusal.
 
 use aws_sdk_s3vectors::Client;
 use aws_sdk_s3vectors::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};

@@ -1,16 +1,17 @@
 //! S3 Vectors as a store: one vector a chunk, the document's source version in the metadata of its first one.
 //!
 //! ```text
-//! look     the first vector's `embed`    DocumentHead: which generation, of which version, whole or not, how many vectors
+//! get      the first vector's `embed`    DocumentHead: which generation, of which version, whole or not, how many
 //! claim    put the first vector, without a source version
 //! flush    put others, if the head is still ours
-//! finish   read every vector's generation; delete surplus ones; put the first one with its source version
+//! commit   read every vector's generation; delete surplus ones; put the first one with its source version
 //! ```
 //!
 //! S3 Vectors has neither conditions nor deletion by a filter. Surplus vectors are found by their ids, because the
-//! head tells how many there may be; an attempt that dies leaves vectors without a source version, which the next one overwrites
-//! or deletes; two attempts at the same version write the same. That two versions of one key are written at once
-//! is noticed by reading the head before every put and every vector before the source version, and the later one goes on.
+//! head tells how many there may be; an attempt that dies leaves vectors without a source version, which the next one
+//! overwrites or deletes; two attempts at the same version write the same. That two versions of one key are written at
+//! once is noticed by reading the head before every put and every vector before the source version, and the later one
+//! goes on.
 //!
 //! What is not atomic, and cannot be here: between such a read and the write after it lie some ten milliseconds, in
 //! which another version's attempt may put its vectors; then a stamped document may hold chunks of the other
