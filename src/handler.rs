@@ -180,7 +180,6 @@ impl Handler {
             (m.read, m.write) = (summary.times.read, summary.times.write);
             (m.tokenize, m.run) = (summary.times.tokenize, summary.times.run);
             m.truncated_count = summary.times.truncated_count;
-            m.rebuilds += summary.rebuilds;
         });
         Ok((outcomes, summary))
     }

@@ -134,7 +134,6 @@ impl DocumentPipeline {
             summary.count(&outcome, times);
             outcomes.push(outcome);
         }
-        summary.rebuilds = self.embedder.take_rebuilds();
         (outcomes, summary)
     }
 

@@ -121,9 +121,6 @@ pub struct Summary {
     pub tokens: usize,
     #[serde(flatten)]
     pub times: Times,
-    /// Sessions that failed runs have cost.
-    #[serde(skip)]
-    pub rebuilds: usize,
 }
 
 /// Where documents' time went, and how many texts were cut; documents overlap, so time may add up to more than the

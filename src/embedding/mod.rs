@@ -1,13 +1,13 @@
 //! Texts to vectors: tokenise, run, pool, normalise.
 //!
 //! ```text
-//! Request { texts, options }
-//!   -> prepare   prefix, token ids, limit         Prepared: sequences, token counts, what was cut
-//!   -> run       one sequence a run, side by side     Embeddings: one vector a text
+//! texts, Options
+//!   -> prepare   prefix, token ids, limit             Prepared: sequences, token counts, truncated texts
+//!   -> run       one sequence a run, several at once  Embeddings: one vector a text
 //! ```
 //!
-//! Invariants: a text's vector depends on the text, the options and the model alone, never on its
-//! neighbours, its place or the number of threads; vectors come back in the texts' order.
+//! Invariants: a text's vector depends on the text, the options and the model alone, never on the other texts of the
+//! request, its index or the number of threads. Vectors come back in the texts' order.
 
 mod engine;
 mod latency;
@@ -15,17 +15,15 @@ pub mod pooling;
 mod prepare;
 mod scheduler;
 mod self_test;
-/// The one module with `unsafe`; its text has the reasons.
+/// The one module with `unsafe`; its documentation has the reasons.
 #[allow(unsafe_code)]
 pub mod session;
-mod session_holder;
 mod split_points;
 mod startup;
 mod tokenizer;
 mod worker_pool;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 pub use prepare::Prepared;
@@ -47,7 +45,7 @@ pub enum InputType {
 }
 
 impl InputType {
-    /// What the model wants before such a text.
+    /// The text that the model wants before a text of this type; may be empty.
     pub fn prefix(self, manifest: &Manifest) -> &str {
         match self {
             Self::Query => &manifest.query_prefix,
@@ -59,7 +57,7 @@ impl InputType {
 /// What happens to a text that has more tokens than the model takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Truncation {
-    /// The rest is cut off and the text reported.
+    /// The text is cut, and its index reported.
     #[default]
     Cut,
     /// The request is refused.
@@ -76,7 +74,7 @@ pub enum TruncationDirection {
     Left,
 }
 
-/// Whether anything else runs or waits when a sequence starts; what a run may make of the cores.
+/// How a run uses the cores: all of them for one text (intra-op), or one core while other texts run (inter-op).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Parallelism {
     IntraOp,
@@ -104,10 +102,10 @@ impl Default for Options {
     }
 }
 
-/// One vector a text, with what is to be told about it.
+/// One vector a text, and what the answer says about the texts.
 #[derive(Debug, Clone)]
 pub struct Embeddings {
-    /// `[texts][dimensions]`, of length 1 unless asked otherwise.
+    /// `[texts][dimensions]`, each of length 1 unless [`Options::normalize`] is off.
     pub vectors: Vec<Vec<f32>>,
     /// Tokens that went through the model for each text, special tokens included.
     pub tokens: Vec<usize>,
@@ -132,18 +130,16 @@ struct Inner {
     manifest: Manifest,
     tokenizer: Tokenizer,
     pool: Pool,
-    /// Sessions that failed runs have cost so far.
-    rebuilds: Arc<AtomicUsize>,
 }
 
-/// Texts up to this many bytes together ([`bytes_to_tokenise`]) are tokenised where the call runs; more, aside.
+/// Up to this many bytes ([`bytes_to_tokenise`]), texts are tokenised on the I/O thread; more go to another thread.
 /// Tokenising 16 KB takes about a millisecond.
 const TOKENIZE_INLINE_BYTES: usize = 16 * 1024;
 
-/// The bytes that tokenising `texts` behind `prefix` is worth: a text costs as much as a few words, however short.
+/// The cost of tokenising `texts` behind `prefix`, in bytes. However short, a text costs as much as 16 bytes more.
 pub fn bytes_to_tokenise(texts: &[String], prefix: &str) -> usize {
-    const A_TEXT: usize = 16;
-    texts.iter().map(|text| text.len() + prefix.len() + A_TEXT).sum()
+    const TEXT_OVERHEAD: usize = 16;
+    texts.iter().map(|text| text.len() + prefix.len() + TEXT_OVERHEAD).sum()
 }
 
 impl Embedder {
@@ -155,7 +151,7 @@ impl Embedder {
         &self.0.tokenizer
     }
 
-    /// Token ids and limits for `texts`; nothing has run yet.
+    /// Tokenises `texts` and applies the model's limit; runs nothing.
     ///
     /// # Errors
     /// A request error for a text beyond the model's limit under [`Truncation::Reject`].
@@ -169,10 +165,10 @@ impl Embedder {
         .await
     }
 
-    /// [`prepare`](Self::prepare), if it can end within `limit`; without one it takes its time.
+    /// [`prepare`](Self::prepare) within `limit`; `None` sets no limit.
     ///
     /// # Errors
-    /// [`Kind::Deadline`] when the time is over, and those of `prepare`.
+    /// [`Kind::Deadline`] when the time is over, and the errors of `prepare`.
     pub async fn prepare_within(
         &self,
         texts: Vec<String>,
@@ -182,7 +178,7 @@ impl Embedder {
         tokenised_within(limit, self.prepare(texts, options)).await
     }
 
-    /// Runs what was prepared.
+    /// Runs the model on the prepared sequences.
     pub async fn run(&self, prepared: Prepared) -> Result<Embeddings> {
         let started = Instant::now();
         let (sequences, outline) = prepared.into_sequences();
@@ -190,11 +186,11 @@ impl Embedder {
         Ok(outline.assemble(vectors, started.elapsed()))
     }
 
-    /// [`run`](Self::run), if it can end within `limit`; without one it takes its time.
+    /// [`run`](Self::run) within `limit`; `None` sets no limit.
     ///
     /// # Errors
-    /// [`Kind::Deadline`]: at once, when by the speed of the runs so far it would take longer, else when the
-    /// time is over. What has not started then never runs.
+    /// [`Kind::Deadline`]: at once if, by the speed of earlier runs, it would take longer than `limit`; else when the
+    /// time is over. Sequences that have not started by then never run.
     pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
         let Some(limit) = limit else { return self.run(prepared).await };
         let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
@@ -214,17 +210,12 @@ impl Embedder {
         })
     }
 
-    /// Runs of the model that have ended so far.
+    /// The number of runs of the model that have ended.
     pub fn runs(&self) -> u64 {
         self.0.pool.runs()
     }
 
-    /// Sessions that failed runs have cost since the last time this was asked.
-    pub fn take_rebuilds(&self) -> usize {
-        self.0.rebuilds.swap(0, Ordering::Relaxed)
-    }
-
-    /// [`prepare`](Self::prepare) and [`run`](Self::run) in one.
+    /// [`prepare`](Self::prepare), then [`run`](Self::run).
     pub async fn embed(&self, texts: Vec<String>, options: Options) -> Result<Embeddings> {
         let prepared = self.prepare(texts, options).await?;
         self.run(prepared).await
@@ -241,16 +232,18 @@ impl Embedder {
     }
 }
 
-/// `work`, which tokenises, if it can end within `limit`; without one it takes its time.
+/// `work`, which tokenises, within `limit`; `None` sets no limit.
 ///
 /// # Errors
-/// [`Kind::Deadline`] when the time is over, and the work's own.
+/// [`Kind::Deadline`] when the time is over, and the errors of `work`.
 pub async fn tokenised_within<T>(limit: Option<Duration>, work: impl Future<Output = Result<T>>) -> Result<T> {
     match limit {
         None => work.await,
-        Some(Duration::ZERO) => Err(too_late("this call's deadline is over or all but over".to_owned())),
+        Some(Duration::ZERO) => Err(too_late("no time is left before this call's deadline".to_owned())),
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            Err(too_late("the texts were not even tokenised before this call's deadline; send fewer".to_owned()))
+            Err(too_late(
+                "the texts could not be tokenised before this call's deadline; send fewer texts at once".to_owned(),
+            ))
         }),
     }
 }

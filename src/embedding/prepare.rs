@@ -1,4 +1,4 @@
-//! From texts to sequences: prefix, token ids, and what a limit does to a long text.
+//! From texts to sequences: prefix, token ids, and the model's limit for a long text.
 
 use std::time::{Duration, Instant};
 
@@ -9,15 +9,15 @@ use crate::concurrency::offload::Waiting;
 use crate::error::{Error, Kind, Result};
 use crate::model::Manifest;
 
-/// Texts as sequences, ready to run.
+/// Tokenised texts, ready to run.
 pub struct Prepared {
     sequences: Vec<Vec<u32>>,
     outline: Outline,
 }
 
-/// How sequences become texts again.
+/// Which sequences belong to which text, and what the answer says about the texts.
 pub struct Outline {
-    /// Units of each text, in order.
+    /// The number of sequences of each text, in the texts' order.
     windows: Vec<usize>,
     tokens: Vec<usize>,
     truncated: Vec<usize>,
@@ -46,10 +46,10 @@ impl Prepared {
         };
         for (index, text) in texts.iter().enumerate() {
             waiting.check()?;
-            // What is cut off behind need not be known.
-            let beginning =
+            // A text that keeps its beginning need not be tokenised beyond the limit.
+            let keeps_beginning =
                 options.truncation == Truncation::Cut && options.truncation_direction == TruncationDirection::Right;
-            let more = |ids| waiting.check().map(|()| !(beginning && ids > room));
+            let more = |ids| waiting.check().map(|()| !(keeps_beginning && ids > room));
             let ids = if prefix.is_empty() {
                 tokenizer.encode_while(text, more)?
             } else {
@@ -87,12 +87,12 @@ impl Prepared {
         self.outline.tokens.iter().sum()
     }
 
-    /// How long it took.
+    /// How long tokenising took.
     pub fn tokenize(&self) -> Duration {
         self.outline.tokenize
     }
 
-    /// Runs of the model that this takes.
+    /// The number of runs of the model that the texts need.
     pub fn runs(&self) -> usize {
         self.sequences.len()
     }
@@ -103,12 +103,12 @@ impl Prepared {
 }
 
 impl Outline {
-    /// One vector a text from the sequences' vectors.
+    /// Joins the sequences' vectors to one vector a text.
     pub(super) fn assemble(self, vectors: Vec<Vec<f32>>, inference: Duration) -> Embeddings {
         let mut sequence_vectors = vectors.into_iter();
         let mut text_vector = |windows: usize| {
             let mut of_text: Vec<_> = sequence_vectors.by_ref().take(windows).collect();
-            // Each window counts the same, whatever its length, as in a mean of vectors of length 1.
+            // Every window weighs the same, whatever its length: the mean is of vectors of length 1.
             if windows > 1 {
                 of_text.iter_mut().for_each(|vector| normalize(vector));
                 of_text = vec![mean(of_text.iter().map(Vec::as_slice))];

@@ -1,17 +1,17 @@
-//! The first run of a start: no caller waits for its page faults, and its vector shows whether this processor
-//! computes what the model's makers did.
+//! The self-test: the first run of every start, whose vector is compared with the one in the manifest.
 //!
-//! ONNX Runtime picks its int8 kernels by processor, and they have been wrong on some: onnxruntime issues 6004
-//! (AVX2), 19109 (Zen+), 26324 (AMX). Such a function answers every call, with vectors that find nothing.
+//! ONNX Runtime chooses its int8 kernels by processor, and on some processors they were wrong: onnxruntime issues 6004
+//! (AVX2), 19109 (Zen+), 26324 (AMX). A function on such a processor would answer every call with useless vectors. The
+//! run also brings in the model's pages, so that no caller waits for them.
 
 use crate::error::{Error, Result};
 use crate::model::ModelFolder;
 
-/// What is embedded where the manifest has no probe: as short as a run can be.
+/// The text of the first run if the manifest has no self-test.
 const WARM_UP: &str = "warm";
 
-/// The least cosine between the first vector and the probe's. int8 models of this project's recipe are at 0.9988
-/// and above on x86_64 and on arm64; what has gone wrong anywhere was below 0.9.
+/// The smallest accepted cosine between the first vector and the manifest's. Models of this project's int8 recipe
+/// reach 0.9988 or more on x86_64 and on arm64; the wrong kernels that were reported gave less than 0.9.
 const LEAST_COSINE: f64 = 0.98;
 
 /// The text of `folder`'s first run.
@@ -19,29 +19,29 @@ pub fn text(folder: &ModelFolder) -> &str {
     folder.manifest.self_test.as_ref().map_or(WARM_UP, |self_test| &self_test.text)
 }
 
-/// Compares `vector`, what the first run gave, to the probe's.
+/// Compares the first run's `vector` with the manifest's.
 ///
 /// # Errors
-/// A model error that names the cosine and what to do.
+/// A model error that names the cosine and says what to do.
 pub fn check(folder: &ModelFolder, vector: &[f32]) -> Result<()> {
     let Some(self_test) = &folder.manifest.self_test else { return Ok(()) };
     let cosine = cosine(vector, &self_test.vector);
     if cosine >= LEAST_COSINE {
         return Ok(());
     }
-    Err(unlike(folder, cosine))
+    Err(failed(folder, cosine))
 }
 
-fn unlike(folder: &ModelFolder, cosine: f64) -> Error {
+fn failed(folder: &ModelFolder, cosine: f64) -> Error {
     let arch = std::env::consts::ARCH;
     folder.unusable(format!(
-        "its first vector is not the one that its makers had (cosine {cosine:.3}, at least {LEAST_COSINE} is right): \
-         this processor ({arch}) or this ONNX Runtime computes the graph wrongly; use the other architecture, or \
-         build the model anew if its files were changed"
+        "the self-test failed: its vector has cosine {cosine:.3} to the manifest's, and needs {LEAST_COSINE}. This \
+         processor ({arch}) or this ONNX Runtime computes the graph wrongly; use the other architecture, or build the \
+         model again if its files were changed"
     ))
 }
 
-/// NaN where one is zero, or not finite, which is no cosine to be content with.
+/// The cosine of two vectors; NaN, which fails every comparison, if one is zero or not finite.
 fn cosine(left: &[f32], right: &[f32]) -> f64 {
     let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     dot(left, right) / (dot(left, left) * dot(right, right)).sqrt()

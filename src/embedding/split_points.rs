@@ -1,26 +1,27 @@
-//! Where a long text may be cut so that its parts have the tokens that it has as a whole.
+//! Safe split points: where a long text can be cut without changing its tokens.
 //!
-//! A tokenizer takes some 400 bytes for a token while it works: a body's six megabytes of `!` would take more
-//! than the function has. Part by part it takes what a part takes, and who has enough tokens stops early.
+//! The tokenizer needs about 400 bytes of memory for each token: a request body of six megabytes of `!` would need more
+//! memory than the function has. Tokenised in parts, a text needs the memory of one part, and a caller that has enough
+//! tokens can stop early.
 //!
-//! Invariants: no token changes by a cut; a tokenizer of which that is not known has no split points.
+//! Invariants: a cut changes no token; a tokenizer for which this is not certain has no split points.
 
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
 
-/// Bytes of a part, unless it is one word.
+/// Bytes of a part, unless a single word is longer..
 const PART: usize = 16 * 1024;
 
-/// Where a BERT tokenizer's texts may be cut. It looks at words alone (`BertPreTokenizer`: white space separates them,
-/// each punctuation mark is one), and for tokens that are written out, such as `[SEP]`, at the text as it is.
+/// The split points of a BERT tokenizer. Such a tokenizer works word by word (`BertPreTokenizer`: white space separates
+/// words, each punctuation mark is a word). Before that it looks for added tokens, such as `[SEP]`, in the raw text.
 #[derive(Debug, Clone)]
 pub struct SplitPoints {
     ideographs: bool,
-    written_out: Vec<String>,
+    added_tokens: Vec<String>,
     part: usize,
 }
 
 impl SplitPoints {
-    /// `None` for a tokenizer that may look at more than words.
+    /// `None` for a tokenizer that may look beyond a word.
     pub fn of(
         normalizer: Option<&NormalizerWrapper>,
         pre_tokenizer: Option<&PreTokenizerWrapper>,
@@ -29,9 +30,9 @@ impl SplitPoints {
         let Some(NormalizerWrapper::BertNormalizer(normalizer)) = normalizer else { return None };
         let Some(PreTokenizerWrapper::BertPreTokenizer(_)) = pre_tokenizer else { return None };
         let plain = |token: &AddedToken| !(token.normalized || token.single_word || token.lstrip || token.rstrip);
-        let written_out = added.iter().map(|token| token.content.clone()).collect();
+        let added_tokens = added.iter().map(|token| token.content.clone()).collect();
         let ideographs = normalizer.handle_chinese_chars;
-        added.iter().all(plain).then_some(Self { ideographs, written_out, part: PART })
+        added.iter().all(plain).then_some(Self { ideographs, added_tokens, part: PART })
     }
 
     /// The parts of `text`, in order and without gaps.
@@ -44,7 +45,7 @@ impl SplitPoints {
         })
     }
 
-    /// The byte after the first part: at the last cut within [`PART`], else at the first one beyond.
+    /// The byte offset of the first part's end: the last split point within [`PART`] bytes, else the first one after.
     fn first_end(&self, text: &str) -> usize {
         if text.len() <= self.part {
             return text.len();
@@ -60,12 +61,12 @@ impl SplitPoints {
             return false;
         };
         let within = |token: &String| token.chars().zip(token.chars().skip(1)).any(|pair| pair == (left, right));
-        (self.is_apart(left) || self.is_apart(right)) && !self.written_out.iter().any(within)
+        (self.separates_words(left) || self.separates_words(right)) && !self.added_tokens.iter().any(within)
     }
 
-    /// Whether `c` is no part of a word, whatever stands beside it. Other white space and punctuation may vanish or
-    /// be taken apart as the text is normalised.
-    fn is_apart(&self, c: char) -> bool {
+    /// Whether `c` never belongs to a word, whatever its neighbours. Unicode's other white space and punctuation are left
+    /// out, because normalisation may remove or decompose them.
+    fn separates_words(&self, c: char) -> bool {
         matches!(c, ' ' | '\t' | '\n' | '\r')
             || c.is_ascii_punctuation()
             || (self.ideographs && ('\u{4e00}'..='\u{9fff}').contains(&c))
@@ -89,8 +90,8 @@ mod tests {
         std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/models/fixture/tokenizer.json")).unwrap()
     }
 
-    /// Two readers of one file: of texts as a whole, and of parts of `part` bytes.
-    fn readers(json: &[u8], part: usize) -> (Tokenizer, Tokenizer) {
+    /// Two tokenizers from one file: one takes texts whole, the other in parts of `part` bytes.
+    fn tokenizers(json: &[u8], part: usize) -> (Tokenizer, Tokenizer) {
         let read = || Tokenizer::from_json(json).unwrap();
         (read().in_parts_of(usize::MAX), read().in_parts_of(part))
     }
@@ -99,7 +100,7 @@ mod tests {
         (tokenizer.encode(text).unwrap(), tokenizer.tokens(text, true, |_| Ok(true)).unwrap())
     }
 
-    /// What words are made of, and what stands between them, in all its kinds.
+    /// Texts of every kind of character that forms or separates words.
     fn texts() -> impl Strategy<Value = String> {
         let pieces = vec![
             "a", "hello", "é", "e\u{301}", "\u{301}", " ", "\t", "\n", "\u{b}", "\u{a0}", "\u{2028}", "\0", "\u{fffd}",
@@ -112,20 +113,20 @@ mod tests {
     proptest! {
         #[test]
         fn parts_have_the_tokens_of_the_whole(text in texts(), part in 1..20usize) {
-            let (whole, parts) = readers(&fixture(), part);
+            let (whole, parts) = tokenizers(&fixture(), part);
             prop_assert_eq!(all(&whole, &text), all(&parts, &text));
         }
 
         #[test]
         fn parts_are_the_text(text in texts(), part in 1..20usize) {
-            let split_points = SplitPoints { ideographs: true, written_out: vec!["[SEP]".to_owned()], part };
+            let split_points = SplitPoints { ideographs: true, added_tokens: vec!["[SEP]".to_owned()], part };
             prop_assert_eq!(split_points.parts(&text).collect::<String>(), text);
         }
     }
 
     #[test]
-    fn a_long_text_falls_to_parts_and_a_word_does_not() {
-        let split_points = SplitPoints { ideographs: true, written_out: vec!["[SEP]".to_owned()], part: 4 };
+    fn a_long_text_is_split_and_a_word_is_not() {
+        let split_points = SplitPoints { ideographs: true, added_tokens: vec!["[SEP]".to_owned()], part: 4 };
         let parts = |text| split_points.parts(text).collect::<Vec<_>>();
         assert_eq!(parts("!!!!!!!!!"), ["!!!!", "!!!!", "!"]);
         assert_eq!(parts("ab cd ef"), ["ab ", "cd ", "ef"]);
@@ -136,8 +137,8 @@ mod tests {
     }
 
     #[test]
-    fn who_has_enough_is_not_told_more() {
-        let (_, parts) = readers(&fixture(), 8);
+    fn a_caller_that_has_enough_stops_early() {
+        let (_, parts) = tokenizers(&fixture(), 8);
         let (text, mut asked) = ("hello ".repeat(1_000), 0);
         let ids = parts.encode_while(&text, |ids| {
             asked += 1;
@@ -149,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tokenizer_that_looks_beyond_words_is_not_cut() {
+    fn a_tokenizer_that_looks_beyond_words_has_no_split_points() {
         let file: serde_json::Value = serde_json::from_slice(&fixture()).unwrap();
         let parts = |file: &serde_json::Value| {
             let tokenizer = Tokenizer::from_json(file.to_string().as_bytes()).unwrap();

@@ -124,7 +124,6 @@ impl Embedder {
             }
         });
         let (tokenizer, engine) = (tokenizer?, engine?);
-        let rebuilds = engine.discarded();
         let manifest = folder.manifest.clone();
         let (pooling, dimensions) = (manifest.pooling, manifest.dimensions);
         let run = move |ids: &[u32], parallelism| {
@@ -142,7 +141,7 @@ impl Embedder {
         let pool =
             Pool::start(config.threads, run).map_err(|e| Error::internal("the worker threads do not start", e))?;
         startup.total = started.elapsed();
-        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool, rebuilds })), startup))
+        Ok((Self(Arc::new(Inner { manifest, tokenizer, pool })), startup))
     }
 }
 

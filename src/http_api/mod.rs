@@ -287,7 +287,6 @@ impl Api {
         call.meter.note(|m| m.tokenize += prepared.tokenize());
         let done = self.embedder.run_within(prepared, Self::time_left(call)).await;
         call.meter.note(|m| {
-            m.rebuilds += self.embedder.take_rebuilds();
             if let Ok(done) = &done {
                 m.texts += done.vectors.len();
                 m.tokens += done.tokens.iter().sum::<usize>();

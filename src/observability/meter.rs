@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::metrics::{
-    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, ENCODE, READ, REBUILDS, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED,
-    Value, WRITE,
+    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, ENCODE, READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
 };
 use crate::error::{Error, Kind};
 
@@ -25,7 +24,6 @@ pub struct Measurements {
     pub documents: usize,
     pub skipped: usize,
     pub failed: usize,
-    pub rebuilds: usize,
     pub tokenize: Duration,
     pub run: Duration,
     /// When an answer's vectors were there; what comes after is encoding.
@@ -73,7 +71,7 @@ impl Meter {
 
 impl Measurements {
     /// Every figure that a metric of its own carries; zero ones too.
-    pub(super) fn values(&self) -> [Value; 12] {
+    pub(super) fn values(&self) -> [Value; 11] {
         let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
         [
             (&TEXTS, count(self.texts)),
@@ -87,7 +85,6 @@ impl Measurements {
             (&DOCUMENTS_FAILED, count(self.failed)),
             (&READ, ms(self.read)),
             (&WRITE, ms(self.write)),
-            (&REBUILDS, count(self.rebuilds)),
         ]
     }
 }

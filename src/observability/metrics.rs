@@ -86,7 +86,6 @@ metrics! {
     DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed and are reported as such";
     READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";
     WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to sinks, S3 among them";
-    REBUILDS         = "SessionRebuilds", "embed_session_rebuilds_total",      Count,        Service,   Sum,  "sessions made anew after a failed run";
     RESIDENT_MEMORY  = "ResidentMemory",  "embed_resident_memory_bytes",       Bytes,        Service,   Last, "the process's memory after the call";
     INIT             = "InitTime",        "embed_init_seconds",                Milliseconds, Service,   Last, "the start as a whole; this and its stages come with the first call";
     INIT_FETCH       = "InitFetchTime",   "embed_init_fetch_seconds",          Milliseconds, Service,   Last, "bringing the model from S3";

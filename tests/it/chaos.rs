@@ -202,7 +202,7 @@ fn an_event_of_six_megabytes_is_answered_and_a_larger_body_refused() {
 
 /// A tokenizer with an id that the graph's table does not have: ONNX Runtime itself fails on that text.
 #[test]
-fn a_run_that_fails_costs_its_call_and_the_session_and_no_other_call() {
+fn a_run_that_fails_costs_its_call_and_no_other_call() {
     // A stock export: its `Gather` fails on such an id, where ours takes a row of zeros.
     let stock = root().join("models/fixture-stock");
     let folder = Copy::of(&stock, "failing-run");
@@ -221,8 +221,6 @@ fn a_run_that_fails_costs_its_call_and_the_session_and_no_other_call() {
         assert_eq!(embed(&failing, &["world peace"]), reference);
     }
     let text = failing.prometheus();
-    let rebuilt = text.lines().find_map(|line| line.strip_prefix("embed_session_rebuilds_total ")).unwrap();
-    assert!((1.0..=3.0).contains(&rebuilt.parse::<f64>().unwrap()), "{rebuilt}");
     assert!(text.contains("embed_errors_total{error_type=\"Runtime.Internal\"} 3"), "{text}");
     // The operator reads of it at the level of faults, with the cause that the caller does not see.
     let function = Function::start(&[("EMBED_MODEL_DIR", folder.0.to_str().unwrap())]);
