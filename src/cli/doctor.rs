@@ -69,7 +69,7 @@ async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
     let length = done.vectors[0].iter().map(|value| value * value).sum::<f32>().sqrt();
     let probed = match &folder.manifest.self_test {
-        Some(_) => "the first vector is the one its makers had",
+        Some(_) => "the first vector equals the manifest's",
         None => "the manifest has no probe to compare the first vector with",
     };
     Ok(format!("{startup}; {probed}; \"hello world\" has {} tokens and length {length:.4}", done.tokens[0]))

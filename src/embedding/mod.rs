@@ -194,7 +194,7 @@ impl Embedder {
     pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
         let Some(limit) = limit else { return self.run(prepared).await };
         let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
-        if let Some(expected) = self.0.pool.too_long(tokens, runs, limit) {
+        if let Some(expected) = self.0.pool.estimate_beyond(tokens, runs, limit) {
             return Err(too_late(format!(
                 "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
                  fewer texts at once, or raise the function's timeout or memory",

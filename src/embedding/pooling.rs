@@ -1,10 +1,9 @@
-//! From a graph's output to one vector a text: pooling for graphs that leave it to us, the mean over a
-//! long text's windows, unit length.
+//! From a graph's output to one vector: pooling, the mean over a long text's windows, normalisation to length 1.
 
 use super::session::Output;
 use crate::model::Pooling;
 
-/// One vector from a run's output: its only row, or its rows pooled as the manifest says.
+/// One vector `[width]` from a run's output: its only row, or its rows pooled as the manifest says.
 pub fn pool(output: Output, pooling: Pooling) -> Vec<f32> {
     let Output { mut values, width } = output;
     match pooling {
@@ -30,7 +29,7 @@ pub fn mean<'a>(rows: impl ExactSizeIterator<Item = &'a [f32]>) -> Vec<f32> {
     sums.into_iter().map(|sum| (sum / count) as f32).collect()
 }
 
-/// Scales `vector` to length 1 (L2); a vector of zeros stays.
+/// Scales `vector` to length 1 (L2); a vector of zeros stays as it is.
 pub fn normalize(vector: &mut [f32]) {
     let squares: f64 = vector.iter().map(|&value| f64::from(value) * f64::from(value)).sum();
     if squares > 0.0 {

@@ -1,4 +1,4 @@
-//! Whose sequence runs next.
+//! Which sequence runs next.
 //!
 //! ```text
 //! a new batch  ->  fresh ──┐
@@ -6,15 +6,16 @@
 //!                  ring  ──┘
 //! ```
 //!
-//! Fresh batches go first, but after each sequence of the ring only as many of them as make the shares equal, and
-//! at least one. Invariants:
-//! - beside one long list a new single text waits for runs that are under way and for no other;
-//! - a list's turn comes however many single texts arrive: with as many batches on either side, every second;
-//! - within a batch the longest sequence comes first, so that no worker ends alone with the longest one.
+//! Fresh batches go first. Between two sequences of the ring, though, only so many fresh batches run that every batch
+//! gets an equal share, and at least one. Invariants:
+//! - beside one long list, a new single text waits for the runs under way and for nothing else;
+//! - a long list advances however many single texts arrive: with as many fresh batches as batches in the ring, every
+//!   second sequence is the ring's;
+//! - within a batch the longest sequence runs first, so that no worker ends alone with the longest one.
 
 use std::collections::VecDeque;
 
-/// A request's sequences that no worker took yet; `T` is what its workers share.
+/// A request's sequences that have not started; its workers share a `T`.
 pub struct Batch<T> {
     /// Longest last, so that `pop` takes the longest.
     waiting: Vec<(usize, Vec<u32>)>,
@@ -24,7 +25,7 @@ pub struct Batch<T> {
 impl<T> Batch<T> {
     pub fn new(sequences: Vec<Vec<u32>>, shared: T) -> Self {
         let mut waiting: Vec<_> = sequences.into_iter().enumerate().collect();
-        // Stable, so equal lengths keep their order; reversed, because the end is taken first.
+        // `pop` takes from the end. The sort is stable, so reversing first keeps equal lengths in order.
         waiting.reverse();
         waiting.sort_by_key(|(_, ids)| ids.len());
         Self { waiting, shared }
@@ -39,7 +40,7 @@ impl<T> Batch<T> {
 pub struct Queue<T> {
     fresh: VecDeque<Batch<T>>,
     ring: VecDeque<Batch<T>>,
-    /// Fresh sequences that may run before the ring's next.
+    /// How many fresh batches may start before the ring's next sequence.
     fresh_turns: usize,
 }
 
@@ -58,8 +59,8 @@ impl<T: Clone> Queue<T> {
         self.fresh.is_empty() && self.ring.is_empty()
     }
 
-    /// The next sequence: its index in its batch, its ids, what the batch shares. Batches that are no longer
-    /// `wanted` are dropped on the way.
+    /// The next sequence: its index in its batch, its ids, and the batch's shared value. Batches that are no longer
+    /// `wanted` are dropped.
     pub fn pop(&mut self, wanted: impl Fn(&T) -> bool) -> Option<(usize, Vec<u32>, T)> {
         loop {
             let from_fresh = !self.fresh.is_empty() && (self.ring.is_empty() || self.fresh_turns > 0);
@@ -82,8 +83,8 @@ impl<T: Clone> Queue<T> {
         }
     }
 
-    /// Tokens that run before a batch of `tokens` ends, its own included: of each other batch about as many
-    /// as of this one.
+    /// The tokens that run before a new batch of `tokens` tokens ends, its own included. Batches take turns, so each
+    /// other batch runs about as many tokens as the new one.
     pub fn tokens_until(&self, tokens: usize) -> usize {
         let others = self.fresh.iter().chain(&self.ring);
         tokens + others.map(|batch| batch.tokens().min(tokens)).sum::<usize>()
@@ -123,7 +124,7 @@ mod tests {
             queue.push(batch('s', 1));
             taken += &order(&mut queue, 2);
         }
-        // The singles pile up: their share is what is theirs, and never all.
+        // The single texts pile up, and still get no more than their share.
         let list = taken.matches('L').count();
         assert!((5..=100).contains(&list), "{list} of {}", taken.len());
     }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_unit_comes_first_and_equal_ones_in_their_order() {
+    fn the_longest_sequence_comes_first_and_equal_ones_in_their_order() {
         let mut queue = Queue::default();
         queue.push(Batch::new(vec![vec![1; 2], vec![1; 9], vec![1; 2], vec![1; 4]], 'A'));
         let indices: Vec<_> = std::iter::from_fn(|| queue.pop(|_| true)).map(|(index, ..)| index).collect();

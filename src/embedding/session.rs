@@ -6,14 +6,14 @@
 //! both               ->  TextSession      run(&[token id]) -> [dimensions] floats
 //! ```
 //!
-//! This is the one module with `unsafe` of ours, for three reasons (`main` has one function more, which turns
-//! telemetry off before any thread runs; everywhere else the lint denies it):
-//! - a file is mapped, and a mapping is only sound while nobody truncates the file;
-//! - ONNX Runtime is told to use the weights where they are mapped, so the mapping must outlive the
-//!   session: both live in one struct, the session first;
-//! - one session runs on several threads at once. ONNX Runtime documents `Run` as safe to call
-//!   concurrently for its CPU provider; `ort` asks for `&mut` because of other providers, which this
-//!   program never registers. Sessions share the mapping; each packs its products' weights for itself.
+//! This is the only module with `unsafe`, besides one function of `main` that turns telemetry off before any thread
+//! runs; a lint denies it elsewhere. There are three reasons for it:
+//! - A file is mapped, and a mapping is only sound while nobody truncates the file.
+//! - ONNX Runtime uses the weights where they are mapped, so the mapping must outlive the session. One struct holds
+//!   both, the session first.
+//! - One session runs on several threads at once. ONNX Runtime documents `Run` as safe to call concurrently on its CPU
+//!   provider; `ort` asks for `&mut` because of other providers, which this program never registers. Sessions share the
+//!   mapping; each session packs the weights of its matrix products for itself.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -30,7 +30,7 @@ use ort::value::{DynValue, TensorElementType, TensorRef, ValueType};
 
 use crate::error::{Error, Result};
 
-/// The version of ONNX Runtime this program is built and measured with.
+/// The version of ONNX Runtime that this program is built and measured with.
 pub const ORT_VERSION: &str = "1.31";
 
 /// ONNX Runtime, loaded. There is one a process, because the library cannot be loaded twice.
@@ -66,14 +66,14 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| unusable(format!("ONNX Runtime does not start: {e}")))?;
-        // Its warnings are for whoever exports graphs, and its errors are in the statuses it returns; what it
-        // would print is no line of a log in JSON.
+        // ONNX Runtime would print plain text into a log of JSON lines. Its warnings concern whoever exports graphs, and
+        // its errors are in the statuses that it returns.
         environment.set_log_level(ort::logging::LogLevel::Fatal);
         Ok(LOADED.get_or_init(|| Self(environment)).clone())
     }
 }
 
-/// A file's bytes, where the kernel keeps them.
+/// A file's bytes, mapped read-only.
 #[derive(Debug)]
 pub struct MappedFile(memmap2::Mmap);
 
@@ -91,7 +91,7 @@ impl MappedFile {
     }
 }
 
-/// What a run needs from the graph, as its inputs declare it.
+/// What one of the graph's inputs holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Ids,
@@ -103,9 +103,9 @@ enum Role {
 struct Input {
     name: CString,
     role: Role,
-    /// 64-bit integers, as stock exports have them, instead of 32-bit ones.
+    /// Whether the input takes 64-bit integers, as stock exports do; else it takes 32-bit ones.
     wide: bool,
-    /// `[1, n]` instead of `[n]`.
+    /// Whether the input's shape is `[1, n]`; else it is `[n]`.
     batched: bool,
 }
 
@@ -118,7 +118,7 @@ pub struct TextSession {
     output: CString,
 }
 
-/// One run's output: `values` is `[rows, width]`, row by row. A graph that pools has one row.
+/// One run's output: `values` is `[rows, width]`, row by row. A graph that pools by itself gives one row.
 pub struct Output {
     pub values: Vec<f32>,
     pub width: usize,
@@ -184,8 +184,8 @@ impl TextSession {
 fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<Session> {
     let built = Gate::default();
     let session = Session::builder(&runtime.0)?
-        // The graph comes fused and in its final form; optimising it again would cost start-up time,
-        // and what an optimiser does differs between architectures. Stock exports gain from it.
+        // Our own graph is fused already: optimising it again would lengthen the start, and optimisers differ between
+        // architectures. Stock exports gain from it.
         .with_optimization_level(if is_ort_format(graph.bytes()) {
             GraphOptimizationLevel::Disable
         } else {
@@ -194,9 +194,9 @@ fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<S
         .with_intra_threads(threads)?
         .with_inter_threads(1)?
         .with_thread_manager(HeldThreads(Arc::clone(&built)))?
-        // Patterns are planned for one shape and kept; every text has another.
+        // ONNX Runtime would plan memory for one shape and keep the plan, but every text has another shape.
         .with_memory_pattern(false)?
-        // Threads that wait for their part of a run spin, which shortens it, and sleep when it is over.
+        // Threads spin while they wait for their part of a run, which shortens the run, and sleep after it.
         .with_config_entry("session.force_spinning_stop", "1")?
         // Weights are used where they are mapped. Only the ORT format honours these two keys.
         .with_config_entry("session.use_ort_model_bytes_directly", "1")?
@@ -206,11 +206,11 @@ fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<S
     Ok(session)
 }
 
-/// Closed until it is set.
+/// Threads wait at a gate until it is set.
 type Gate = Arc<OnceLock<()>>;
 
-/// Starts a session's threads, and holds them until it is built. A thread of ONNX Runtime that has nothing to
-/// do yet spins, and takes a core from the rest of a cold start: 85 ms until ready became 62.
+/// Starts a session's threads and holds them until the session is built. An idle thread of ONNX Runtime spins, which
+/// takes a core away from the rest of a cold start: without this, 85 ms until ready instead of 62.
 struct HeldThreads(Gate);
 
 struct HeldThread {
@@ -232,27 +232,27 @@ impl ThreadManager for HeldThreads {
     }
 
     fn join(held: HeldThread) -> ort::Result<()> {
-        // A session that could not be built joins threads that were never let go.
+        // A session that could not be built joins its threads while they still wait.
         held.gate.get_or_init(|| ());
         held.thread.join().map_err(|_| ort::Error::new("a thread of the session panicked"))
     }
 }
 
-/// ONNX Runtime's message with `#` in every number's place: it may quote a token id, and that stands for a word
-/// of the text. A check's name, a node's and a type's are left, by which the fault is found.
+/// ONNX Runtime's message with `#` in place of every number: a number may be a token id, and a token id stands for a
+/// word of the caller's text. Names of checks, nodes and types stay, because they locate the fault.
 fn without_numbers(message: &str) -> String {
-    let mut told = String::with_capacity(message.len());
+    let mut redacted = String::with_capacity(message.len());
     for c in message.chars() {
         match c.is_ascii_digit() {
-            true if told.ends_with('#') => {}
-            true => told.push('#'),
-            false => told.push(c),
+            true if redacted.ends_with('#') => {}
+            true => redacted.push('#'),
+            false => redacted.push(c),
         }
     }
-    told
+    redacted
 }
 
-/// Whether `bytes` are a graph in ORT format: a flatbuffer whose identifier stands at offset 4.
+/// Whether `bytes` are a graph in ORT format, a flatbuffer with its identifier at offset 4.
 fn is_ort_format(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"ORTM")
 }
@@ -262,7 +262,7 @@ fn declared_input(name: &str, dtype: &ValueType) -> Result<Input, String> {
         "input_ids" => Role::Ids,
         "attention_mask" => Role::Mask,
         "token_type_ids" => Role::TypeIds,
-        other => return Err(format!("the graph asks for an input {other:?}, which is not known")),
+        other => return Err(format!("the graph has an input {other:?}, which this program does not know")),
     };
     let ValueType::Tensor { ty, shape, .. } = dtype else {
         return Err(format!("input {name} is not a tensor"));

@@ -1,4 +1,4 @@
-//! Cold start: what does not depend on each other starts side by side.
+//! Cold start: independent stages run side by side.
 //!
 //! ```text
 //! this thread      library ─────────┬─> session ────────┬─> first run ──> Embedder
@@ -6,8 +6,8 @@
 //! tokenizer thread          └─> tokenizer.json ─────────┘
 //! ```
 //!
-//! The session is built after the hash is known to be right: ONNX Runtime never sees a corrupted byte. The
-//! tokenizer waits for the library: both bring pages in, and the library is on the longest way.
+//! The session is built only after the hash is verified, so ONNX Runtime never sees a corrupted byte. The tokenizer
+//! starts after the library is loaded: both read pages from disk, and the library is on the critical path.
 
 use std::fmt;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::observability::metrics;
 /// How long each stage of a start took; stages overlap, so they do not add up to `total`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Startup {
-    /// Bringing the model from S3; zero for one in the package.
+    /// Fetching the model from S3; zero for a model in the package.
     pub fetch: Duration,
     pub library: Duration,
     pub verify: Duration,
@@ -95,10 +95,10 @@ fn ms(duration: Duration) -> f64 {
 }
 
 impl Embedder {
-    /// Loads the configured library and `folder`'s model.
+    /// Loads the configured library and the model in `folder`.
     ///
     /// # Errors
-    /// The first thing that is missing or wrong, with what mends it.
+    /// The first thing that is missing or wrong; the message says what to do.
     pub fn open(config: &Config, folder: &ModelFolder) -> Result<(Self, Startup)> {
         let started = Instant::now();
         let files = &folder.manifest.files;
@@ -172,7 +172,7 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     (done, started.elapsed())
 }
 
-/// A scoped thread's result; its panic goes on in this thread.
+/// A scoped thread's result; a panic of that thread continues in this one.
 fn join<T>(thread: ScopedJoinHandle<'_, T>) -> T {
     thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

@@ -1,13 +1,13 @@
-//! Worker threads that run texts side by side, fairly between requests.
+//! Worker threads that run sequences side by side, fairly between requests.
 //!
 //! ```text
-//! run([sequence, sequence, …])  ->  queue of batches  ->  worker: the sequence whose turn it is, see `scheduler`
+//! run([sequence, sequence, …])  ->  queue of batches  ->  worker: the next sequence, chosen by `scheduler`
 //! ```
 //!
 //! A sequence is one run of the model. Invariants:
-//! - a request of one text waits at most for the runs that are under way, however long another's list is;
-//! - a batch whose caller went away is dropped at its next sequence;
-//! - a panic in a run fails its batch and no other; the worker goes on.
+//! - a request of one text waits only for the runs under way, however many texts another request has;
+//! - a batch is dropped at its next sequence once its caller has gone away;
+//! - a panic in a run fails its batch and no other, and the worker continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -39,15 +39,15 @@ struct Shared {
 #[derive(Default)]
 struct PoolState {
     queue: Queue<Arc<Completion>>,
-    /// Units that workers run now.
+    /// The number of runs under way.
     running: usize,
-    /// Units that they have run.
+    /// The number of runs that have ended.
     runs: u64,
     latency: LatencyEstimator,
     closed: bool,
 }
 
-/// A sequence that a worker took.
+/// A sequence that a worker is about to run.
 struct Sequence {
     index: usize,
     ids: Vec<u32>,
@@ -55,15 +55,15 @@ struct Sequence {
     completion: Arc<Completion>,
 }
 
-/// What a request's workers share.
+/// The outcome of a batch, filled in by the workers.
 struct Completion {
     state: Mutex<State>,
 }
 
 struct State {
     vectors: Vec<Option<Vec<f32>>>,
-    left: usize,
-    /// Taken when the outcome is sent.
+    remaining: usize,
+    /// `None` once the outcome is sent.
     caller: Option<oneshot::Sender<Result<Vec<Vec<f32>>>>>,
 }
 
@@ -74,7 +74,7 @@ impl Pool {
         run: impl Fn(&[u32], Parallelism) -> Result<Vec<f32>> + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared { pool_state: Mutex::default(), wake: Condvar::new(), run: Box::new(run) });
-        // Dropped on an early return, which ends the workers started so far.
+        // On an early return the pool is dropped, which ends the workers started so far.
         let pool = Self { shared, threads };
         for worker in 0..threads {
             let shared = Arc::clone(&pool.shared);
@@ -86,31 +86,31 @@ impl Pool {
     /// Runs every sequence; the vectors come back in the sequences' order.
     ///
     /// # Errors
-    /// The first failed run's error; the rest of the batch is not run then.
+    /// The first failed run's error; the rest of the batch does not run then.
     pub async fn run(&self, sequences: Vec<Vec<u32>>) -> Result<Vec<Vec<f32>>> {
         if sequences.is_empty() {
             return Ok(Vec::new());
         }
         let (caller, outcome) = oneshot::channel();
-        let state = State { vectors: vec![None; sequences.len()], left: sequences.len(), caller: Some(caller) };
+        let state = State { vectors: vec![None; sequences.len()], remaining: sequences.len(), caller: Some(caller) };
         let completion = Arc::new(Completion { state: Mutex::new(state) });
         lock(&self.shared.pool_state).queue.push(Batch::new(sequences, completion));
         self.shared.wake.notify_all();
         outcome.await.unwrap_or_else(|gone| Err(Error::internal("the worker threads have ended", gone)))
     }
 
-    /// How long `runs` runs of `tokens` tokens together would take from now on, beside what waits already, if that
-    /// is longer than `limit`; `None` too before enough has run to tell. Who asks refuses them then.
-    pub fn too_long(&self, tokens: usize, runs: usize, limit: Duration) -> Option<Duration> {
+    /// The estimated time for `runs` runs of `tokens` tokens in all, behind the work that already waits, if it exceeds
+    /// `limit`. The caller then rejects the request. `None` if the time suffices or too little has run for an estimate.
+    pub fn estimate_beyond(&self, tokens: usize, runs: usize, limit: Duration) -> Option<Duration> {
         let mut pool_state = lock(&self.shared.pool_state);
         let runs = if pool_state.running == 0 && pool_state.queue.is_empty() { runs } else { runs.max(2) };
         let expected = pool_state.latency.estimate(pool_state.queue.tokens_until(tokens), runs, self.threads);
         let expected = expected.filter(|expected| *expected > limit)?;
-        pool_state.latency.note_rejection();
+        pool_state.latency.record_rejection();
         Some(expected)
     }
 
-    /// Units that have been run so far.
+    /// The number of runs that have ended.
     pub fn runs(&self) -> u64 {
         lock(&self.shared.pool_state).runs
     }
@@ -132,9 +132,9 @@ impl Shared {
             {
                 let mut pool_state = lock(&self.pool_state);
                 (pool_state.running, pool_state.runs) = (pool_state.running - 1, pool_state.runs + 1);
-                // What ends after its caller has gone may have been frozen meanwhile, see `latency`.
+                // If the caller has gone, Lambda may have frozen the process during the run; see `latency`.
                 if outcome.is_ok() && completion.wanted() {
-                    pool_state.latency.note(parallelism, ids.len(), started.elapsed());
+                    pool_state.latency.record(parallelism, ids.len(), started.elapsed());
                 }
             }
             completion.finish(index, outcome);
@@ -158,7 +158,7 @@ impl Shared {
 }
 
 impl Completion {
-    /// Whether someone still waits for the outcome and nothing has failed.
+    /// Whether the caller still waits and no run of the batch has failed.
     fn wanted(&self) -> bool {
         lock(&self.state).caller.as_ref().is_some_and(|caller| !caller.is_closed())
     }
@@ -168,28 +168,27 @@ impl Completion {
         match outcome {
             Ok(vector) => {
                 state.vectors[index] = Some(vector);
-                state.left -= 1;
-                if state.left == 0 {
+                state.remaining -= 1;
+                if state.remaining == 0 {
                     let vectors = state.vectors.drain(..).flatten().collect();
-                    state.tell(Ok(vectors));
+                    state.send(Ok(vectors));
                 }
             }
-            Err(error) => state.tell(Err(error)),
+            Err(error) => state.send(Err(error)),
         }
     }
 }
 
 impl State {
-    fn tell(&mut self, outcome: Result<Vec<Vec<f32>>>) {
+    fn send(&mut self, outcome: Result<Vec<Vec<f32>>>) {
         if let Some(caller) = self.caller.take() {
-            // A caller that went away meanwhile has no use for it.
+            // Sending fails if the caller has gone away, and then nobody needs the outcome.
             let _ = caller.send(outcome);
         }
     }
 }
 
-/// A poisoned lock here guards plain data that is consistent between statements; a panic in a run is
-/// caught outside every lock.
+/// Locks, even if poisoned: the guarded data is consistent after every statement, and runs panic outside the locks.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn vectors_come_back_in_the_order_of_their_units() {
+    fn vectors_come_back_in_the_order_of_their_sequences() {
         let pool = Pool::start(3, length).unwrap();
         let sequences = vec![vec![1; 2], vec![1; 9], vec![1; 4], vec![1; 1]];
         assert_eq!(block_on(pool.run(sequences)).unwrap(), [[2.0], [9.0], [4.0], [1.0]]);
@@ -263,17 +262,17 @@ mod tests {
 
     #[test]
     fn a_lone_text_is_told_apart_from_one_of_many() {
-        let (told, companies) = mpsc::channel();
+        let (sender, observed) = mpsc::channel();
         let pool = Pool::start(1, move |_: &[u32], parallelism| {
-            told.send(parallelism).unwrap();
+            sender.send(parallelism).unwrap();
             Ok(vec![0.0])
         })
         .unwrap();
         block_on(pool.run(vec![vec![1]])).unwrap();
         block_on(pool.run(vec![vec![1]; 3])).unwrap();
-        let companies: Vec<_> = companies.try_iter().collect();
+        let observed: Vec<_> = observed.try_iter().collect();
         // The last of a list has the cores to itself again.
-        assert_eq!(companies, [Parallelism::IntraOp, Parallelism::InterOp, Parallelism::InterOp, Parallelism::IntraOp]);
+        assert_eq!(observed, [Parallelism::IntraOp, Parallelism::InterOp, Parallelism::InterOp, Parallelism::IntraOp]);
     }
 
     #[test]
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_outlasts_its_caller_foretells_nothing() {
+    fn a_run_that_outlasts_its_caller_is_not_measured() {
         let (go, gate) = mpsc::channel::<()>();
         let gate = Mutex::new(gate);
         let pool = Pool::start(1, move |_: &[u32], _| {
@@ -308,7 +307,7 @@ mod tests {
             Ok(vec![0.0])
         })
         .unwrap();
-        let foretold = |pool: &Pool| pool.too_long(1_000, 1, Duration::ZERO).is_some();
+        let estimated = |pool: &Pool| pool.estimate_beyond(1_000, 1, Duration::ZERO).is_some();
         block_on(async {
             let mut abandoned = Box::pin(pool.run(vec![vec![1; 1_000]]));
             assert!(futures_poll_once(&mut abandoned).await.is_none());
@@ -319,27 +318,27 @@ mod tests {
             go.send(()).unwrap();
             go.send(()).unwrap();
             pool.run(vec![vec![1]]).await.unwrap();
-            assert_eq!((pool.runs(), foretold(&pool)), (2, false));
+            assert_eq!((pool.runs(), estimated(&pool)), (2, false));
             go.send(()).unwrap();
             pool.run(vec![vec![1; 1_000]]).await.unwrap();
-            assert!(foretold(&pool));
+            assert!(estimated(&pool));
         });
     }
 
     #[test]
-    fn a_refusal_makes_the_next_forecast_shorter() {
+    fn a_rejection_makes_the_next_estimate_shorter() {
         let pool = Pool::start(1, |_: &[u32], _| {
             std::thread::sleep(Duration::from_millis(5));
             Ok(vec![0.0])
         })
         .unwrap();
         block_on(pool.run(vec![vec![1; 1_000]])).unwrap();
-        let first = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
-        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() < first);
-        let second = pool.too_long(1_000, 1, Duration::ZERO).unwrap();
-        assert_eq!(pool.too_long(1_000, 1, Duration::from_secs(3600)), None);
-        // Nothing was refused that time.
-        assert!(pool.too_long(1_000, 1, Duration::ZERO).unwrap() > second.mul_f64(0.7));
+        let first = pool.estimate_beyond(1_000, 1, Duration::ZERO).unwrap();
+        assert!(pool.estimate_beyond(1_000, 1, Duration::ZERO).unwrap() < first);
+        let second = pool.estimate_beyond(1_000, 1, Duration::ZERO).unwrap();
+        assert_eq!(pool.estimate_beyond(1_000, 1, Duration::from_secs(3600)), None);
+        // Nothing was rejected that time.
+        assert!(pool.estimate_beyond(1_000, 1, Duration::ZERO).unwrap() > second.mul_f64(0.7));
     }
 
     async fn futures_poll_once<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {

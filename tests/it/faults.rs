@@ -110,7 +110,7 @@ fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
         command.env("EMBED_MODEL_DIR", &folder.0);
         command
     };
-    fails_with(&mut start(), &["its first vector is not the one that its makers had (cosine 0.", "this processor"]);
+    fails_with(&mut start(), &["the self-test failed: its vector has cosine 0.", "this processor"]);
 
     change(|manifest| manifest["probe"]["vector"].as_array_mut().unwrap().truncate(3));
     fails_with(&mut start(), &["the probe's vector must have as many values as there are dimensions"]);

@@ -67,7 +67,7 @@ class Arm64(unittest.TestCase):
         """Graviton3 and later have SVE; under qemu 7.2 ONNX Runtime's int8 products come out wrong with it."""
         ran = self._invoke("max,sve=on")
         if ran.returncode:
-            self.assertIn("its first vector is not the one that its makers had", ran.stderr)
+            self.assertIn("the self-test failed", ran.stderr)
             print(f"\narm64 with SVE, refused: {ran.stderr.splitlines()[-1]}")
         else:
             least, largest = self._compared(ran.stdout)
