@@ -180,10 +180,10 @@ mutants: runtime ## Change the code and see that a test notices (needs cargo-mut
 	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
 	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
-lint: ## Formatting, clippy, licences and sources
+lint: $(READY) ## Formatting, clippy, licences and sources
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	$(PYTHON) -m tools.licences
+	$(PY) -m tools.licences
 
 $(AUDIT)/.ready: tools/audit/requirements.txt
 	@echo "preparing $(AUDIT) from $<"
@@ -253,7 +253,7 @@ sam-build: $(SAM_ENV)/.ready
 # The first time its questions are asked one by one; the answers are kept in deploy.toml, deploy-<stack>.toml for a
 # stack of another name. `rm deploy.toml` asks again.
 deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time ([ARCH=x86_64|arm64] [MODEL=<id>|none] [STACK=<name>])
-	@$(PYTHON) -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
+	@$(SAM_ENV)/bin/python -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
 
 # What a container-image function is made of: the package's folder and the Dockerfile. Lambda takes no image with
 # attestations, which buildx adds unasked.
