@@ -36,7 +36,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -301,13 +301,17 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
+# Nothing is installed: what is not there is unpacked below target/qemu.
+qemu: ## Prepare what runs arm64's binaries on x86_64
+	@$(PYTHON) -m tools.qemu
+
 # The first failure ends it: SAM can spend a function's whole timeout on each.
-test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
-	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
-ifneq ($(ARM64),no)
-	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
+test-sam: build runtime emulator s3-server model sam-build ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+ifeq ($(findstring arm64,$(TESTS_WITHOUT)),)
+	@$(MAKE) --no-print-directory qemu
+	@$(MAKE) --no-print-directory package ARCH=arm64
 endif
-	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
+	$(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2
