@@ -158,6 +158,7 @@ $(CLIENTS)-node/.ready: $(wildcard tests/clients/node/*)
 $(CLIENTS)-java/.ready: $(shell find tests/clients/java -type f)
 	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "clients-java: Maven or a JDK is missing; TESTS_WITHOUT=java leaves its clients out"; exit 1; }
 	@echo "preparing $(@D) from tests/clients/java"
+	@rm -rf $(@D)
 	@mvn --quiet --batch-mode --file tests/clients/java package -Dbuilt=$(abspath $(@D))
 	@touch $@
 

@@ -50,8 +50,8 @@ class Client:
     batches: str = ""
 
 
-def python(name: str, **differs: object) -> Client:
-    return Client((sys.executable, "-W", "ignore", "-m", f"tests.clients.python.{name}"), **differs)
+def python(name: str, *arguments: str, **differs: object) -> Client:
+    return Client((sys.executable, "-W", "ignore", "-m", f"tests.clients.python.{name}", *arguments), **differs)
 
 
 def node(name: str, **differs: object) -> Client:
@@ -81,7 +81,7 @@ CLIENTS = {
     "Haystack": python("haystack_openai", keyless=Told(None, "OPENAI_API_KEY"), batches="always"),
     "Chroma OpenAIEmbeddingFunction": python("chroma", keyless=Told(None, "CHROMA_OPENAI_API_KEY")),
     "Chroma HuggingFaceEmbeddingServer": python(
-        "chroma_tei", base="/embed", names_model=False, hides="could not convert string to float: 'error'"
+        "chroma", "tei", base="/embed", names_model=False, hides="could not convert string to float: 'error'"
     ),
     "openai-node": node("openai", keyless=MISSING),
     "@langchain/openai": node("langchain", keyless=MISSING, batches="set"),

@@ -38,7 +38,7 @@ func embed(work job.Job) ([][]float32, error) {
 	return vectors, nil
 }
 
-// The text of the error itself is the whole answer; the message alone is a field of the client's own error.
+// The text of the error tells the status alone; the function's message is a field of the client's own error.
 func refused(err error) (int, string) {
 	var told *openai.Error
 	if !errors.As(err, &told) {
