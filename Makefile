@@ -36,7 +36,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -142,7 +142,35 @@ $(CLIENTS_READY): tests/clients/requirements.txt
 	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $<
 	@touch $@
 
-test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
+# Clients in other languages need their toolchains, so TESTS_WITHOUT=node,java,go leaves out those that it names.
+clients-node: $(CLIENTS)-node/.ready ## Prepare the clients in JavaScript (needs Node.js 20 or later)
+clients-java: $(CLIENTS)-java/.ready ## Build the clients in Java (needs Maven and a JDK from 17 on)
+clients-go: $(CLIENTS)-go/.ready ## Build the clients in Go (needs Go 1.26 or later)
+
+# Node.js looks for packages beside the program that imports them.
+$(CLIENTS)-node/.ready: $(wildcard tests/clients/node/*)
+	@{ command -v npm && node --eval 'process.exit(+(parseInt(process.versions.node) < 20))'; } >/dev/null || { echo "clients-node: Node.js 20 or later with npm is missing; TESTS_WITHOUT=node leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/node"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(CLIENTS)-java/.ready: $(shell find tests/clients/java -type f)
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "clients-java: Maven or a JDK is missing; TESTS_WITHOUT=java leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/java"
+	@rm -rf $(@D)
+	@mvn --quiet --batch-mode --file tests/clients/java package -Dbuilt=$(abspath $(@D))
+	@touch $@
+
+$(CLIENTS)-go/.ready: $(shell find tests/clients/go -type f)
+	@command -v go >/dev/null || { echo "clients-go: Go is missing; TESTS_WITHOUT=go leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/go"
+	@mkdir -p $(@D)
+	@cd tests/clients/go && go build -o ../../../$(@D)/ ./...
+	@touch $@
+
+COMMA := ,
+test-clients: build runtime $(CLIENTS_READY) $(addprefix clients-,$(filter-out $(subst $(COMMA), ,$(TESTS_WITHOUT)),node java go)) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
 bench-memory: build ## Latency and cost by memory size, in containers of that size
