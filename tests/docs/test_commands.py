@@ -182,7 +182,7 @@ RUN = (
     "make invoke",
     "make invoke EVENT=events/alb-embed.json",
     "make invoke EVENT=events/sqs-s3.json",
-    "make verify-model MODEL=all-MiniLM-L6-v2",
+    "make verify-model",
 )
 # Targets that other tests run, and how they can be seen there.
 ELSEWHERE = {
@@ -200,6 +200,7 @@ ELSEWHERE = {
 BY_HAND = {
     "deploy": "an AWS account; tests/sam/test_deploy.py goes as far as its questions",
     **dict.fromkeys(("bench", "bench-cold", "bench-http", "bench-ingest", "bench-memory", "bench-resident"), "a quiet machine"),
+    "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
     **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }
 
