@@ -22,7 +22,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -63,7 +63,8 @@ def models() -> dict[str, Path]:
         quantization="none",
         recipe="the hub's own export",
     )
-    stock = replace(float32, id=f"{BGE_SMALL.id}-stock-int8", quantization="7-bit int8 weights per channel", recipe="Xenova's")
+    described = "7-bit int8 weights per channel"
+    stock = replace(float32, id=f"{BGE_SMALL.id}-stock-int8", quantization=described, recipe="Xenova's")
     return {
         "float32": _folder(float32, files / STOCK_MODEL, files / TOKENIZER),
         "ours, int8": OURS,
@@ -162,12 +163,23 @@ def place(benchmark: beir.Benchmark, model: Path) -> Path:
     return KEPT / benchmark.name / f"{stated[:16]}-{texts[:16]}.f32"
 
 
-def score(benchmark: beir.Benchmark, queries: Array, found: Array) -> tuple[float, float]:
-    """Mean nDCG@10 and recall@100 of vectors of the benchmark's queries and documents."""
+def score(benchmark: beir.Benchmark, queries: Array, found: Array) -> Array:
+    """nDCG@10 and recall@100 [2, queries] by vectors of the benchmark's queries and documents."""
     hits = ranking.search(queries, found, list(benchmark.documents))
     pairs = [(hit, query.grades) for hit, query in zip(hits, benchmark.queries, strict=True)]
-    means = (float(np.mean([measure(*pair) for pair in pairs])) for measure in (ranking.ndcg, ranking.recall))
-    return next(means), next(means)
+    return np.array([[measure(*pair) for pair in pairs] for measure in (ranking.ndcg, ranking.recall)])
+
+
+def table(scores: Mapping[str, Array]) -> list[str]:
+    """Means over the queries, and how far each model's nDCG@10 is from the first one's, with its standard error."""
+    lines = ["| model | nDCG@10 | recall@100 | difference in nDCG@10 |", "|---|---|---|---|"]
+    first = next(iter(scores.values()))
+    for name, (ndcg, recall) in scores.items():
+        off = ndcg - first[0]
+        error = off.std(ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.nan
+        difference = f"{off.mean():+.4f} ± {error:.4f}" if len(lines) > 2 else "-"
+        lines.append(f"| {name} | {ndcg.mean():.4f} | {recall.mean():.4f} | {difference} |")
+    return lines
 
 
 def main() -> int:
@@ -180,21 +192,19 @@ def main() -> int:
     try:
         benchmark = beir.read(options.folder)
         texts = list(benchmark.documents.values())
-        rows = []
+        scores = {}
         for name, model in models().items():
             with serving(options.binary, options.runtime / "libonnxruntime.so", model) as embedder:
                 found = documents(embedder, texts, place(benchmark, model), f"{benchmark.name}, {name}")
                 queries = embedder.embed([query.text for query in benchmark.queries], "query")
-            rows.append((name, *score(benchmark, queries, found)))
+            scores[name] = score(benchmark, queries, found)
     except (beir.BadFolder, EmbedderFailed, IntegrityError, fetch.SourceUnavailable) as error:
         print(f"tools.retrieval: {error}", file=sys.stderr)
         return 1
     judged = sum(len(query.grades) for query in benchmark.queries)
     left_out = f"; {benchmark.left_out} without a relevant document left out" if benchmark.left_out else ""
     counts = f"{len(texts):,} documents, {len(benchmark.queries):,} queries, {judged:,} relevant pairs{left_out}"
-    print(f"\n{benchmark.name}: {counts}\n\n| model | nDCG@10 | recall@100 |\n|---|---|---|")
-    for name, ndcg, recall in rows:
-        print(f"| {name} | {ndcg:.4f} | {recall:.4f} |")
+    print(f"\n{benchmark.name}: {counts}", "", *table(scores), sep="\n")
     return 0
 
 

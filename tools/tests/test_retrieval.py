@@ -121,12 +121,19 @@ class Scores(unittest.TestCase):
         self.assertEqual(found, [["9", "10", "b", "a"]] * ranking.BLOCK + [["a", "b", "9", "10"]])
         self.assertEqual(ranking.search(queries[:1], documents, ["a", "10", "9", "b"], depth=1), [["9"]])
 
-    def test_a_benchmark_is_scored_by_the_mean_over_its_queries(self) -> None:
+    def test_a_benchmark_has_a_score_for_each_query(self) -> None:
         queries = [beir.Query("", {"a": 1}), beir.Query("", {"a": 2, "b": 1})]
         benchmark = beir.Benchmark("two", {"a": "", "b": ""}, queries, 0)
         found = retrieval.score(benchmark, np.array([[1, 0], [0, 1]]), np.array([[1, 0], [0, 1]]))
         second = (1 + 2 / log2(3)) / (2 + 1 / log2(3))
-        np.testing.assert_allclose(found, ((1 + second) / 2, 1))
+        np.testing.assert_allclose(found, [[1, second], [1, 1]])
+
+    def test_the_table_has_means_and_differences_with_their_standard_errors(self) -> None:
+        exact, other = np.array([[0.5, 0.7, 0.9], [1, 1, 0]]), np.array([[0.6, 0.7, 0.7], [1, 1, 1]])
+        lines = retrieval.table({"float32": exact, "int8": other})
+        self.assertEqual(lines[2], "| float32 | 0.7000 | 0.6667 | - |")
+        # Differences of 0.1, 0 and -0.2: their standard deviation is the root of 0.07 / 3, divided by the root of 3.
+        self.assertEqual(lines[3], "| int8 | 0.6667 | 1.0000 | -0.0333 ± 0.0882 |")
 
 
 class Embedding(Folder):
@@ -181,8 +188,9 @@ class Embedding(Folder):
         self.assertNotEqual(first, retrieval.place(beir.read(self.folder), FIXTURE))
 
     def test_what_the_binary_says_is_passed_on(self) -> None:
-        with self.embedder() as embedder, self.assertRaisesRegex(retrieval.EmbedderFailed, "answered 400: .*input_type"):
-            embedder.embed(["text"], "passages")
+        with self.embedder() as embedder:
+            with self.assertRaisesRegex(retrieval.EmbedderFailed, "answered 400: .*input_type"):
+                embedder.embed(["text"], "passages")
         broken = self.folder / "model"
         shutil.copytree(FIXTURE, broken)
         (broken / manifest.TOKENIZER).write_text("{}")
@@ -210,8 +218,9 @@ class Command(Folder):
         lines = out.getvalue().splitlines()
         score = (1 + (1 / log2(3) + 1 / 2) / (1 + 1 / log2(3))) / 2
         self.assertIn("small: 3 documents, 2 queries, 3 relevant pairs", lines)
-        for name in ("float32", "ours, int8", "stock int8"):
-            self.assertIn(f"| {name} | {score:.4f} | 1.0000 |", lines)
+        self.assertIn(f"| float32 | {score:.4f} | 1.0000 | - |", lines)
+        for name in ("ours, int8", "stock int8"):
+            self.assertIn(f"| {name} | {score:.4f} | 1.0000 | +0.0000 ± 0.0000 |", lines)
         self.assertIn("small, ours, int8: 100%", said.getvalue())
 
     def test_a_folder_that_is_none_ends_with_one_line(self) -> None:
