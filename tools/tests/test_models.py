@@ -15,7 +15,7 @@ import numpy as np
 from tools import corpus, fetch, manifest, session, tokenizer, verify, weights
 from tools.build import RECIPE
 from tools.reference import embed
-from tools.sources import BGE_SMALL, MINILM, Source
+from tools.sources import BGE_SMALL, EXPORT, MINILM, Source
 
 MODELS, FLOAT32 = Path("models"), Path("target/fp32")
 
@@ -69,6 +69,11 @@ class BgeSmall(PublishedModel, unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
         build(cls.source)
+
+    def test_the_float32_export_is_the_hubs_own(self) -> None:
+        texts = [self.encode(text) for text in ["hello world", *corpus.paragraphs(5)]]
+        stock = session.embed(session.load(fetch.fetch(self.source) / EXPORT), texts, self.source.pooling)
+        np.testing.assert_allclose(session.embed(session.load(self.float32), texts), stock, rtol=0, atol=1e-5)
 
 
 class MiniLM(PublishedModel, unittest.TestCase):
