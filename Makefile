@@ -179,13 +179,12 @@ COMMA := ,
 test-clients: build runtime $(CLIENTS_READY) $(addprefix clients-,$(filter-out $(subst $(COMMA), ,$(TESTS_WITHOUT)),node java go)) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
-bench-memory: build ## Latency and cost by memory size, in containers of that size
-	@$(MAKE) --no-print-directory runtime model MODEL=bge-small-shape
+bench-memory: build runtime model ## Latency and cost by memory size, in containers of that size
 	@$(PYTHON) -m tools.bench.memory
 
-bench-http: build runtime ## Measure the handler's overhead, and the memory of 2,048 texts in one request
+bench-http: build runtime model ## Measure the handler's overhead, and the memory of 2,048 texts in one request
 	cargo bench --locked --bench handler
-	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
+	$(PYTHON) -m benches.http_memory
 
 # cargo-fuzz without a sanitizer builds on the stable toolchain; panics are what is looked for.
 fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by side
@@ -232,26 +231,42 @@ audit: $(AUDIT)/.ready ## Known vulnerabilities among the locked dependencies (n
 	@for locked in $$(git ls-files '*requirements.txt' tests/sam/checkov.txt); do echo "$$locked"; \
 	  $(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement "$$locked" || exit 1; done
 
-# The peers of the benchmarks: FastEmbed in an environment of its own, fastembed-rs and the bare loop.
-peers: runtime
-	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
-	@$(PY) -m tools.bench.stock
-	@test -x target/bench/venv/bin/python || $(PYTHON) -m venv target/bench/venv
-	@target/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/bench/requirements.txt
+# The peers of the benchmarks, each in an environment of its own. BENCH_WITHOUT=langchain4j goes on without Maven and a
+# JDK, and names it under the tables.
+BENCH_VENV := target/bench/venv
+PYTORCH_VENV := target/bench/pytorch
+LANGCHAIN4J := target/bench/langchain4j
+peers: runtime model $(BENCH_VENV)/.ready $(if $(filter yes,$(PYTORCH)),$(PYTORCH_VENV)/.ready) $(if $(findstring langchain4j,$(BENCH_WITHOUT)),,$(LANGCHAIN4J)/.ready)
+	@$(PY) -m tools.bench.folders
 	cargo build --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
 
-bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a bare loop
+$(BENCH_VENV)/.ready: tools/bench/requirements.txt
+$(PYTORCH_VENV)/.ready: tools/bench/pytorch.txt
+$(BENCH_VENV)/.ready $(PYTORCH_VENV)/.ready:
+	@echo "preparing $(@D) from $<"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+$(LANGCHAIN4J)/.ready: benches/peers/java/pom.xml benches/peers/java/Peer.java
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "langchain4j needs Maven and a JDK of 17 or newer; BENCH_WITHOUT=langchain4j goes on without it"; exit 1; }
+	@echo "preparing $(@D) from $<"
+	@rm -rf $(@D)
+	@mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D))/lib
+	@javac -cp '$(@D)/lib/*' -d $(@D)/classes benches/peers/java/Peer.java
+	@touch $@
+
+bench: build peers ## Documents per second beside what one would use instead (PYTORCH=yes: PyTorch too, 5.8 GB)
 	@$(PY) -m tools.bench.engine
 
-bench-ingest: build runtime ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
-	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
+bench-ingest: build runtime model ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
 	@$(PY) -m tools.bench.ingest
 
 bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
 	@$(PY) -m tools.bench.cold
 
-bench-resident: build ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
-	@$(MAKE) --no-print-directory model runtime MODEL=bge-small-shape
+bench-resident: build runtime model ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
 	@$(PY) -m tools.bench.resident
 
 # ---- Deployment
