@@ -1,90 +1,212 @@
-"""A small search task, to see whether int8 vectors find what float32 ones find.
+"""Retrieval on a benchmark in BEIR's form, of bge-small in float32, of ours and of the stock int8 file.
 
-    Python's help topics -> sections of paragraphs -> one sentence taken out of a paragraph is a question
-                         -> the rest of the paragraph is what it should find
+    python -m tools.retrieval FOLDER --runtime target/runtime/x86_64
 
-Questions are made by rule and checked by rule: a whole sentence of some length that can be understood alone,
-that stands nowhere else, and that leaves a paragraph behind. Its own paragraph is worth 3, another one of
-the same section 1. The score is nDCG@10 with these grades as gains: 1 for a perfect order.
-The absolute score says little, for models are tuned for harder tasks; the difference is what counts.
+    texts -> `bootstrap serve` on loopback, one model after the other -> vectors -> nDCG@10, recall@100
+
+So everything is measured as the function does it: tokens, the instruction before queries, the cut at 512 tokens.
+Documents' vectors are kept in target/retrieval/ under the hashes of the model's manifest and of the texts, batch by
+batch, so that a run which was interrupted goes on where it was. Kept ones are used if the binary still gives the
+first of them to the last bit; else all are made again.
 """
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from functools import cache
+import argparse
+import base64
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+from tqdm import tqdm
 
-from tools import corpus
+from tools import beir, fetch, manifest, ranking
+from tools.integrity import IntegrityError
+from tools.manifest import STOCK_MODEL, TOKENIZER, Card
+from tools.sources import BGE_SMALL
 from tools.weights import Array
 
-QUESTIONS, DOCUMENTS = 300, 600
-OWN_GRADE, SECTION_GRADE = 3.0, 1.0
-DEPTH = 10
-WORDS = range(7, 26)  # shorter says too little, longer is no question
-# Sentences that begin so speak of something that was said before.
-_DEPENDENT = set("It This That These They Those He She Such Otherwise However Note For If In See Also But And".split())
-_HEADING = re.compile(r"^(.+)\n[=*~^-]{3,}$")
+OURS = Path("models") / BGE_SMALL.id
+KEPT = Path("target/retrieval")
+BATCH = 32  # texts in a request
+CHECKED = 8  # kept vectors that are made again to see whether they still hold
+TIMEOUT_SECONDS = 300
 
 
-@dataclass(frozen=True)
-class Task:
-    """Questions, documents, and the grades [questions, documents] of what each should find."""
-
-    questions: list[str]
-    documents: list[str]
-    grades: Array
+class EmbedderFailed(Exception):
+    """The binary did not start or did not answer; the message says what it said."""
 
 
-@cache
-def task() -> Task:
-    """The task. Raises ValueError if this Python's topics are too few for it."""
-    sections = _sections()
-    order = sorted(sections, key=corpus.order)
-    taken = [(text, found) for text in order if (found := _question(text, sections))][:QUESTIONS]
-    if len(taken) < QUESTIONS:
-        raise ValueError(f"only {len(taken)} questions can be made, {QUESTIONS} are needed")
-    sources = [text for text, _ in taken]
-    others = [text for text in order if text not in set(sources)][: DOCUMENTS - QUESTIONS]
-    documents = [text.replace(found, "").strip() for text, found in taken] + others
-
-    grades = np.zeros((len(sources), len(documents)))
-    for row, source in enumerate(sources):
-        for column, text in enumerate(sources + others):
-            grades[row, column] = SECTION_GRADE * bool(sections[source] & sections[text])
-        grades[row, row] = OWN_GRADE
-    return Task([f"Where is it explained that {found[:-1]}?" for _, found in taken], documents, grades)
-
-
-def ndcg(questions: Array, documents: Array, grades: Array) -> float:
-    """nDCG@10 of unit vectors [questions, hidden] searching [documents, hidden]."""
-    found = np.argsort(-(questions @ documents.T), axis=1, kind="stable")[:, :DEPTH]
-    best = -np.sort(-grades, axis=1)[:, :DEPTH]
-    discounts = 1 / np.log2(np.arange(2, DEPTH + 2))
-    return float((np.take_along_axis(grades, found, axis=1) @ discounts / (best @ discounts)).mean())
+def models() -> dict[str, Path]:
+    """The model folders that are compared, by what the table calls them. Raises as `fetch.fetch` does."""
+    files = fetch.fetch(BGE_SMALL)
+    float32 = Card(
+        id=f"{BGE_SMALL.id}-float32",
+        name=BGE_SMALL.name,
+        revision=BGE_SMALL.revision,
+        license=BGE_SMALL.license,
+        dimensions=BGE_SMALL.config["hidden_size"],
+        max_tokens=BGE_SMALL.max_tokens,
+        pooling=BGE_SMALL.pooling,
+        query_prefix=BGE_SMALL.query_prefix,
+        passage_prefix=BGE_SMALL.passage_prefix,
+        quantization="none",
+        recipe="the hub's own export",
+    )
+    described = "7-bit int8 weights per channel"
+    stock = replace(float32, id=f"{BGE_SMALL.id}-stock-int8", quantization=described, recipe="Xenova's")
+    return {
+        "float32": _folder(float32, files / STOCK_MODEL, files / TOKENIZER),
+        "ours, int8": OURS,
+        "stock int8": _folder(stock, fetch.stock_int8(), files / TOKENIZER),
+    }
 
 
-def _sections() -> dict[str, set[str]]:
-    """Every paragraph and the headings it stands under; topics repeat some."""
-    found: dict[str, set[str]] = {}
-    for topic in corpus.topics():
-        heading = ""
-        for block in corpus.blocks(topic):
-            if match := _HEADING.match(block.strip()):
-                heading = match[1]
-            elif corpus.is_prose(text := " ".join(block.split())):
-                found.setdefault(text, set()).add(heading)
-    return found
+def _folder(card: Card, graph: Path, tokenizer: Path) -> Path:
+    """A model folder of links to these files, with a manifest."""
+    folder = KEPT / "models" / card.id
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, file in {STOCK_MODEL: graph, TOKENIZER: tokenizer}.items():
+        (folder / name).unlink(missing_ok=True)
+        (folder / name).symlink_to(file.resolve())
+    manifest.write(folder, card, model=STOCK_MODEL)
+    return folder
 
 
-def _question(text: str, sections: dict[str, set[str]]) -> str | None:
-    """The paragraph's first sentence that can stand alone, if enough is left without it."""
-    for sentence in re.split(r"(?<=\.)\s+(?=[A-Z])", text):
-        words = sentence.split()
-        alone = sentence.endswith(".") and len(words) in WORDS and words[0].strip(",") not in _DEPENDENT
-        left = len(text) - len(sentence) >= corpus.MIN_CHARACTERS
-        if alone and left and sum(sentence in other for other in sections) == 1 and text.count(sentence) == 1:
-            return sentence
-    return None
+class Embedder:
+    """A running `bootstrap serve`."""
+
+    def __init__(self, address: str) -> None:
+        self.url = f"{address}/v1/embeddings"
+
+    def embed(self, texts: Sequence[str], input_type: str) -> Array:
+        """Unit vectors [texts, dimensions], float32. Raises EmbedderFailed."""
+        return np.concatenate(list(self.batches(texts, input_type)))
+
+    def batches(self, texts: Sequence[str], input_type: str) -> Iterator[Array]:
+        """The same, some at a time."""
+        for start in range(0, len(texts), BATCH):
+            yield self._answer(texts[start : start + BATCH], input_type)
+
+    def _answer(self, texts: Sequence[str], input_type: str) -> Array:
+        body = {"input": texts, "input_type": input_type, "encoding_format": "base64"}
+        request = urllib.request.Request(
+            self.url, json.dumps(body).encode(), {"content-type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
+                data = json.load(response)["data"]
+        except urllib.error.HTTPError as error:
+            raise EmbedderFailed(f"{self.url} answered {error.code}: {error.read().decode()}") from error
+        except OSError as error:
+            raise EmbedderFailed(f"{self.url} did not answer: {error}") from error
+        return np.stack([np.frombuffer(base64.b64decode(item["embedding"]), "<f4") for item in data])
+
+
+@contextmanager
+def serving(binary: Path, library: Path, model: Path) -> Iterator[Embedder]:
+    """The binary with a model, until the block ends. Raises EmbedderFailed."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EMBED_")}
+    environment |= {"EMBED_MODEL_DIR": str(model), "EMBED_ORT_LIB": str(library), "EMBED_LOG": "error"}
+    command = [str(binary), "serve", "--port", "0"]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            told = server.stdout.readline().split()
+            address = next((word for word in told if word.startswith("http://")), None)
+            if address is None:
+                raise EmbedderFailed(f"{binary} did not start with {model}")
+            yield Embedder(address)
+        finally:
+            server.terminate()
+
+
+def documents(embedder: Embedder, texts: Sequence[str], kept: Path, label: str) -> Array:
+    """Unit vectors [texts, dimensions]: those in the file `kept` that still hold, and new ones, kept there as well.
+
+    The file has vector after vector in little-endian float32. A bar named `label` shows how far they are.
+    """
+    first = embedder.embed(texts[:CHECKED], "passage")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.open("ab") as file:
+        done = _holding(kept, first)
+        file.truncate(done * first[0].nbytes)
+        with tqdm(total=len(texts), initial=done, desc=label, unit=" texts") as bar:
+            for vectors in embedder.batches(texts[done:], "passage"):
+                file.write(vectors.tobytes())
+                file.flush()
+                bar.update(len(vectors))
+    return np.fromfile(kept, "<f4").reshape(len(texts), -1)
+
+
+def _holding(kept: Path, first: Array) -> int:
+    """How many whole vectors the file has; 0 if it does not begin as `first` does."""
+    width = first.shape[1]
+    values = np.fromfile(kept, "<f4")
+    vectors = values[: len(values) // width * width].reshape(-1, width)
+    return len(vectors) if np.array_equal(vectors[:CHECKED], first[: len(vectors)]) else 0
+
+
+def place(benchmark: beir.Benchmark, model: Path) -> Path:
+    """Where the vectors of these documents by this model are kept."""
+    texts = hashlib.sha256(json.dumps(list(benchmark.documents.values())).encode()).hexdigest()
+    stated = hashlib.sha256((model / manifest.NAME).read_bytes()).hexdigest()
+    return KEPT / benchmark.name / f"{stated[:16]}-{texts[:16]}.f32"
+
+
+def score(benchmark: beir.Benchmark, queries: Array, found: Array) -> Array:
+    """nDCG@10 and recall@100 [2, queries] by vectors of the benchmark's queries and documents."""
+    hits = ranking.search(queries, found, list(benchmark.documents))
+    pairs = [(hit, query.grades) for hit, query in zip(hits, benchmark.queries, strict=True)]
+    return np.array([[measure(*pair) for pair in pairs] for measure in (ranking.ndcg, ranking.recall)])
+
+
+def table(scores: Mapping[str, Array]) -> list[str]:
+    """Means over the queries, and how far each model's nDCG@10 is from the first one's, with its standard error."""
+    lines = ["| model | nDCG@10 | recall@100 | difference in nDCG@10 |", "|---|---|---|---|"]
+    first = next(iter(scores.values()))
+    for name, (ndcg, recall) in scores.items():
+        off = ndcg - first[0]
+        error = off.std(ddof=1) / np.sqrt(len(off)) if len(off) > 1 else np.nan
+        difference = f"{off.mean():+.4f} ± {error:.4f}" if len(lines) > 2 else "-"
+        lines.append(f"| {name} | {ndcg.mean():.4f} | {recall.mean():.4f} | {difference} |")
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.retrieval", description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path, help="corpus.jsonl, queries.jsonl, qrels/test.tsv")
+    parser.add_argument("--binary", type=Path, default=Path("target/release/bootstrap"), help="default: %(default)s")
+    runtime = Path("target/runtime") / platform.machine()
+    parser.add_argument("--runtime", type=Path, default=runtime, help="default: %(default)s")
+    options = parser.parse_args()
+    try:
+        benchmark = beir.read(options.folder)
+        texts = list(benchmark.documents.values())
+        scores = {}
+        for name, model in models().items():
+            with serving(options.binary, options.runtime / "libonnxruntime.so", model) as embedder:
+                found = documents(embedder, texts, place(benchmark, model), f"{benchmark.name}, {name}")
+                queries = embedder.embed([query.text for query in benchmark.queries], "query")
+            scores[name] = score(benchmark, queries, found)
+    except (beir.BadFolder, EmbedderFailed, IntegrityError, fetch.SourceUnavailable) as error:
+        print(f"tools.retrieval: {error}", file=sys.stderr)
+        return 1
+    judged = sum(len(query.grades) for query in benchmark.queries)
+    left_out = f"; {benchmark.left_out} without a relevant document left out" if benchmark.left_out else ""
+    counts = f"{len(texts):,} documents, {len(benchmark.queries):,} queries, {judged:,} relevant pairs{left_out}"
+    print(f"\n{benchmark.name}: {counts}", "", *table(scores), sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,4 +1,4 @@
-"""Runs a graph of our own making, one text a run, as the function does."""
+"""Runs a graph of our own making or a stock export, one text a run, as the function does."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ def load(model: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def embed(session: onnxruntime.InferenceSession, texts: Iterable[Sequence[int]]) -> Array:
-    """Unit vectors [texts, hidden] of tokenised texts, by a graph with an `embedding` output."""
-    vectors = embed_raw(session, texts)
+def embed(session: onnxruntime.InferenceSession, texts: Iterable[Sequence[int]], pooling: str = "cls") -> Array:
+    """Unit vectors [texts, hidden] of tokenised texts; `pooling` is for a stock export, our graphs pool themselves."""
+    vectors = embed_raw(session, texts, pooling)
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def embed_raw(session: onnxruntime.InferenceSession, texts: Iterable[Sequence[int]]) -> Array:
+def embed_raw(session: onnxruntime.InferenceSession, texts: Iterable[Sequence[int]], pooling: str = "cls") -> Array:
     """The same vectors at the length that the graph gives them."""
-    runs = (session.run(["embedding"], {"input_ids": np.array([ids], np.int64)})[0] for ids in texts)
-    return np.concatenate(list(runs))
+    return np.stack([_run(session, np.array([ids], np.int64), pooling) for ids in texts])
+
+
+def _run(session: onnxruntime.InferenceSession, ids: Array, pooling: str) -> Array:
+    """The vector [hidden] of one text's ids [1, tokens]."""
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    found = session.run(None, {each.name: inputs[each.name] for each in session.get_inputs()})[0][0]
+    if session.get_outputs()[0].name == "embedding":
+        return found
+    return found[0] if pooling == "cls" else found.mean(axis=0)

@@ -195,12 +195,6 @@ class Weights(unittest.TestCase):
         with self.assertRaisesRegex(weights.WeightsError, "encoder.layer.1.output.dense.bias is missing"):
             weights.from_tensors(config, tensors)
 
-    def test_stacking_repeats_the_layers(self) -> None:
-        bert = fixture.encoder()
-        twice = weights.stacked(bert, 2)
-        self.assertEqual(len(twice.layers), 2 * len(bert.layers))
-        self.assertIs(twice.layers[-1], bert.layers[-1])
-
 
 if __name__ == "__main__":
     unittest.main()
