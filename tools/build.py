@@ -6,7 +6,7 @@ The folder is made beside its destination and renamed once it is verified, so an
 nothing that looks like a model. A folder that is already there, of the same revision and recipe and with
 every hash right, is left alone, which takes a fraction of a second.
 
-Exit status: 69 if the hub did not answer, 1 if anything else failed.
+Exit status: 69 if no place that has the model answered, 1 if anything else failed.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools import manifest
-from tools.fetch import CACHE, EX_UNAVAILABLE, HubUnavailable, fetch
+from tools.fetch import CACHE, EX_UNAVAILABLE, SourceUnavailable, fetch
 from tools.integrity import IntegrityError, alone, write_atomically
 from tools.manifest import MODEL, TOKENIZER, Card
-from tools.sources import CONFIG, SOURCES, WEIGHTS, Source
-from tools.wheel import PackageUnavailable
+from tools.sources import SOURCES, Source
 
 # Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the
 # calibration texts. Raise it whenever they would change.
@@ -39,9 +38,9 @@ class UnderTheBar(Exception):
 def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | None = None) -> None:
     """Builds `models/<id>`, the float32 graph at `fp32` and the int8 one at `onnx`, replacing what is there.
 
-    Raises HubUnavailable, PackageUnavailable, IntegrityError, WeightsError or UnderTheBar.
+    Raises SourceUnavailable, IntegrityError, WeightsError or UnderTheBar.
     """
-    with _step(f"fetch {source.name} {source.files.revision}"):
+    with _step(f"fetch {source.name} {source.revision}"):
         files = fetch(source, cache)
 
     # Imported here, so that a folder that is up to date costs no second of loading.
@@ -56,7 +55,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
         encode = tokenizer.load(draft / TOKENIZER, source.max_tokens)
 
         with _step("export to a float32 graph"):
-            bert = weights.stacked(weights.load(files / CONFIG, files / WEIGHTS), source.repeat)
+            bert = weights.load(source, files)
             write_atomically(fp32, graph.serialize(graph.build(bert, source.pooling, graph.Float32())))
             _size(fp32)
         recipe = quantize.Recipe(RECIPE)
@@ -70,9 +69,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
         probe = reference.embed(weights.astype(bert, np.float64), encode(manifest.PROBE), source.pooling)
         manifest.write(draft, _card(source, probe, recipe.description()))
         with _step("verify"):
-            # A stack of layers that were never trained together is no model, so it has no fidelity either.
-            bars = verify.Bars() if source.repeat == 1 else verify.Bars(mean=-1, least=-1, neighbours=-1)
-            if not verify.report(verify.checks(draft, fp32, source.hello_world, bars)):
+            if not verify.report(verify.checks(draft, fp32, source.hello_world, verify.Bars())):
                 raise UnderTheBar(f"{source.id}: the quantized model failed its checks")
         _put(draft, models / source.id)
     print(f"{models / source.id} is ready", flush=True)
@@ -82,7 +79,7 @@ def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
     return Card(
         id=source.id,
         name=source.name,
-        revision=source.files.revision,
+        revision=source.revision,
         license=source.license,
         dimensions=len(probe),
         max_tokens=source.max_tokens,
@@ -91,7 +88,6 @@ def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
         passage_prefix=source.passage_prefix,
         quantization=quantization,
         recipe=RECIPE,
-        note=source.note,
         probe=probe,
     )
 
@@ -140,15 +136,15 @@ def main() -> int:
         with alone(options.cache / f"{source.id}.lock"), tempfile.TemporaryDirectory() as scratch:
             fp32 = options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx"
             kept = [path for path in (options.keep_fp32, options.keep_onnx) if path]
-            is_current = manifest.is_current(options.out / source.id, source.files.revision, RECIPE)
+            is_current = manifest.is_current(options.out / source.id, source.revision, RECIPE)
             if is_current and all(path.exists() for path in kept):
                 print(f"{options.out / source.id} is up to date")
             else:
                 build(source, options.out, options.cache, fp32, options.keep_onnx)
-    except HubUnavailable as error:
+    except SourceUnavailable as error:
         print(error, file=sys.stderr)
         return EX_UNAVAILABLE
-    except (PackageUnavailable, IntegrityError, UnderTheBar) as error:
+    except (IntegrityError, UnderTheBar) as error:
         print(f"tools.build: {error}", file=sys.stderr)
         return 1
     return 0

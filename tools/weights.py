@@ -1,6 +1,7 @@
 """Reads a BERT encoder's weights into one canonical structure.
 
-    config.json + model.safetensors -> Bert
+    config + model.safetensors        -> Bert
+    config + PyTorch's ONNX export    -> Bert
 
 Everything downstream (reference, graph, quantizer) sees this structure only, never tensor names.
 Invariants: arrays are float32 and C-contiguous; a Linear's weight is [in, out], ready for
@@ -11,11 +12,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from tools.sources import CONFIG, EXPORT, WEIGHTS, Source
 
 Array = np.ndarray
 
@@ -72,18 +75,26 @@ class Bert:
         return self.words.shape[1]
 
 
-def load(config: Path, safetensors: Path) -> Bert:
-    """Reads an encoder, with or without the `bert.` prefix before its tensors' names.
+def load(source: Source, folder: Path) -> Bert:
+    """Reads the encoder of `source` out of the folder that `fetch` filled.
 
     Raises WeightsError for another architecture, a missing tensor or a shape that does not fit.
     """
+    config = source.config or json.loads((folder / CONFIG).read_text())
+    if (export := folder / EXPORT).exists():
+        from tools import export_weights
+
+        return from_tensors(config, export_weights.read(export, config["num_hidden_layers"]))
     from safetensors.numpy import load_file
 
-    return from_tensors(json.loads(config.read_text()), load_file(safetensors))
+    return from_tensors(config, load_file(folder / WEIGHTS))
 
 
 def from_tensors(config: Mapping[str, Any], tensors: Mapping[str, Array]) -> Bert:
-    """The same from a parsed config and tensors by name."""
+    """The encoder of a parsed config and tensors by name, with or without the `bert.` prefix before each name.
+
+    Raises WeightsError as `load` does.
+    """
     expected = {"model_type": "bert", "hidden_act": "gelu", "position_embedding_type": "absolute"}
     for key, value in expected.items():
         if config.get(key, value) != value:
@@ -130,11 +141,6 @@ def from_tensors(config: Mapping[str, Any], tensors: Mapping[str, Array]) -> Ber
         heads=config["num_attention_heads"],
         epsilon=config["layer_norm_eps"],
     )
-
-
-def stacked(bert: Bert, times: int) -> Bert:
-    """The same layers over and over: another model's shape for measuring, not a model."""
-    return replace(bert, layers=bert.layers * times)
 
 
 def astype(part: Any, dtype: type[np.floating]) -> Any:

