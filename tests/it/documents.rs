@@ -20,10 +20,9 @@ pub struct World {
 }
 
 impl World {
-    /// `None`, with a message, where there is no server.
-    pub fn new(test: &str, variables: &[(&str, &str)]) -> Option<Self> {
-        let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
-        Some(Self::between(documents, vectors, None, &fixture(), variables))
+    pub fn new(test: &str, variables: &[(&str, &str)]) -> Self {
+        let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
+        Self::between(documents, vectors, None, &fixture(), variables)
     }
 
     /// A function between these buckets, with S3 at `endpoint`, else at the server itself.

@@ -11,6 +11,8 @@ use lambda_embed::documents::extract::{
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::support::parts;
+
 const SET: &str = "target/documents/set";
 
 /// A row of the index; tests/documents/make.py describes it.
@@ -41,13 +43,10 @@ impl Expected {
     }
 }
 
-/// The index, or `None` with a message where the documents could not be made.
-pub fn index() -> Option<Vec<Expected>> {
-    let Ok(index) = std::fs::read(Path::new(SET).join("index.json")) else {
-        eprintln!("skipped: there are no test documents; `make documents` makes them");
-        return None;
-    };
-    Some(serde_json::from_slice(&index).expect("the index is as make.py writes it"))
+pub fn index() -> Vec<Expected> {
+    parts::assert_present("documents");
+    let index = std::fs::read(Path::new(SET).join("index.json")).unwrap();
+    serde_json::from_slice(&index).expect("the index is as make.py writes it")
 }
 
 fn options() -> ExtractOptions {
@@ -118,7 +117,8 @@ fn check(expected: &Expected) -> Result<(), String> {
 
 #[test]
 fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
-    let Some(index) = index() else { return };
+    needs!(documents);
+    let index = index();
     assert!(index.len() > 70, "the index is whole");
     let wrong: Vec<_> = index
         .iter()
@@ -129,7 +129,8 @@ fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
 
 #[test]
 fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
-    let Some(index) = index() else { return };
+    needs!(documents);
+    let index = index();
     let mut cursors = 0;
     for expected in index.iter().filter(|expected| expected.outcome == "read") {
         let open = || File::open(expected.path()).unwrap();

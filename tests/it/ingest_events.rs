@@ -33,14 +33,15 @@ fn sample(name: &str) -> Value {
 }
 
 /// A function that takes documents from the bucket that the samples name.
-fn world(variables: &[(&str, &str)]) -> Option<World> {
-    let (documents, vectors) = (Bucket::named("my-documents")?, Bucket::new("samples-vecs")?);
-    Some(World::between(documents, vectors, None, &fixture(), variables))
+fn world(variables: &[(&str, &str)]) -> World {
+    let (documents, vectors) = (Bucket::named("my-documents"), Bucket::new("samples-vecs"));
+    World::between(documents, vectors, None, &fixture(), variables)
 }
 
 #[test]
 fn every_sample_leads_to_its_documents_vectors() {
-    let Some(world) = world(&[]) else { return };
+    needs!(s3);
+    let world = world(&[]);
     let key = "guides/getting started.md";
     world.put(key, "# Getting started\n\nPut a document into the bucket and read its vectors.\n");
     for name in CREATED {
@@ -63,7 +64,8 @@ fn every_sample_leads_to_its_documents_vectors() {
 
 #[test]
 fn only_the_failed_messages_come_back() {
-    let Some(world) = World::new("partial", &[]) else { return };
+    needs!(s3);
+    let world = World::new("partial", &[]);
     world.put("a.txt", "one text");
     let bucket = &world.documents.name;
     let event = queue(&[
@@ -80,7 +82,8 @@ fn only_the_failed_messages_come_back() {
 
 #[test]
 fn what_is_not_begun_in_time_comes_back() {
-    let Some(world) = World::new("late", &[]) else { return };
+    needs!(s3);
+    let world = World::new("late", &[]);
     world.put("a.txt", "one text");
     let change = created(&world.documents.name, "a.txt");
     let nothing_left = Some(Duration::ZERO);
@@ -94,7 +97,8 @@ fn what_is_not_begun_in_time_comes_back() {
 
 #[test]
 fn a_job_is_told_task_by_task() {
-    let Some(world) = World::new("job", &[]) else { return };
+    needs!(s3);
+    let world = World::new("job", &[]);
     world.put("a+b.txt", "one text");
     world.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
     let task = |id: &str, key: &str| json!({"taskId": id, "s3Key": key, "s3Bucket": world.documents.name});
@@ -109,7 +113,8 @@ fn a_job_is_told_task_by_task() {
 
 #[test]
 fn a_job_may_embed_what_is_there_already() {
-    let Some(world) = World::new("force", &[]) else { return };
+    needs!(s3);
+    let world = World::new("force", &[]);
     world.put("a.txt", "one text");
     world.created("a.txt");
     let result = format!("out/{}/a.txt.jsonl", world.documents.name);
@@ -125,7 +130,8 @@ fn a_job_may_embed_what_is_there_already() {
 
 #[test]
 fn our_own_output_and_other_places_are_passed_over() {
-    let Some(documents) = Bucket::new("own-docs") else { return };
+    needs!(s3);
+    let documents = Bucket::new("own-docs");
     let name = documents.name.clone();
     let vectors = Bucket { server: documents.server, name: name.clone() };
     let input = format!("s3://{name}/in");
@@ -142,19 +148,15 @@ fn our_own_output_and_other_places_are_passed_over() {
 /// The events of S3, SQS and SNS that AWS's own tool makes; what they name is there but for the job's bucket.
 #[test]
 fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
+    needs!(samples, s3);
     let folder = root().join("target/sample-events");
-    let sample = |name: &str| -> Option<Value> {
-        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).ok()?;
-        Some(serde_json::from_str(&text).unwrap())
+    let sample = |name: &str| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
     };
-    if sample("s3.put").is_none() {
-        eprintln!("skipped: {} is not here; `make samples` brings it", folder.display());
-        return;
-    }
-    let (Some(documents), Some(vectors)) = (Bucket::named("example-bucket"), Bucket::new("aws-vecs")) else { return };
+    let (documents, vectors) = (Bucket::named("example-bucket"), Bucket::new("aws-vecs"));
     let world = World::between(documents, vectors, None, &fixture(), &[]);
     world.put("test/key", "one text");
-    let invoke = |name: &str| world.invoke(&sample(name).unwrap());
+    let invoke = |name: &str| world.invoke(&sample(name));
     assert_eq!(invoke("s3.put").unwrap()["embedded"], 1);
     assert_eq!(world.records("test/key").len(), 1);
     assert_eq!(invoke("rekognition.s3-request").unwrap()["unchanged"], 1);
@@ -164,7 +166,7 @@ fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
         (&job["results"][0]["resultCode"], &job["results"][0]["resultString"]),
         (&json!("Succeeded"), &json!("gone"))
     );
-    let message = sample("sqs.receive-message").unwrap()["Records"][0]["messageId"].clone();
+    let message = sample("sqs.receive-message")["Records"][0]["messageId"].clone();
     assert_eq!(invoke("sqs.receive-message").unwrap(), json!({"batchItemFailures": [{"itemIdentifier": message}]}));
     for other in ["sns.notification", "cloudwatch.scheduled-event"] {
         assert_eq!(invoke(other).unwrap_err().kind().row().lambda_type, "Event.Unknown", "{other}");
@@ -173,8 +175,9 @@ fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
 
 #[test]
 fn an_event_of_a_foreign_bucket_causes_no_request() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("foreign-docs"), Bucket::new("foreign-vecs")) else { return };
-    let Some(foreign) = Bucket::new("foreign-other") else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("foreign-docs"), Bucket::new("foreign-vecs"));
+    let foreign = Bucket::new("foreign-other");
     let proxy = Proxy::before(documents.server, |_| Fault::None);
     let input = format!("s3://{}", documents.name);
     let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[("EMBED_INPUT", &input)]);
@@ -196,7 +199,8 @@ fn an_event_of_a_foreign_bucket_causes_no_request() {
 
 #[test]
 fn what_is_no_buckets_name_causes_no_request() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("names-docs"), Bucket::new("names-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("names-docs"), Bucket::new("names-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
     let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
     for name in [ACCESS_POINT, "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias", "../elsewhere", "a b", ""] {

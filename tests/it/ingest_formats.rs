@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use lambda_embed::documents::extract::Section;
@@ -66,20 +66,9 @@ impl Record {
     }
 }
 
-/// The index and the Python that reads results, or `None` with a message.
-fn prepared() -> Option<(Vec<Expected>, PathBuf)> {
-    let index = index()?;
-    let python = root().join("target/documents/venv/bin/python");
-    if !python.is_file() {
-        eprintln!("skipped: there are no readers of results; `make documents` fetches them");
-        return None;
-    }
-    Some((index, python))
-}
-
 /// What the clients make of every file in `folder`, in their order.
-fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
-    let mut command = Command::new(python);
+fn read_back(folder: &Path) -> Vec<Record> {
+    let mut command = Command::new(root().join("target/documents/venv/bin/python"));
     command.args(["-m", "tests.documents.read_back"]).arg(folder).current_dir(root());
     let (succeeded, printed, error) = output(&mut command);
     assert!(succeeded, "{error}");
@@ -88,8 +77,9 @@ fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
 
 #[test]
 fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
-    let Some((index, python)) = prepared() else { return };
-    let (Some(world), Some(queue)) = (World::new("kinds", &[]), Queue::new("kinds")) else { return };
+    needs!(documents, s3);
+    let index = index();
+    let (world, queue) = (World::new("kinds", &[]), Queue::new("kinds"));
     queue.hear_of(&world.documents);
     for expected in &index {
         world.documents.put(&expected.key, &headers(expected), &std::fs::read(expected.path()).unwrap());
@@ -124,7 +114,7 @@ fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
     }
 
     let mut by_file: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
-    for record in read_back(&python, &results.0) {
+    for record in read_back(&results.0) {
         by_file.entry((record.file.clone(), record.client.clone())).or_default().push(record);
     }
     assert_eq!(by_file.len(), names.len() / 2 * 3, "pandas reads both formats, DuckDB Parquet");

@@ -16,7 +16,8 @@ const PARAGRAPHS: usize = 60_000;
 
 #[test]
 fn a_document_longer_than_a_call_is_continued_without_a_trace() {
-    let Some(world) = World::new("continued", &[]) else { return };
+    needs!(s3);
+    let world = World::new("continued", &[]);
     world.put("long.txt", paragraphs(PARAGRAPHS));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
     let (mut calls, mut left) = (0, Duration::from_millis(400));
@@ -61,10 +62,8 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
 
 #[test]
 fn a_parquet_file_that_was_interrupted_has_the_same_bytes() {
-    let Some(world) = World::new("parquet", &[("EMBED_OUTPUT_FORMAT", "parquet"), ("EMBED_DOCUMENT_VECTOR", "on")])
-    else {
-        return;
-    };
+    needs!(s3);
+    let world = World::new("parquet", &[("EMBED_OUTPUT_FORMAT", "parquet"), ("EMBED_DOCUMENT_VECTOR", "on")]);
     world.put("long.txt", paragraphs(PARAGRAPHS / 4));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
     let key = format!("out/{}/long.txt.parquet", world.documents.name);
@@ -86,7 +85,8 @@ fn a_parquet_file_that_was_interrupted_has_the_same_bytes() {
 
 #[test]
 fn a_checkpoint_of_another_version_is_no_beginning() {
-    let Some(world) = World::new("stale", &[]) else { return };
+    needs!(s3);
+    let world = World::new("stale", &[]);
     world.put("long.txt", paragraphs(PARAGRAPHS / 4));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
     let mut left = Duration::from_millis(400);
@@ -106,7 +106,8 @@ fn a_checkpoint_of_another_version_is_no_beginning() {
 
 #[test]
 fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("broken-docs"), Bucket::new("broken-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("broken-docs"), Bucket::new("broken-vecs"));
     // Every third GET of the document is reset somewhere in the middle.
     let proxy = Proxy::before(documents.server, |request| match request.method {
         "GET" if request.path.contains("long.txt") && !request.path.contains("progress") && request.number % 3 != 0 => {
@@ -131,8 +132,9 @@ const CEILING: u64 = 128;
 
 #[test]
 fn memory_does_not_grow_with_the_document() {
+    needs!(s3);
     const MEGABYTES: usize = 96;
-    let Some(world) = World::new("memory", &[]) else { return };
+    let world = World::new("memory", &[]);
     let function = Function::start(&world.vectors, &[]);
     // Words far apart: as many bytes to read as in any document, and few chunks to embed.
     let block = format!("A paragraph of the long document.\n\n{}\n\n", " ".repeat(64 * 1024));
@@ -148,7 +150,8 @@ fn memory_does_not_grow_with_the_document() {
 #[test]
 #[ignore = "`make soak` runs it"]
 fn a_gigabyte_of_text_goes_through_in_bounded_memory() {
-    let Some(world) = World::new("gigabyte", &[]) else { return };
+    needs!(s3);
+    let world = World::new("gigabyte", &[]);
     let function = Function::start(&world.vectors, &[("EMBED_OUTPUT_TEXT", "off"), ("EMBED_OUTPUT_VECTORS", "base64")]);
     // A hundred thousand chunks and more, of which every part of the work is done; dense text would be five millions.
     let block = [paragraphs(8), " ".repeat(32 * 1024)].join("\n\n") + "\n\n";

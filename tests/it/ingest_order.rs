@@ -35,7 +35,8 @@ fn everything(world: &World) -> Vec<(String, Vec<u8>)> {
 
 #[test]
 fn three_deliveries_out_of_order_leave_the_same_bytes() {
-    let Some(world) = World::new("thrice", &[]) else { return };
+    needs!(s3);
+    let world = World::new("thrice", &[]);
     let mut events = Vec::new();
     for number in 0..6 {
         let key = format!("note-{number}.txt");
@@ -63,7 +64,8 @@ fn three_deliveries_out_of_order_leave_the_same_bytes() {
 
 #[test]
 fn out_of_order_from_the_start_leaves_the_newest() {
-    let Some(world) = World::new("shuffled", &[]) else { return };
+    needs!(s3);
+    let world = World::new("shuffled", &[]);
     let old = world.put("a.txt", "The old text.");
     let new = world.put("a.txt", "The new text.");
     let old = event(&world.documents, "a.txt", json!({"eTag": old, "sequencer": "01"}));
@@ -76,7 +78,8 @@ fn out_of_order_from_the_start_leaves_the_newest() {
 
 #[test]
 fn a_repeated_delivery_asks_for_the_result_alone() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("again-docs"), Bucket::new("again-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("again-docs"), Bucket::new("again-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
     let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
     let etag = world.put("a.txt", "One text.");
@@ -105,7 +108,8 @@ fn versions(world: &World, key: &str) -> [String; 2] {
 
 #[test]
 fn a_version_that_an_event_names_is_the_one_embedded() {
-    let Some(world) = World::new("versions", &[]) else { return };
+    needs!(s3);
+    let world = World::new("versions", &[]);
     let [first, second] = versions(&world, "a.txt");
     let record = |version: &str, sequencer: &str| {
         event(&world.documents, "a.txt", json!({"versionId": version, "sequencer": sequencer}))
@@ -121,7 +125,8 @@ fn a_version_that_an_event_names_is_the_one_embedded() {
 
 #[test]
 fn versions_of_one_second_without_sequencers_are_told_apart_by_the_source() {
-    let Some(world) = World::new("ties", &[]) else { return };
+    needs!(s3);
+    let world = World::new("ties", &[]);
     let [first, second] = versions(&world, "a.txt");
     let record = |version: &str| event(&world.documents, "a.txt", json!({"versionId": version}));
     for version in [&first, &second, &first, &second, &first] {
@@ -132,7 +137,8 @@ fn versions_of_one_second_without_sequencers_are_told_apart_by_the_source() {
 
 #[test]
 fn the_vectors_go_with_the_object_and_do_not_come_back() {
-    let Some(world) = World::new("removal", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    needs!(s3);
+    let world = World::new("removal", &[("EMBED_ON_DELETE", "remove")]);
     let etag = world.put("a.txt", "One text.");
     let created = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "01"}));
     let removal = removed(&world.documents, "a.txt", json!({"sequencer": "02"}));
@@ -150,7 +156,8 @@ fn the_vectors_go_with_the_object_and_do_not_come_back() {
 
 #[test]
 fn a_version_behind_a_delete_marker_stays_without_vectors() {
-    let Some(world) = World::new("marker", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    needs!(s3);
+    let world = World::new("marker", &[("EMBED_ON_DELETE", "remove")]);
     let [_, second] = versions(&world, "a.txt");
     let created = event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
     deliver(&world, &created);
@@ -162,7 +169,8 @@ fn a_version_behind_a_delete_marker_stays_without_vectors() {
 
 #[test]
 fn an_older_version_that_shows_again_is_embedded_again() {
-    let Some(world) = World::new("rollback", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    needs!(s3);
+    let world = World::new("rollback", &[("EMBED_ON_DELETE", "remove")]);
     let [first, second] = versions(&world, "a.txt");
     deliver(&world, &event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"})));
     assert_eq!(world.documents.request("DELETE", &format!("a.txt?versionId={second}"), b"").0, 204);
@@ -173,7 +181,8 @@ fn an_older_version_that_shows_again_is_embedded_again() {
 
 #[test]
 fn text_that_becomes_something_else_loses_its_vectors_and_gets_them_back() {
-    let Some(world) = World::new("turns", &[]) else { return };
+    needs!(s3);
+    let world = World::new("turns", &[]);
     let name = &world.documents.name;
     world.put("a.txt", "One text.");
     deliver(&world, &created(name, "a.txt"));
@@ -189,7 +198,8 @@ fn text_that_becomes_something_else_loses_its_vectors_and_gets_them_back() {
 
 #[test]
 fn another_configuration_embeds_anew() {
-    let Some(world) = World::new("anew", &[]) else { return };
+    needs!(s3);
+    let world = World::new("anew", &[]);
     world.put("a.txt", "One text.");
     let record = created(&world.documents.name, "a.txt");
     deliver(&world, &record);
@@ -203,7 +213,8 @@ fn another_configuration_embeds_anew() {
 
 #[test]
 fn a_race_is_won_by_the_newest() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("race-docs"), Bucket::new("race-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("race-docs"), Bucket::new("race-vecs"));
     let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
     let other = World::between(copy(&documents), copy(&vectors), None, &fixture(), &[]);
     let other = Arc::new(Mutex::new(other));
@@ -228,7 +239,8 @@ fn a_race_is_won_by_the_newest() {
 
 #[test]
 fn functions_side_by_side_agree() {
-    let Some(world) = World::new("beside", &[]) else { return };
+    needs!(s3);
+    let world = World::new("beside", &[]);
     let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
     let records: Vec<_> = (0..20)
         .map(|number| {

@@ -11,8 +11,8 @@ use crate::s3_server::Bucket;
 const AWKWARD: &str = "a b+c%20d%/'\"&<>?#;=@:!$(),*~^`{}[]|\\é日本\u{1F980}/../x\t\u{7f}.txt";
 
 /// A world whose S3 denies `denied.txt` and sends whoever wants `elsewhere.txt` to another region.
-fn world(test: &str) -> Option<(World, Proxy)> {
-    let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
+fn world(test: &str) -> (World, Proxy) {
+    let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
     let name = documents.name.clone();
     let proxy = Proxy::before(documents.server, move |request| match request.path {
         path if path.starts_with(&format!("/{name}/denied.txt")) => Fault::Refuse(403, "AccessDenied", None),
@@ -22,12 +22,13 @@ fn world(test: &str) -> Option<(World, Proxy)> {
         _ => Fault::None,
     });
     let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    Some((world, proxy))
+    (world, proxy)
 }
 
 #[test]
 fn buckets_that_say_no_have_clear_outcomes() {
-    let Some((world, _proxy)) = world("refusals") else { return };
+    needs!(s3);
+    let (world, _proxy) = world("refusals");
     world.put("good.txt", "A good text.");
     world.put(AWKWARD, "A text with a name.");
     let name = &world.documents.name;
@@ -55,7 +56,8 @@ fn buckets_that_say_no_have_clear_outcomes() {
 
 #[test]
 fn an_output_that_says_no_loses_nothing() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs"));
     let output = format!("/{}/", vectors.name);
     let proxy = Proxy::before(documents.server, move |request| match request.method {
         "PUT" if request.path.starts_with(&output) => Fault::Refuse(403, "AccessDenied", None),
@@ -75,7 +77,8 @@ fn an_output_that_says_no_loses_nothing() {
 
 #[test]
 fn a_bad_quarter_of_an_hour_of_s3_passes() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs"));
     let proxy = Proxy::before(documents.server, |request| match request.number % 3 {
         1 => Fault::Refuse(503, "SlowDown", None),
         _ => Fault::None,
@@ -99,7 +102,8 @@ fn bomb(megabytes: usize) -> Vec<u8> {
 
 #[test]
 fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
-    let Some(world) = World::new("poison", &[]) else { return };
+    needs!(s3);
+    let world = World::new("poison", &[]);
     let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let line = 200 << 20;
     let long_line = ["{\"text\": \"", &"x".repeat(line), "\"}\n{\"text\": \"A good line.\"}\n"].concat();
@@ -137,7 +141,8 @@ fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
 
 #[test]
 fn an_object_beyond_the_limit_is_not_read() {
-    let Some(world) = World::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]) else { return };
+    needs!(s3);
+    let world = World::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]);
     world.put("large.txt", "word ".repeat(300));
     assert_eq!(world.created("large.txt")["skipped"], 1);
     let reason = world.outcome("large.txt").unwrap()["reason"].to_string();

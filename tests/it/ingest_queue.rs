@@ -62,7 +62,8 @@ fn whole(world: &World, key: &str) -> usize {
 
 #[test]
 fn notifications_reach_the_function_through_their_queue() {
-    let (Some(world), Some(queue)) = (World::new("notify", &[]), Queue::new("notify")) else { return };
+    needs!(s3);
+    let (world, queue) = (World::new("notify", &[]), Queue::new("notify"));
     queue.hear_of(&world.documents);
     let keys = ["plain.txt", "a folder/with+plus & ümläut.txt", "日本/文書.txt"];
     for key in keys {
@@ -80,9 +81,10 @@ fn notifications_reach_the_function_through_their_queue() {
 
 #[test]
 fn a_function_that_is_killed_loses_doubles_and_halves_nothing() {
+    needs!(s3);
     const DOCUMENTS: usize = 200;
     const KILLS: usize = 12;
-    let (Some(world), Some(queue)) = (World::new("killed", &[]), Queue::new("killed")) else { return };
+    let (world, queue) = (World::new("killed", &[]), Queue::new("killed"));
     queue.hear_of(&world.documents);
     let key = |number: usize| format!("documents/{number}.txt");
     for number in 0..DOCUMENTS {

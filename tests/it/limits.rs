@@ -46,8 +46,9 @@ fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
 
 #[test]
 fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
+    needs!(model);
     // One whose runs take longer than its tokenizer.
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     let ask = |texts: &[String], left: Duration| {
         let body = json!({"inputs": texts, "truncate": "mean"}).to_string();
@@ -70,7 +71,8 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
 
 #[test]
 fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
     // New, so it has measured nothing and foretells nothing.
     let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     // A tenth of a second for the tokenizer, a minute for the model.
@@ -95,9 +97,10 @@ fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
 
 #[test]
 fn beside_a_long_list_a_query_waits_for_one_run() {
+    needs!(model);
     const QUERIES: u64 = 20;
     // One whose runs take longer than a query's way to them and back.
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1")]);
     block_on(async {
         let list = json!({"input": vec!["word ".repeat(250); 1_000], "encoding_format": "base64"}).to_string();
@@ -208,7 +211,8 @@ fn serve_turns_away_what_is_too_much_and_answers_probes() {
 
 #[test]
 fn as_many_calls_as_lambda_allows_run_side_by_side() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
     let expected = embed(&handler(&model, &[]), &["hello world"]);
     let function =
         Function::start(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
@@ -239,7 +243,8 @@ fn told_to_end_it_ends_at_once_when_nothing_runs() {
 
 #[test]
 fn told_to_end_it_hands_back_what_runs_too_long() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
     let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
     // Many seconds of work in a small event.
     function.api.send(&json!({"inputs": texts(60_000)}));

@@ -1,5 +1,8 @@
 //! Everything that needs a model or the real binary. The fixture model serves contracts and faults; what
-//! is claimed of vectors is shown on all-MiniLM-L6-v2's real weights.
+//! is claimed of vectors is shown on bge-small-en-v1.5's real weights.
+
+#[macro_use]
+mod support;
 
 mod api_docs;
 mod api_openai;

@@ -170,8 +170,9 @@ fn nothing_a_caller_wrote_and_no_secret_is_ever_logged() {
 /// starts that fail on a secret.
 #[test]
 fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
+    needs!(s3);
     let word = "zanzibarquux";
-    let (Some(documents), Some(vectors)) = (Bucket::new("hush-docs"), Bucket::new("hush-vecs")) else { return };
+    let (documents, vectors) = (Bucket::new("hush-docs"), Bucket::new("hush-vecs"));
     let (endpoint, output) = (format!("http://{}", documents.server), output(&vectors));
     let mut variables = vec![("EMBED_LOG", "trace"), ("EMBED_OUTPUT", output.as_str())];
     variables.extend([("AWS_ENDPOINT_URL_S3", endpoint.as_str()), ("EMBED_CHUNK_TOKENS", "16")]);

@@ -9,16 +9,17 @@ use crate::documents::{World, created, notification, paragraphs, queue};
 use crate::qdrant_server::{Collection, start};
 
 /// A function between buckets of the test's own and a collection of its own.
-fn world(test: &str, more: &[(&str, &str)]) -> Option<(World, Collection)> {
-    let collection = Collection::new(test)?;
+fn world(test: &str, more: &[(&str, &str)]) -> (World, Collection) {
+    let collection = Collection::new(test);
     let url = format!("http://{}", collection.server);
     let variables = [&collection.variables(&url, "qdrant")[..], more].concat();
-    Some((World::new(&format!("q-{test}"), &variables)?, collection))
+    (World::new(&format!("q-{test}"), &variables), collection)
 }
 
 #[test]
 fn a_document_becomes_points_that_are_found() {
-    let Some((world, collection)) = world("points", &[]) else { return };
+    needs!(s3, qdrant);
+    let (world, collection) = world("points", &[]);
     let name = &world.documents.name;
     let text = "The river is high today.";
     world.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], text.as_bytes());
@@ -49,8 +50,9 @@ fn a_document_becomes_points_that_are_found() {
 
 #[test]
 fn text_and_metadata_stay_away_where_they_are_turned_off() {
+    needs!(s3, qdrant);
     let off = [("EMBED_OUTPUT_TEXT", "off"), ("EMBED_METADATA", "off")];
-    let Some((world, collection)) = world("bare", &off) else { return };
+    let (world, collection) = world("bare", &off);
     world.documents.put("a.txt", &[("x-amz-meta-author", "me")], b"A text.");
     world.created("a.txt");
     let payload = collection.points()[0]["payload"].clone();
@@ -59,10 +61,8 @@ fn text_and_metadata_stay_away_where_they_are_turned_off() {
 
 #[test]
 fn repeats_change_nothing_and_a_shorter_version_leaves_no_surplus() {
-    let Some((world, collection)) = world("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")])
-    else {
-        return;
-    };
+    needs!(s3, qdrant);
+    let (world, collection) = world("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")]);
     world.put("other.txt", "Another document.");
     let long = world.put("a.txt", paragraphs(12));
     assert_eq!((&world.created("other.txt")["embedded"], &world.created("a.txt")["embedded"]), (&json!(1), &json!(1)));
@@ -82,7 +82,8 @@ fn repeats_change_nothing_and_a_shorter_version_leaves_no_surplus() {
 
 #[test]
 fn points_go_with_their_object() {
-    let Some((world, collection)) = world("removal", &[("EMBED_ON_DELETE", "remove")]) else { return };
+    needs!(s3, qdrant);
+    let (world, collection) = world("removal", &[("EMBED_ON_DELETE", "remove")]);
     let bucket = &world.documents.name;
     let removal = |key: &str| {
         let mut record = created(bucket, key);
@@ -110,12 +111,13 @@ fn points_go_with_their_object() {
 
 #[test]
 fn a_collection_that_does_not_fit_is_refused_and_left_alone() {
+    needs!(s3, qdrant);
     for (test, vectors, said) in [
         ("size", json!({"size": 5, "distance": "Cosine"}), "5 dimensions"),
         ("distance", json!({"size": 32, "distance": "Dot"}), "compared by Dot"),
         ("names", json!({"text": {"size": 32, "distance": "Cosine"}}), "named vectors"),
     ] {
-        let Some((world, collection)) = world(test, &[]) else { return };
+        let (world, collection) = world(test, &[]);
         assert_eq!(collection.request("PUT", "", &json!({"vectors": vectors})).0, 200);
         world.put("a.txt", "A text.");
         let event = notification(&[created(&world.documents.name, "a.txt")]);
@@ -133,7 +135,8 @@ fn a_collection_that_does_not_fit_is_refused_and_left_alone() {
 
 #[test]
 fn a_collection_that_is_dropped_is_made_again() {
-    let Some((world, collection)) = world("dropped", &[]) else { return };
+    needs!(s3, qdrant);
+    let (world, collection) = world("dropped", &[]);
     world.put("a.txt", "A text.");
     world.created("a.txt");
     assert_eq!(collection.request("DELETE", "", &Value::Null).0, 200);
@@ -145,16 +148,17 @@ fn a_collection_that_is_dropped_is_made_again() {
 
 #[test]
 fn the_key_is_asked_for_and_never_told() {
-    let Some(server) = start(&["--api-key", "sesame"]) else { return };
+    needs!(s3, qdrant);
+    let server = start(&["--api-key", "sesame"]);
     let collection = Collection { server: server.address.clone(), name: "locked".to_owned() };
     let url = format!("http://{}", server.address);
     let with = |test: &str, key: &str| {
         let variables = [&collection.variables(&url, "qdrant")[..], &[("EMBED_QDRANT_API_KEY", key)]].concat();
-        let world = World::new(test, &variables)?;
+        let world = World::new(test, &variables);
         world.put("a.txt", "A text.");
-        Some(world)
+        world
     };
-    let (Some(wrong), Some(right)) = (with("q-wrong-key", "hush"), with("q-right-key", "sesame")) else { return };
+    let (wrong, right) = (with("q-wrong-key", "hush"), with("q-right-key", "sesame"));
     let event = |world: &World| notification(&[created(&world.documents.name, "a.txt")]);
     let error = wrong.invoke(&event(&wrong)).unwrap_err().to_string();
     assert!(error.contains("EMBED_QDRANT_API_KEY") && error.contains("401") && !error.contains("hush"), "{error}");
@@ -163,8 +167,9 @@ fn the_key_is_asked_for_and_never_told() {
 
 #[test]
 fn a_document_longer_than_a_call_goes_on_where_it_was() {
+    needs!(s3, qdrant);
     let small = [("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")];
-    let Some((world, collection)) = world("continued", &small) else { return };
+    let (world, collection) = world("continued", &small);
     let etag = world.put("long.txt", paragraphs(1_500));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
     let (mut calls, mut halves, mut left) = (0, 0, Duration::from_millis(300));

@@ -23,10 +23,10 @@ struct Place {
 }
 
 impl Place {
-    fn new(test: &str) -> Option<Self> {
-        let collection = Collection::new(test)?;
-        let (documents, vectors) = (Bucket::new(&format!("q-{test}-docs"))?, Bucket::new(&format!("q-{test}-vecs"))?);
-        Some(Self { documents, vectors, collection })
+    fn new(test: &str) -> Self {
+        let collection = Collection::new(test);
+        let (documents, vectors) = (Bucket::new(&format!("q-{test}-docs")), Bucket::new(&format!("q-{test}-vecs")));
+        Self { documents, vectors, collection }
     }
 
     /// A function with Qdrant at `address`, else at the server itself.
@@ -49,7 +49,8 @@ impl Place {
 
 #[test]
 fn trouble_passes_and_what_was_done_twice_is_there_once() {
-    let Some(place) = Place::new("weather") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("weather");
     // A third of the requests is refused, of another third the answer is lost after the work was done.
     let proxy = place.proxy(|request| match request.number % 3 {
         0 => Fault::Refuse(503, "Unavailable", None),
@@ -67,7 +68,8 @@ fn trouble_passes_and_what_was_done_twice_is_there_once() {
 
 #[test]
 fn a_busy_store_is_given_the_time_it_asks_for() {
-    let Some(place) = Place::new("busy") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("busy");
     let proxy = place.proxy(|request| match request.number {
         1 => Fault::Busy(429, 1),
         4 => Fault::Busy(503, 1),
@@ -83,7 +85,8 @@ fn a_busy_store_is_given_the_time_it_asks_for() {
 
 #[test]
 fn a_store_that_is_down_leaves_the_event_to_come_back_in_time() {
-    let Some(place) = Place::new("down") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("down");
     let up = Arc::new(AtomicBool::new(false));
     let shared = Arc::clone(&up);
     let proxy = place.proxy(move |_| match shared.load(Ordering::SeqCst) {
@@ -102,7 +105,8 @@ fn a_store_that_is_down_leaves_the_event_to_come_back_in_time() {
 
 #[test]
 fn nothing_listens_and_the_address_is_told() {
-    let Some(place) = Place::new("nobody") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("nobody");
     let world = place.world(Some("127.0.0.1:9"), "qdrant");
     world.put("a.txt", "A text.");
     let error = world.invoke(&place.event("a.txt")).unwrap_err().to_string();
@@ -123,7 +127,8 @@ fn requests_of_a_document(place: &Place) -> u64 {
 
 #[test]
 fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
-    let Some(place) = Place::new("ends") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("ends");
     let whole = requests_of_a_document(&place);
     assert!(whole > 5, "{whole}");
     for done in [false, true] {
@@ -150,7 +155,8 @@ fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
 
 #[test]
 fn whoever_comes_in_between_the_newest_version_stays() {
-    let Some(place) = Place::new("between") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("between");
     let whole = requests_of_a_document(&place);
     for at in 0..whole {
         let key = format!("{at}.txt");
@@ -179,7 +185,8 @@ fn whoever_comes_in_between_the_newest_version_stays() {
 
 #[test]
 fn an_object_that_goes_in_between_leaves_no_points() {
-    let Some(place) = Place::new("vanishes") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("vanishes");
     let whole = requests_of_a_document(&place);
     for at in 0..whole {
         let key = format!("{at}.txt");
@@ -210,7 +217,8 @@ fn an_object_that_goes_in_between_leaves_no_points() {
 
 #[test]
 fn functions_side_by_side_agree() {
-    let Some(place) = Place::new("beside") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("beside");
     let keys: Vec<_> = (0..12).map(|number| format!("{number}.txt")).collect();
     let first = place.world(None, "qdrant");
     let etags: Vec<_> = keys.iter().map(|key| first.put(key, paragraphs(4))).collect();
@@ -230,7 +238,8 @@ fn functions_side_by_side_agree() {
 
 #[test]
 fn of_two_sinks_the_one_that_failed_is_made_up_for() {
-    let Some(place) = Place::new("both") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("both");
     let failing = Arc::new(AtomicBool::new(true));
     let shared = Arc::clone(&failing);
     let proxy = place.proxy(move |request| match (request.method, shared.load(Ordering::SeqCst)) {
@@ -259,7 +268,8 @@ fn of_two_sinks_the_one_that_failed_is_made_up_for() {
 
 #[test]
 fn a_slow_store_only_takes_longer() {
-    let Some(place) = Place::new("slow") else { return };
+    needs!(s3, qdrant);
+    let place = Place::new("slow");
     let requests = Arc::new(AtomicU64::new(0));
     let shared = Arc::clone(&requests);
     let proxy = place.proxy(move |_| {

@@ -61,7 +61,8 @@ fn slowly(seen_path: &str) -> Fault {
 
 #[test]
 fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
-    let Some(bucket) = Bucket::with_model("outlasts", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("outlasts", &fixture());
     let proxy = Proxy::before(bucket.server, |seen| slowly(seen.path));
     let function = Function::start(&bucket, &proxy.address);
     assert!(function.api.ready(LONG));
@@ -90,7 +91,8 @@ fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
 
 #[test]
 fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
-    let Some(bucket) = Bucket::with_model("fails-late", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("fails-late", &fixture());
     // The first answer breaks off in the middle of the transfer; from then on access is denied.
     let proxy = Proxy::before(bucket.server, move |seen| match (seen.path.contains("model.ort"), seen.range.start) {
         (true, 0) => slowly(seen.path),
@@ -119,7 +121,8 @@ fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
 
 #[test]
 fn a_fetch_that_fails_in_time_fails_the_init() {
-    let Some(bucket) = Bucket::with_model("fails-init", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("fails-init", &fixture());
     let proxy = Proxy::before(bucket.server, |_| Fault::Refuse(503, "SlowDown", None));
     let mut function = Function::start(&bucket, &proxy.address);
     let report = function.api.report(LONG).unwrap();

@@ -85,15 +85,10 @@ impl Run {
     }
 }
 
-/// The largest model that is here: several parts and tens of megabytes.
-pub fn large_model() -> Option<PathBuf> {
-    let shape = root().join("models/bge-small-shape");
-    if shape.join("manifest.json").is_file() { Some(shape) } else { model("all-MiniLM-L6-v2") }
-}
-
 #[test]
 fn what_was_pushed_answers_as_the_folder_does() {
-    let Some(bucket) = Bucket::new("pushed") else { return };
+    needs!(s3);
+    let bucket = Bucket::new("pushed");
     assert!(bucket.push(&fixture()).contains("3 objects sent, 0 there already"));
     assert!(bucket.push(&fixture()).contains("0 objects sent, 3 there already"));
     start(&bucket, bucket.server, &Cache::new()).answers_as(&fixture());
@@ -101,14 +96,16 @@ fn what_was_pushed_answers_as_the_folder_does() {
 
 #[test]
 fn a_large_model_arrives_whole() {
-    let Some(large) = large_model() else { return };
-    let Some(bucket) = Bucket::with_model("large", &large) else { return };
+    needs!(model, s3);
+    let large = model();
+    let bucket = Bucket::with_model("large", &large);
     start(&bucket, bucket.server, &Cache::new()).answers_as(&large);
 }
 
 #[test]
 fn a_push_replaces_an_object_with_other_bytes() {
-    let Some(bucket) = Bucket::with_model("replaced", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("replaced", &fixture());
     let key = bucket.key("tokenizer.json");
     assert_eq!(bucket.request("PUT", &key, b"something else").0, 200);
     assert!(bucket.push(&fixture()).contains("1 objects sent, 2 there already"));
@@ -117,7 +114,8 @@ fn a_push_replaces_an_object_with_other_bytes() {
 
 #[test]
 fn a_damaged_folder_is_not_pushed() {
-    let Some(bucket) = Bucket::new("damaged") else { return };
+    needs!(s3);
+    let bucket = Bucket::new("damaged");
     let folder = Copy::of_fixture("push-damaged");
     folder.change("model.ort", |bytes| bytes[100] ^= 1);
     let mut command = bucket.command(bucket.server);
@@ -130,7 +128,8 @@ fn a_damaged_folder_is_not_pushed() {
 
 #[test]
 fn a_push_over_an_older_model_mixes_with_nothing() {
-    let Some(bucket) = Bucket::with_model("over", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("over", &fixture());
     let pushed_over = Bucket { server: bucket.server, name: bucket.name.clone() };
     let newer = root().join("models/fixture-stock");
     // Right after the manifest came, the bucket gets another model.
@@ -146,7 +145,8 @@ fn a_push_over_an_older_model_mixes_with_nothing() {
 
 #[test]
 fn a_version_of_the_manifest_pins_the_model() {
-    let Some(bucket) = Bucket::new("versions") else { return };
+    needs!(s3);
+    let bucket = Bucket::new("versions");
     let enabled = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     assert_eq!(bucket.request("PUT", "?versioning", enabled).0, 200);
     bucket.push(&fixture());
@@ -166,9 +166,10 @@ fn a_version_of_the_manifest_pins_the_model() {
 
 #[test]
 fn a_missing_object_is_named() {
+    needs!(s3);
     for end in ["manifest.json", "tokenizer.json", "model.ort"] {
         let name = format!("missing-{}", &end[..5]);
-        let Some(bucket) = Bucket::with_model(&name, &fixture()) else { return };
+        let bucket = Bucket::with_model(&name, &fixture());
         let key = bucket.key(end);
         bucket.request("DELETE", &key, b"");
         start(&bucket, bucket.server, &Cache::new()).fails_with(&[&bucket.name, &key, "no such object", "push-model"]);
@@ -177,7 +178,8 @@ fn a_missing_object_is_named() {
 
 #[test]
 fn a_missing_bucket_is_named() {
-    let Some(server) = crate::s3_server::address() else { return };
+    needs!(s3);
+    let server = crate::s3_server::address();
     let bucket = Bucket { server, name: "nowhere-to-be-found".into() };
     start(&bucket, server, &Cache::new())
         .fails_with(&["s3://nowhere-to-be-found/model/manifest.json", "no such bucket"]);
@@ -185,7 +187,8 @@ fn a_missing_bucket_is_named() {
 
 #[test]
 fn what_is_refused_is_asked_for_once_and_told() {
-    let Some(bucket) = Bucket::with_model("refused", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("refused", &fixture());
     let cases = [
         (403, "AccessDenied", None, "access denied; the role needs s3:GetObject"),
         (403, "InvalidAccessKeyId", None, "403 InvalidAccessKeyId (as planned)"),
@@ -206,7 +209,8 @@ fn what_is_refused_is_asked_for_once_and_told() {
 
 #[test]
 fn credentials_that_are_nowhere_are_asked_for() {
-    let Some(bucket) = Bucket::with_model("nobody", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("nobody", &fixture());
     let mut command = bucket.command(bucket.server);
     command.env_remove("AWS_ACCESS_KEY_ID").env("AWS_EC2_METADATA_DISABLED", "true").env("EMBED_LOG", "error");
     command.env("AWS_CONFIG_FILE", "/nowhere").env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
@@ -215,7 +219,8 @@ fn credentials_that_are_nowhere_are_asked_for() {
 
 #[test]
 fn the_doctor_checks_a_model_in_s3() {
-    let Some(bucket) = Bucket::with_model("doctor", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("doctor", &fixture());
     let cache = Cache::new();
     let mut command = bucket.command(bucket.server);
     let (succeeded, printed, _) = output(command.env("EMBED_CACHE_DIR", &cache.0).arg("doctor"));

@@ -27,11 +27,11 @@ struct Place {
 }
 
 impl Place {
-    fn new(test: &str) -> Option<Self> {
-        let (documents, results) = (Bucket::new(&format!("v-{test}-docs"))?, Bucket::new(&format!("v-{test}-res"))?);
+    fn new(test: &str) -> Self {
+        let (documents, results) = (Bucket::new(&format!("v-{test}-docs")), Bucket::new(&format!("v-{test}-res")));
         let place = Self { documents, results, vectors: format!("v-{test}-{}", std::process::id()) };
         place.request("CreateVectorBucket", json!({}));
-        Some(place)
+        place
     }
 
     /// A function with S3 Vectors at `address`, else at the server itself.
@@ -100,7 +100,8 @@ impl Place {
 
 #[test]
 fn a_document_becomes_vectors() {
-    let Some(place) = Place::new("arrive") else { return };
+    needs!(s3);
+    let place = Place::new("arrive");
     let world = place.world(None, &[]);
     world.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], b"The river is high today.");
     assert_eq!(world.created("notes/a b.txt")["embedded"], 1);
@@ -117,7 +118,8 @@ fn a_document_becomes_vectors() {
 
 #[test]
 fn what_is_too_long_is_left_out_and_the_rest_arrives() {
-    let Some(place) = Place::new("long") else { return };
+    needs!(s3);
+    let place = Place::new("long");
     let world = place.world(None, &[]);
     let name = "é".repeat(500);
     // As much as a record's fields may take, and more than a vector's metadata may.
@@ -136,7 +138,8 @@ fn what_is_too_long_is_left_out_and_the_rest_arrives() {
 
 #[test]
 fn repeats_versions_and_removals() {
-    let Some(place) = Place::new("versions") else { return };
+    needs!(s3);
+    let place = Place::new("versions");
     let world = place.world(None, &SMALL);
     world.put("other.txt", "Another document.");
     world.created("other.txt");
@@ -160,7 +163,8 @@ fn repeats_versions_and_removals() {
 
 #[test]
 fn more_vectors_than_one_request_takes() {
-    let Some(place) = Place::new("many") else { return };
+    needs!(s3);
+    let place = Place::new("many");
     let world = place.world(None, &SMALL);
     let etag = world.put("long.txt", paragraphs(700));
     assert_eq!(world.created("long.txt")["embedded"], 1);
@@ -173,7 +177,8 @@ fn more_vectors_than_one_request_takes() {
 
 #[test]
 fn an_index_that_does_not_fit_and_a_bucket_that_is_missing_are_named() {
-    let Some(mut place) = Place::new("unfit") else { return };
+    needs!(s3);
+    let mut place = Place::new("unfit");
     place.request(
         "CreateIndex",
         json!({"indexName": "documents", "dataType": "float32", "dimension": 5, "distanceMetric": "cosine"}),
@@ -188,7 +193,8 @@ fn an_index_that_does_not_fit_and_a_bucket_that_is_missing_are_named() {
 
 #[test]
 fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
-    let Some(place) = Place::new("ends") else { return };
+    needs!(s3);
+    let place = Place::new("ends");
     let counting = Proxy::before(place.documents.server, |_| Fault::None);
     let world = place.world(Some(&counting.address), &SMALL);
     world.put("count.txt", paragraphs(5));
@@ -213,7 +219,8 @@ fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
 
 #[test]
 fn trouble_passes() {
-    let Some(place) = Place::new("weather") else { return };
+    needs!(s3);
+    let place = Place::new("weather");
     let proxy = Proxy::before(place.documents.server, |request| match request.number % 4 {
         0 => Fault::Refuse(503, "ServiceUnavailableException", None),
         2 => Fault::Reset(0),
@@ -227,7 +234,8 @@ fn trouble_passes() {
 
 #[test]
 fn a_rival_that_is_seen_in_time_wins() {
-    let Some(place) = Place::new("rival") else { return };
+    needs!(s3);
+    let place = Place::new("rival");
     let rival = Arc::new(Mutex::new(place.world(None, &SMALL)));
     let (shared, done) = (Arc::clone(&rival), AtomicBool::new(false));
     let newest = Arc::new(Mutex::new(String::new()));

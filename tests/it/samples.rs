@@ -14,11 +14,8 @@ const DOCUMENTS: [&str; 5] =
 
 #[test]
 fn every_sample_is_served_or_refused_clearly() {
-    let folder = root().join("target/sample-events");
-    let Ok(files) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: {} is not here; `make samples` brings it", folder.display());
-        return;
-    };
+    needs!(samples);
+    let files = std::fs::read_dir(root().join("target/sample-events")).unwrap();
     let handler = fixture_handler();
     let (mut served, mut documents, mut refused) = (Vec::new(), Vec::new(), 0);
     for path in files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "json")) {

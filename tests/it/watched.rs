@@ -51,7 +51,8 @@ fn of_documents(endpoint: &str, vectors: &Bucket) -> Function {
 
 #[test]
 fn a_call_that_is_handed_back_is_told_as_such() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("handed-docs"), Bucket::new("handed-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("handed-docs"), Bucket::new("handed-vecs"));
     // S3 takes its time, and the call with it.
     let proxy = Proxy::before(documents.server, |_| Fault::Late(LONG));
     let mut function = of_documents(&proxy.address, &vectors);
@@ -71,7 +72,8 @@ fn a_call_that_is_handed_back_is_told_as_such() {
 
 #[test]
 fn a_document_tells_where_its_time_went() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("times-docs"), Bucket::new("times-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("times-docs"), Bucket::new("times-vecs"));
     let function = of_documents(documents.server, &vectors);
     documents.put("a.txt", &[], "A text of some length. ".repeat(200).as_bytes());
     let report = function.answer(&notification(&[created(&documents.name, "a.txt")]));
@@ -91,7 +93,8 @@ fn a_document_tells_where_its_time_went() {
 
 #[test]
 fn calls_before_the_model_is_there_are_told_too() {
-    let Some(bucket) = Bucket::with_model("told-early", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("told-early", &fixture());
     // Bytes enough to be waited for, for longer than the init does and than this test takes.
     let proxy = Proxy::before(bucket.server, |seen| match seen.path.contains("model.ort") {
         true => Fault::Slow(100, Duration::from_millis(500)),
