@@ -97,41 +97,52 @@ push-model: build model ## Upload a model to S3 (BUCKET=… [PREFIX=…] [MODEL=
 	@test -n "$(BUCKET)" || { echo "push-model: name the bucket, as in make push-model BUCKET=my-models"; exit 2; }
 	@target/release/bootstrap push-model models/$(MODEL) --to s3://$(BUCKET)/$(PREFIX)
 
-# Where its packages cannot be had the tests that need it are skipped, with a message.
 s3-server: $(S3_SERVER)/.ready ## Prepare the S3 server of the tests
 $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@echo "preparing $(S3_SERVER) from $<"
 	@rm -rf $(S3_SERVER) && $(PYTHON) -m venv $(S3_SERVER)
-	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
+	@$(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, its engine behind REST
 $(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
 	@echo "preparing $(QDRANT_SERVER) from $<"
 	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)
-	@if $(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	  then touch $@; else touch $(QDRANT_SERVER)/unavailable; fi
+	@$(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
-# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars). Where the
-# packages cannot be had the tests that need them are skipped, with a message.
+# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars).
 documents: $(DOCUMENTS)/.ready ## Make the test documents
 $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
 	@echo "preparing $(DOCUMENTS) from $<"
 	@rm -rf $(DOCUMENTS) && $(PYTHON) -m venv $(DOCUMENTS)/venv
-	@if $(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
-	  then $(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set && touch $@; \
-	  else touch $(DOCUMENTS)/unavailable; fi
+	@$(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set
+	@touch $@
 
-test: test-rust test-tools test-clients test-package ## Run every quick test
+# A test whose part is missing fails. TESTS_WITHOUT=qdrant,documents leaves out the tests that need these parts, which
+# are not prepared either; tests/parts.json lists the parts. Each run's last line counts the tests that were left out.
+comma := ,
+LEFT_OUT := $(subst $(comma), ,$(TESTS_WITHOUT))
+# $(call part,NAME,TARGET) is TARGET, or nothing where the part NAME is left out.
+part = $(if $(filter $(1),$(LEFT_OUT)),,$(2))
+export TESTS_WITHOUT
+COUNTED := $(PYTHON) -m tests.parts
 
-test-rust: build runtime emulator samples s3-server qdrant-server documents
-	@$(MAKE) --no-print-directory goldens MODEL=$(STAND_IN)
-	@test ! -d models/bge-small-en-v1.5 || $(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
-	cargo test --release --locked
+test: ## Run every quick test (TESTS_WITHOUT=<part>,… leaves out those that need a part)
+	$(COUNTED) $(MAKE) --no-print-directory test-rust test-tools test-clients test-package
+
+.PHONY: bge-small-goldens
+bge-small-goldens:
+	@$(MAKE) --no-print-directory goldens MODEL=bge-small-en-v1.5
+
+test-rust: build runtime $(call part,model,bge-small-goldens) $(call part,emulator,emulator) $(call part,samples,samples)
+test-rust: $(call part,s3,s3-server) $(call part,qdrant,qdrant-server) $(call part,documents,documents)
+	$(COUNTED) cargo test --release --locked
 
 test-tools: $(READY)
 	@$(PY) -m tools.build $(STAND_IN)
-	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
+	$(COUNTED) $(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
 # --no-deps: the file names every package there is, so nothing is left to resolve.
 $(CLIENTS_READY): tests/clients/requirements.txt
@@ -141,7 +152,7 @@ $(CLIENTS_READY): tests/clients/requirements.txt
 	@touch $@
 
 test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
-	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
+	$(COUNTED) $(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
 bench-memory: build ## Latency and cost by memory size, in containers of that size
 	@$(MAKE) --no-print-directory runtime model MODEL=bge-small-shape
@@ -283,15 +294,15 @@ local-plain:
 
 test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
-	$(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
+	$(COUNTED) $(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
 
 # Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings. cargo-lambda
 # comes with what makes packages, which has the zig that it links with.
 test-docs: build runtime local-model $(SAM_ENV)/.ready $(PACKAGING)/.ready ## Check every command in README and docs
-	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
+	$(COUNTED) $(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
 
-test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
-	$(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
+test-examples: ## Validate the Terraform example, synthesize the CDK one
+	$(COUNTED) $(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
 
 test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, what it promises, and how it is deployed
 	$(SAM) validate --lint
@@ -300,12 +311,12 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
 # The first failure ends it: SAM can spend a function's whole timeout on each.
-test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
+test-sam: build runtime emulator $(call part,s3,s3-server) local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
 	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
-ifneq ($(ARM64),no)
+ifeq ($(filter arm64,$(LEFT_OUT)),)
 	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
 endif
-	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
+	$(COUNTED) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2 models/all-MiniLM-L6-v2-cls models/bge-small-shape

@@ -1,4 +1,4 @@
-"""openai-node, as its users call it; skipped where Node.js 20 or later with npm is not installed."""
+"""openai-node, as its users call it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import unittest
 
+from tests import parts
 from tests.clients.harness import ROOT, TEXTS, ServedCase, float32, invoked
 
 SOURCE = ROOT / "tests/clients/node"
@@ -22,10 +23,10 @@ def node_is_there() -> bool:
     return int(version.removeprefix("v").split(".")[0] or 0) >= 20
 
 
-@unittest.skipUnless(node_is_there(), "Node.js 20 or later with npm is not installed")
 class OpenAiNode(ServedCase):
     @classmethod
     def setUpClass(cls) -> None:
+        parts.require(cls, "node", node_is_there())
         super().setUpClass()
         FOLDER.mkdir(parents=True, exist_ok=True)
         for name in FILES:

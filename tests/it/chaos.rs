@@ -96,6 +96,15 @@ fn fifty_kinds_of_broken_event_are_refused_and_the_next_is_answered() {
     assert!(broken.len() >= 50, "{}", broken.len());
     for text in &broken {
         let report = function.answer_to(Delivery::of(text.as_str()));
+        eprintln!(
+            "XX {} {} {:.70?}",
+            report.kind,
+            match report.kind {
+                "response" => report.body["statusCode"].to_string(),
+                _ => report.body["errorType"].to_string(),
+            },
+            text
+        );
         match report.kind {
             "response" => {
                 let status = report.body["statusCode"].as_u64().unwrap_or_else(|| panic!("{text}: {report:?}"));

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Copy, bootstrap, library, output, root};
+use crate::harness::{Copy, bootstrap, output, root};
 
 /// Starts the real binary on one event; it must fail with `words` on standard error.
 fn fails_with(command: &mut Command, words: &[&str]) {
@@ -174,6 +174,7 @@ fn the_doctor_names_each_failure_and_its_remedy() {
     assert!(!succeeded);
     let failed: Vec<_> = printed.lines().filter(|line| line.starts_with("FAILED")).collect();
     assert_eq!(failed.len(), 2, "{printed}");
-    assert!(failed[0].contains("make runtime") && failed[1].contains("make model"), "{printed}");
-    assert!(library().is_file());
+    assert!(failed[0].contains("/nowhere.so") && failed[0].contains("make runtime"), "{printed}");
+    assert!(failed[1].contains("model.ort is corrupted") && failed[1].contains("make model"), "{printed}");
+    assert!(!printed.lines().any(|line| line == "ready"), "{printed}");
 }

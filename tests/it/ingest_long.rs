@@ -20,26 +20,15 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
     let world = World::new("continued", &[]);
     world.put("long.txt", paragraphs(PARAGRAPHS));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let (mut calls, mut left) = (0, Duration::from_millis(400));
-    let (mut checkpoints, mut checkpoint) = (0, None);
+    let mut checkpoints = Vec::new();
     // What a call leaves that ended right after the last byte: the document, whole, and an event that comes back.
     let mut seen = None;
-    loop {
-        let reply = world.invoke_within(&event, Some(left)).unwrap();
-        calls += 1;
-        if reply["batchItemFailures"] == json!([]) {
-            break;
-        }
-        seen = seen.or(world.result("long.txt"));
-        if let Some(key) = world.vectors.keys().into_iter().find(|key| key.ends_with(".progress.json")) {
-            checkpoints += 1;
-            checkpoint = world.vectors.get(&key).map(|bytes| (key, bytes)).or(checkpoint);
-        }
-        assert!(calls < 200, "no end in sight");
-        // A slow machine gets further with more time.
-        left += Duration::from_millis(100);
-    }
-    assert!(calls > 3 && checkpoints > 2, "{calls} calls, {checkpoints} checkpoints");
+    let calls = world.in_short_calls(&event, || {
+        seen = seen.take().or(world.result("long.txt"));
+        checkpoints.extend(world.checkpoint());
+        checkpoints.dedup();
+    });
+    assert!(calls > 3 && checkpoints.len() > 2, "{calls} calls, {} checkpoints", checkpoints.len());
     let key = result_key(&world.documents.name, "long.txt");
     assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
     let interrupted = world.result("long.txt").unwrap();
@@ -50,7 +39,7 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
     assert_eq!(records[0]["chunks"], records.len());
 
     // A call that was cut off after the last byte would have left this.
-    let (progress, bytes) = checkpoint.unwrap();
+    let (progress, bytes) = checkpoints.pop().unwrap();
     world.vectors.put(&progress, &[], &bytes);
     assert_eq!(world.created("long.txt")["unchanged"], 1);
     assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
@@ -67,13 +56,8 @@ fn a_parquet_file_that_was_interrupted_has_the_same_bytes() {
     world.put("long.txt", paragraphs(PARAGRAPHS / 4));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
     let key = format!("out/{}/long.txt.parquet", world.documents.name);
-    let (mut calls, mut left, mut seen) = (1, Duration::from_millis(300), None);
-    while world.invoke_within(&event, Some(left)).unwrap()["batchItemFailures"] != json!([]) {
-        assert!(calls < 200, "no end in sight");
-        calls += 1;
-        seen = seen.or(world.vectors.get(&key));
-        left += Duration::from_millis(100);
-    }
+    let mut seen = None;
+    let calls = world.in_short_calls(&event, || seen = seen.take().or(world.vectors.get(&key)));
     assert!(calls > 2, "{calls} calls");
     let interrupted = world.vectors.get(&key).unwrap();
     assert!(interrupted.starts_with(b"PAR1") && interrupted.ends_with(b"PAR1"));
@@ -89,11 +73,11 @@ fn a_checkpoint_of_another_version_is_no_beginning() {
     let world = World::new("stale", &[]);
     world.put("long.txt", paragraphs(PARAGRAPHS / 4));
     let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let mut left = Duration::from_millis(400);
-    while !world.vectors.keys().iter().any(|key| key.ends_with(".progress.json")) {
+    let mut left = Duration::from_millis(20);
+    while world.checkpoint().is_none() {
         world.invoke_within(&event, Some(left)).unwrap();
         assert!(world.result("long.txt").is_none(), "it was done before there was a checkpoint");
-        left += Duration::from_millis(50);
+        left = left.mul_f64(1.5);
     }
     let new = paragraphs(PARAGRAPHS / 4).replace("river", "lake");
     let etag = world.put("long.txt", &new);

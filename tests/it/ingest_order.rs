@@ -264,4 +264,8 @@ fn functions_side_by_side_agree() {
         assert_eq!((&summary["failed"], &summary["unfinished"]), (&json!(0), &json!(0)), "{summary}");
     }
     assert_eq!(world.vectors.keys().len(), 20);
+    for number in 0..20 {
+        let [record] = &world.records(&format!("{number}.txt"))[..] else { panic!("one text, one record") };
+        assert_eq!(record["text"].as_str().unwrap().trim(), format!("Text number {number}."));
+    }
 }

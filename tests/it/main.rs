@@ -9,6 +9,7 @@ mod api_openai;
 mod api_qdrant;
 mod api_tei;
 mod chaos;
+mod chunks;
 mod documents;
 mod emulator;
 mod event_sources;

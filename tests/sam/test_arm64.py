@@ -16,6 +16,7 @@ import unittest
 import zipfile
 from pathlib import Path
 
+from tests import parts
 from tests.sam import harness
 from tests.sam.template import ROOT
 from tests.sam.test_local import TEXTS
@@ -37,10 +38,8 @@ QEMU = shutil.which("qemu-aarch64-static") or shutil.which("qemu-aarch64")
 
 class Arm64(unittest.TestCase):
     def setUp(self) -> None:
-        if os.environ.get("ARM64") == "no":
-            self.skipTest("ARM64=no leaves its package out")
-        if platform.machine() != "x86_64" or not QEMU or not (SYSROOT / "lib/libstdc++.so.6").exists():
-            self.skipTest("qemu-user-static, libc6-arm64-cross and libstdc++6-arm64-cross are not installed")
+        self.assertEqual(platform.machine(), "x86_64", "arm64's vectors are compared with x86_64's")
+        parts.require(self, "arm64", QEMU and (SYSROOT / "lib/libstdc++.so.6").exists())
         package = ROOT / f"dist/lambda-embed-{harness.model_id()}-arm64.zip"
         self.assertTrue(package.is_file(), f"{package} is missing; `make test-sam` makes it")
         scratch = tempfile.TemporaryDirectory(prefix="lambda-embed-arm64-")
