@@ -34,7 +34,7 @@ fn hello_world_has_the_vector_that_its_users_know() {
     assert_eq!(reply["model"], "bge-small-en-v1.5");
     let found = cosine(&vectors(&reply["embeddings"])[0], &exact);
     println!("hello world: cosine to float32 {found:.6}");
-    assert!(found >= 0.999, "{found}");
+    assert!(found >= 0.998, "{found}");
 }
 
 /// The bars are `make verify-model`'s.
