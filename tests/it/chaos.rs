@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG, peak};
-use crate::harness::{Answer, Copy, embed, event, fixture_handler, handler, invoke, root, vectors};
-use crate::runtime_api::{Delivery, Manner};
+use crate::support::function::{Function, LONG, peak};
+use crate::support::harness::{Answer, FolderCopy, embed, event, fixture_handler, handler, invoke, root, vectors};
+use crate::support::runtime_api::{Delivery, Manner};
 
 /// What may go wrong between Lambda and the function, in turn.
 const MANNERS: [Manner; 10] = [
@@ -212,7 +212,7 @@ fn an_event_of_six_megabytes_is_answered_and_a_larger_body_refused() {
 fn a_run_that_fails_costs_its_call_and_no_other_call() {
     // A stock export: its `Gather` fails on such an id, where ours takes a row of zeros.
     let stock = root().join("models/fixture-stock");
-    let folder = Copy::of(&stock, "failing-run");
+    let folder = FolderCopy::of(&stock, "failing-run");
     folder.change("tokenizer.json", |bytes| {
         let mut tokenizer: Value = serde_json::from_slice(bytes).unwrap();
         tokenizer["model"]["vocab"]["hello"] = 30_000_000.into();

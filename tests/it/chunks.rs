@@ -10,6 +10,7 @@ use lambda_embed::record::Place;
 use proptest::prelude::*;
 use serde_json::Map;
 
+use crate::support::harness::{self, fixture};
 
 struct Model {
     tokenizer: Tokenizer,

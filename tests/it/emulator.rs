@@ -9,22 +9,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Copy, embed, fixture_handler, library, root, vectors};
-use crate::serve::http;
+use crate::support::harness::{Answer, FolderCopy, embed, fixture_handler, library, root, vectors};
 use crate::support::parts;
+use crate::support::server::http;
 
 /// A running emulator over a folder laid out as Lambda unpacks a package; ended when dropped.
 struct Emulator {
     process: Child,
     address: String,
-    folder: Copy,
+    folder: FolderCopy,
 }
 
 impl Emulator {
     fn start(test: &str) -> Self {
         parts::assert_present("emulator");
         let binary = root().join("target/emulator/aws-lambda-rie");
-        let folder = Copy::of_fixture(test);
+        let folder = FolderCopy::of_fixture(test);
         let model = folder.0.join("model");
         std::fs::create_dir_all(&model).unwrap();
         for file in ["manifest.json", "model.ort", "tokenizer.json"] {

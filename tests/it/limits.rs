@@ -9,10 +9,10 @@ use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG};
-use crate::harness::{Answer, block_on, embed, event, fixture, handler, model, vectors};
-use crate::runtime_api::Delivery;
-use crate::serve::{Server, http};
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{Answer, block_on, embed, event, fixture, handler, model, vectors};
+use crate::support::runtime_api::Delivery;
+use crate::support::server::{Server, http};
 
 fn call_with(left: Duration) -> Call {
     Call { deadline: Some(SystemTime::now() + left), ..Call::default() }

@@ -2,9 +2,9 @@
 
 use std::process::Command;
 
-use crate::harness::{model, output, root};
-use crate::qdrant_server::start;
-use crate::serve::Server;
+use crate::support::harness::{model, output, root};
+use crate::support::qdrant_server::start;
+use crate::support::server::Server;
 
 /// What the example prints, a line a hit, against a function with the model in `folder`.
 fn search(server: &Server, through: &str, more: &[&str]) -> Vec<String> {

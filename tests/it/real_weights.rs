@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{bootstrap, cosine, embed, handler, invoke, largest_difference, model, output, root, vectors};
+use crate::support::harness::{
+    bootstrap, cosine, embed, handler, invoke, largest_difference, model, output, root, vectors,
+};
 
 /// The start of the float32 vector of "hello world", as FastEmbed's own tests pin it (tolerance 1e-3).
 const HELLO_WORLD: [f32; 5] = [0.01522374, -0.02271799, 0.00860278, -0.07424029, 0.00386434];

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{fixture, model};
-use crate::s3_model::{Cache, run, start};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::{fixture, model};
 use crate::support::parts;
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::s3_start::{Cache, run, start};
 
 #[test]
 fn a_kept_cache_is_used_and_costs_one_request() {

@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::harness::{fixture, model};
-use crate::s3_model::{Cache, start};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::{fixture, model};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::s3_start::{Cache, start};
 
 /// What stands in the path of a request for a graph, whichever format it has, and in no other.
 const GRAPH: &str = "/model.";

@@ -3,7 +3,7 @@
 use lambda_embed::observability::call::Call;
 use serde_json::Value;
 
-use crate::harness::{Answer, block_on, fixture_handler, root};
+use crate::support::harness::{Answer, block_on, fixture_handler, root};
 
 /// Samples whose source is served; each gets an answer in its door's shape.
 const SERVED: [&str; 3] = ["alb.request", "apigateway.aws-proxy", "apigateway.http-api-proxy"];

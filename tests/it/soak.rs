@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG};
-use crate::harness::{event, fixture_handler, invoke, model, root};
-use crate::runtime_api::{Delivery, Report};
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{event, fixture_handler, invoke, model, root};
+use crate::support::runtime_api::{Delivery, Report};
 
 /// One of each: every door, both contracts, long and short, right and wrong.
 fn kinds() -> Vec<Value> {

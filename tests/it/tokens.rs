@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::harness::{Answer, event, handler, invoke, model, root};
+use crate::support::harness::{Answer, event, handler, invoke, model, root};
 
 /// The ids that `/tokenize` reports for `text`.
 fn ids(handler: &lambda_embed::handler::Handler, text: &str) -> Vec<u32> {

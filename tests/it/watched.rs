@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::documents::{CREDENTIALS, created, notification, output};
-use crate::function::{Function, LONG};
-use crate::harness::{Answer, event, fixture};
-use crate::runtime_api::Delivery;
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
-use crate::serve::{Server, http};
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{Answer, event, fixture};
+use crate::support::pipeline::{CREDENTIALS, created, document_function, notification};
+use crate::support::runtime_api::Delivery;
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::server::{Server, http};
 
 /// The one log line of call `id`, whose line of metrics tells the same.
 fn told(function: &Function, id: &str) -> Value {
@@ -42,20 +42,13 @@ fn an_event_that_is_no_json_is_told_as_malformed() {
     }
 }
 
-/// A function of documents over the fixture, whose S3 is `endpoint`.
-fn of_documents(endpoint: &str, vectors: &Bucket) -> Function {
-    let (endpoint, output) = (format!("http://{endpoint}"), output(vectors));
-    let own = [("EMBED_OUTPUT", output.as_str()), ("AWS_ENDPOINT_URL_S3", endpoint.as_str())];
-    Function::start(&[&own[..], &CREDENTIALS].concat())
-}
-
 #[test]
 fn a_call_that_is_handed_back_is_told_as_such() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("handed-docs"), Bucket::new("handed-vecs"));
     // S3 takes its time, and the call with it.
     let proxy = Proxy::before(documents.server, |_| Fault::Late(LONG));
-    let mut function = of_documents(&proxy.address, &vectors);
+    let mut function = document_function(&vectors, &proxy.address, &[]);
     let id = function.api.send(&notification(&[created(&documents.name, "a.txt")]));
     let asked = Instant::now();
     while proxy.requests() == 0 {
@@ -74,7 +67,7 @@ fn a_call_that_is_handed_back_is_told_as_such() {
 fn a_document_tells_where_its_time_went() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("times-docs"), Bucket::new("times-vecs"));
-    let function = of_documents(documents.server, &vectors);
+    let function = document_function(&vectors, documents.server, &[]);
     documents.put("a.txt", &[], "A text of some length. ".repeat(200).as_bytes());
     let report = function.answer(&notification(&[created(&documents.name, "a.txt")]));
     assert_eq!(report.body["embedded"], 1, "{report:?}");

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::harness::root;
+use crate::support::harness::root;
 
 #[derive(Deserialize)]
 struct Part {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::harness::root;
+use crate::support::harness::root;
 use crate::support::parts;
 
 /// A running server. It ends with this process, because its standard input does.

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{bootstrap, output};
-use crate::python_server::PythonServer;
-use crate::serve::http;
+use crate::support::harness::{bootstrap, output};
+use crate::support::python_server::PythonServer;
+use crate::support::server::http;
 
 /// The server's address.
 pub fn address() -> &'static str {
@@ -19,6 +19,7 @@ const OWNER: &str =
     "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
 /// A bucket of a test's own.
+#[derive(Clone)]
 pub struct Bucket {
     pub server: &'static str,
     pub name: String,

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::s3_server::{Bucket, address};
-use crate::serve::http;
+use crate::support::s3_server::{Bucket, address};
+use crate::support::server::http;
 
 /// The account that the server gives everyone.
 const ACCOUNT: &str = "123456789012";

@@ -145,9 +145,9 @@ pub fn output(command: &mut Command) -> (bool, String, String) {
 }
 
 /// A copy of the fixture's folder that a test may damage; removed when dropped.
-pub struct Copy(pub PathBuf);
+pub struct FolderCopy(pub PathBuf);
 
-impl Copy {
+impl FolderCopy {
     pub fn of_fixture(test: &str) -> Self {
         Self::of(&fixture(), test)
     }
@@ -182,7 +182,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for FolderCopy {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

@@ -4,8 +4,8 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::python_server::PythonServer;
-use crate::serve::http;
+use crate::support::python_server::PythonServer;
+use crate::support::server::http;
 
 /// A server of a test's own.
 pub fn start(arguments: &[&str]) -> PythonServer {

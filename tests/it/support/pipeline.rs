@@ -7,19 +7,20 @@ use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{fixture, handler};
-use crate::s3_server::Bucket;
+use crate::support::function::Function;
+use crate::support::harness::{fixture, handler};
+use crate::support::s3_server::Bucket;
 
 /// Documents and vectors in two buckets of the test's own, and a function in this process.
-pub struct World {
+pub struct Pipeline {
     pub documents: Bucket,
     pub vectors: Bucket,
     handler: Handler,
-    /// One for the world's whole life: the client's connections belong to it.
+    /// One for the pipeline's whole life: the client's connections belong to it.
     runtime: tokio::runtime::Runtime,
 }
 
-impl World {
+impl Pipeline {
     pub fn new(test: &str, variables: &[(&str, &str)]) -> Self {
         let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
         Self::between(documents, vectors, None, &fixture(), variables)
@@ -107,6 +108,13 @@ impl World {
         let bytes = self.vectors.get(&format!("out/{}/{key}.outcome.json", self.documents.name))?;
         Some(serde_json::from_slice(&bytes).unwrap())
     }
+}
+
+/// The real binary as a function that writes the vectors of documents to `vectors`, with S3 at `endpoint`.
+pub fn document_function(vectors: &Bucket, endpoint: &str, variables: &[(&str, &str)]) -> Function {
+    let (endpoint, output) = (format!("http://{endpoint}"), output(vectors));
+    let own = [("EMBED_OUTPUT", output.as_str()), ("AWS_ENDPOINT_URL_S3", endpoint.as_str())];
+    Function::start(&[&own[..], &CREDENTIALS, variables].concat())
 }
 
 /// Who the tests' functions are; the server believes it.
