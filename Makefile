@@ -103,39 +103,47 @@ push-model: build model ## Upload a model to S3 (BUCKET=… [PREFIX=…] [MODEL=
 	@test -n "$(BUCKET)" || { echo "push-model: name the bucket, as in make push-model BUCKET=my-models"; exit 2; }
 	@target/release/bootstrap push-model models/$(MODEL) --to s3://$(BUCKET)/$(PREFIX)
 
-# Where its packages cannot be had the tests that need it are skipped, with a message.
 s3-server: $(S3_SERVER)/.ready ## Prepare the S3 server of the tests
 $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@echo "preparing $(S3_SERVER) from $<"
 	@rm -rf $(S3_SERVER) && $(PYTHON) -m venv $(S3_SERVER)
-	@if $(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	  then touch $@; else touch $(S3_SERVER)/unavailable; fi
+	@$(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, its engine behind REST
 $(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
 	@echo "preparing $(QDRANT_SERVER) from $<"
 	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)
-	@if $(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<; \
-	  then touch $@; else touch $(QDRANT_SERVER)/unavailable; fi
+	@$(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
-# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars). Where the
-# packages cannot be had the tests that need them are skipped, with a message.
+# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars).
 documents: $(DOCUMENTS)/.ready ## Make the test documents
 $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
 	@echo "preparing $(DOCUMENTS) from $<"
 	@rm -rf $(DOCUMENTS) && $(PYTHON) -m venv $(DOCUMENTS)/venv
-	@if $(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
-	  then $(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set && touch $@; \
-	  else touch $(DOCUMENTS)/unavailable; fi
+	@$(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@$(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set
+	@touch $@
 
-test: test-rust test-tools test-clients test-package ## Run every quick test
+# A test whose part is missing fails. TESTS_WITHOUT=qdrant,documents leaves out the tests that need these parts, which
+# are not prepared either; tests/parts.json lists the parts. Each run's last line counts the tests that were left out.
+comma := ,
+LEFT_OUT := $(subst $(comma), ,$(TESTS_WITHOUT))
+# $(call part,NAME,TARGET) is TARGET, or nothing where the part NAME is left out.
+part = $(if $(filter $(1),$(LEFT_OUT)),,$(2))
+export TESTS_WITHOUT
+COUNTED := $(PYTHON) -m tests.parts
 
-test-rust: build runtime emulator samples s3-server qdrant-server documents
-	@$(MAKE) --no-print-directory goldens
-	cargo test --release --locked
+test: ## Run every quick test (TESTS_WITHOUT=<part>,… leaves out those that need a part)
+	$(COUNTED) $(MAKE) --no-print-directory test-rust test-tools test-clients test-package
+
+test-rust: build runtime $(call part,model,goldens) $(call part,emulator,emulator) $(call part,samples,samples)
+test-rust: $(call part,s3,s3-server) $(call part,qdrant,qdrant-server) $(call part,documents,documents)
+	$(COUNTED) cargo test --release --locked
 
 test-tools: $(READY) build runtime
-	$(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
+	$(COUNTED) $(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
 # No part of `make test`, because not every network reaches the hub.
 test-hub: $(READY) ## Show that the hub's safetensors file holds the weights that models are built from (needs the hub)
@@ -175,9 +183,8 @@ $(CLIENTS)-go/.ready: $(shell find tests/clients/go -type f)
 	@cd tests/clients/go && go build -o ../../../$(@D)/ ./...
 	@touch $@
 
-COMMA := ,
-test-clients: build runtime $(CLIENTS_READY) $(addprefix clients-,$(filter-out $(subst $(COMMA), ,$(TESTS_WITHOUT)),node java go)) ## Run real clients, a browser and schemathesis against `bootstrap serve`
-	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
+test-clients: build runtime $(CLIENTS_READY) $(foreach name,node java go,$(call part,$(name),clients-$(name))) ## Run real clients, a browser and schemathesis against `bootstrap serve`
+	$(COUNTED) $(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
 bench-memory: build runtime model ## Latency and cost by memory size, in containers of that size
 	@$(PYTHON) -m tools.bench.memory
@@ -334,15 +341,15 @@ local-plain:
 
 test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
-	$(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
+	$(COUNTED) $(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
 
 # Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings. cargo-lambda
 # comes with what makes packages, which has the zig that it links with.
 test-docs: build runtime local-model $(SAM_ENV)/.ready $(PACKAGING)/.ready ## Check every command in README and docs
-	$(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
+	$(COUNTED) $(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
 
-test-examples: ## Validate the Terraform example, synthesize the CDK one, where these tools are
-	$(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
+test-examples: ## Validate the Terraform example, synthesize the CDK one
+	$(COUNTED) $(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
 
 test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, what it promises, and how it is deployed
 	$(SAM) validate --lint
@@ -355,12 +362,12 @@ qemu: ## Prepare what runs arm64's binaries on x86_64
 	@$(PYTHON) -m tools.qemu
 
 # The first failure ends it: SAM can spend a function's whole timeout on each.
-test-sam: build runtime emulator s3-server model sam-build ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
-ifeq ($(findstring arm64,$(TESTS_WITHOUT)),)
+test-sam: build runtime emulator $(call part,s3,s3-server) model sam-build ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+ifeq ($(filter arm64,$(LEFT_OUT)),)
 	@$(MAKE) --no-print-directory qemu
 	@$(MAKE) --no-print-directory package ARCH=arm64
 endif
-	$(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
+	$(COUNTED) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2

@@ -20,8 +20,6 @@ mod attempt;
 mod checkpoint;
 pub mod chunk;
 mod chunk_reader;
-#[cfg(test)]
-mod chunk_tests;
 mod document_task;
 pub mod extract;
 mod outcome;

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy
 
+from tests import parts
 from tests.clients.harness import ROOT, Server
-from tests.clients.parts import require
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Client:
     """A client's program, and what its users meet that users of the others do not."""
 
     command: tuple[str, ...]
-    # What its command needs beside Python: a part of tests/clients/parts.py.
+    # What its command needs beside Python: a part of tests/parts.json.
     part: str = ""
     # What its base URL has behind the function's.
     base: str = "/v1"
@@ -123,7 +123,7 @@ class Clients(unittest.TestCase):
 
     def check(self, client: Client) -> None:
         if client.part:
-            require(self, client.part)
+            parts.require(self, client.part)
         cases = list(self.cases(client))
         results = self.results(client, [job for _, job, _ in cases])
         for (name, job, told), result in zip(cases, results, strict=True):

@@ -6,13 +6,13 @@ import json
 import subprocess
 import unittest
 
+from tests import parts
 from tests.clients.harness import ROOT, TEXTS, ServedCase, float32, invoked
-from tests.clients.parts import require
 
 
 class OpenAiNode(ServedCase):
     def test_vectors_are_the_same_and_token_ids_are_refused(self) -> None:
-        require(self, "node")
+        parts.require(self, "node")
         command = ["node", ROOT / "target/clients-node/embeddings.mjs", self.url + "/v1"]
         texts = json.dumps({"model": "fixture", "texts": TEXTS})
         done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=60)

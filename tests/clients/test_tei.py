@@ -12,6 +12,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from langchain_huggingface import HuggingFaceEndpointEmbeddings
 from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
 
+from tests import parts
 from tests.clients.harness import TEXTS, ServedCase, float32, invoked
 
 
@@ -58,8 +59,12 @@ class LlamaIndex(ServedCase):
         self.assertEqual(float32([embeddings.get_query_embedding(TEXTS[0])]), expected[:1])
 
 
-@unittest.skipUnless(shutil.which("curl"), "curl is not installed")
 class Curl(ServedCase):
+    @classmethod
+    def setUpClass(cls) -> None:
+        parts.require(cls, "curl", shutil.which("curl"))
+        super().setUpClass()
+
     def test_plain_posts_work_whatever_type_curl_names(self) -> None:
         expected = invoked({"inputs": TEXTS})
         for options in ([], ["-H", "content-type: application/json"], ["--compressed"]):

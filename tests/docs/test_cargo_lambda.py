@@ -14,6 +14,7 @@ import tempfile
 import time
 import unittest
 
+from tests import parts
 from tests.docs.commands import ROOT
 
 TOOLS = ROOT / "target/packaging/bin"
@@ -24,8 +25,7 @@ SECONDS = 60
 
 class CargoLambda(unittest.TestCase):
     def setUp(self) -> None:
-        if not (TOOLS / "cargo-lambda").exists():
-            self.skipTest("cargo-lambda is not installed; `make test-docs` does it")
+        parts.require(self, "cargo-lambda")
         model = ROOT / "models" / (ROOT / "target/local-model").read_text().strip()
         self.environment = {
             **os.environ,

@@ -196,7 +196,7 @@ ELSEWHERE = {
     "serve": ("tests/it/readme.rs", "serve"),
     "test": (".ci/run", "make test\n"),
     "test-sam": (".ci/run", "make test-sam"),
-    "test-clients": ("Makefile", "test: test-rust test-tools test-clients"),
+    "test-clients": ("Makefile", "test-rust test-tools test-clients"),
 }
 # Targets that no test runs, and what they ask for; their results stand in docs, with the command.
 BY_HAND = {

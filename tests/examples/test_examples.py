@@ -1,4 +1,4 @@
-"""Terraform validates its example, and CDK makes a template of its own; each skipped where it cannot be had."""
+"""Terraform validates its example, and CDK makes a template of its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import tempfile
 import unittest
 import zipfile
 from pathlib import Path
+
+from tests import parts
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,27 +28,32 @@ class Example(unittest.TestCase):
 
 
 class Terraform(Example):
+    def setUp(self) -> None:
+        parts.require(self, "terraform", shutil.which("terraform"))
+        self.folder = self.copied("terraform")
+
+    def test_is_formatted(self) -> None:
+        found = self.run_in(self.folder, "terraform", "fmt", "-check", "-diff")
+        self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
+
     def test_validates(self) -> None:
-        if not shutil.which("terraform"):
-            self.skipTest("terraform is not installed")
-        folder = self.copied("terraform")
+        # Whether the provider can be had is seen below.
+        parts.require(self, "terraform-provider", True)
+        folder = self.folder
         found = self.run_in(folder, "terraform", "init", "-backend=false", "-input=false", "-no-color")
         if found.returncode != 0:
-            self.skipTest(f"terraform cannot have its AWS provider: {found.stderr.strip().splitlines()[-1]}")
+            raise parts.Missing(parts.message("terraform-provider", found.stderr.strip()))
         report = json.loads(self.run_in(folder, "terraform", "validate", "-json").stdout)
         self.assertTrue(report["valid"], report["diagnostics"])
         self.assertEqual(report["warning_count"], 0, report["diagnostics"])
-        self.assertEqual(self.run_in(folder, "terraform", "fmt", "-check").returncode, 0)
 
 
 class Cdk(Example):
     def test_synthesizes_a_function_behind_iam(self) -> None:
-        if not shutil.which("npm"):
-            self.skipTest("Node.js with npm is not installed")
+        parts.require(self, "node", shutil.which("npm"))
         folder = self.copied("cdk")
         installed = self.run_in(folder, "npm", "ci", "--no-audit", "--no-fund")
-        if installed.returncode != 0:
-            self.skipTest(f"npm cannot install CDK: {installed.stderr.strip()[-300:]}")
+        self.assertEqual(installed.returncode, 0, installed.stderr)
         checked = self.run_in(folder, "npm", "run", "check")
         self.assertEqual(checked.returncode, 0, checked.stdout)
         package = folder / "lambda-embed-a-model-arm64.zip"

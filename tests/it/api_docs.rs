@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Copy, event, fixture, fixture_handler, handler, invoke, post};
+use crate::support::harness::{Answer, FolderCopy, event, fixture, fixture_handler, handler, invoke, post};
 
 fn get(path: &str) -> Answer {
     Answer::of(&invoke(&fixture_handler(), &event("GET", path, &[], "")))
@@ -61,28 +61,30 @@ fn documentation_is_open_when_a_token_is_asked_for() {
 
 #[test]
 fn a_model_that_may_be_cut_offers_its_lengths_and_gives_unit_vectors_of_them() {
-    let folder = Copy::of_fixture("matryoshka");
+    let folder = FolderCopy::of_fixture("matryoshka");
     folder.change("manifest.json", |bytes| {
         let text = String::from_utf8_lossy(bytes).replacen('{', "{\"matryoshka_dimensions\": [32, 16, 8],", 1);
         *bytes = text.into_bytes();
     });
     let handler = handler(&folder.0, &[]);
-    let post = |path: &str, body: Value| crate::harness::post_to(&handler, path, &body);
-    let whole = crate::harness::vectors(&post("/embed", serde_json::json!({"inputs": "hello"})).json()).remove(0);
+    let post = |path: &str, body: Value| crate::support::harness::post_to(&handler, path, &body);
+    let whole =
+        crate::support::harness::vectors(&post("/embed", serde_json::json!({"inputs": "hello"})).json()).remove(0);
     for length in [8, 16, 32] {
         let cut = post("/embed", serde_json::json!({"inputs": "hello", "dimensions": length}));
-        let cut = crate::harness::vectors(&cut.json()).remove(0);
+        let cut = crate::support::harness::vectors(&cut.json()).remove(0);
         let norm = cut.iter().map(|value| value * value).sum::<f32>().sqrt();
         assert_eq!(cut.len(), length);
         assert!((norm - 1.0).abs() < 1e-6, "{norm}");
-        assert!(crate::harness::cosine(&cut, &whole[..length]) > 1.0 - 1e-9);
+        assert!(crate::support::harness::cosine(&cut, &whole[..length]) > 1.0 - 1e-9);
         let openai = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": length})).json();
-        assert_eq!(crate::harness::vectors(&serde_json::json!([openai["data"][0]["embedding"]]))[0], cut);
+        assert_eq!(crate::support::harness::vectors(&serde_json::json!([openai["data"][0]["embedding"]]))[0], cut);
     }
     let document =
         |length: usize| serde_json::json!({"data": "hello", "model": "fixture", "options": {"dimensions": length}});
     let mixed = post("/qdrant/inference", serde_json::json!({"inputs": [document(8), document(16), document(8)]}));
-    let lengths = crate::harness::vectors(&mixed.json()["embeddings"]).iter().map(Vec::len).collect::<Vec<_>>();
+    let lengths =
+        crate::support::harness::vectors(&mixed.json()["embeddings"]).iter().map(Vec::len).collect::<Vec<_>>();
     assert_eq!(lengths, [8, 16, 8], "each input of a request has its own");
     let refused = post("/v1/embeddings", serde_json::json!({"input": "hello", "dimensions": 12}));
     assert_eq!(refused.status, 400);

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, post_to, vectors};
+use crate::support::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, post_to, vectors};
 
 #[test]
 fn a_list_of_texts_gives_a_list_of_embeddings_and_usage() {

@@ -3,7 +3,7 @@
 use lambda_embed::handler::Handler;
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, vectors};
+use crate::support::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, vectors};
 
 const ROUTE: &str = "/qdrant/inference";
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, post_to, vectors};
+use crate::support::harness::{Answer, event, fixture, fixture_handler, handler, invoke, post, post_to, vectors};
 
 #[test]
 fn embed_gives_one_list_a_text_and_tells_what_it_took() {

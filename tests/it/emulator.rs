@@ -9,21 +9,22 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::{Answer, Copy, embed, fixture_handler, library, root, vectors};
-use crate::serve::http;
+use crate::support::harness::{Answer, FolderCopy, embed, fixture_handler, library, root, vectors};
+use crate::support::parts;
+use crate::support::server::http;
 
 /// A running emulator over a folder laid out as Lambda unpacks a package; ended when dropped.
 struct Emulator {
     process: Child,
     address: String,
-    folder: Copy,
+    folder: FolderCopy,
 }
 
 impl Emulator {
     fn start(test: &str) -> Self {
+        parts::assert_present("emulator");
         let binary = root().join("target/emulator/aws-lambda-rie");
-        assert!(binary.is_file(), "{} is missing; `make emulator` brings it", binary.display());
-        let folder = Copy::of_fixture(test);
+        let folder = FolderCopy::of_fixture(test);
         let model = folder.0.join("model");
         std::fs::create_dir_all(&model).unwrap();
         for file in ["manifest.json", "model.ort", "tokenizer.json"] {
@@ -94,6 +95,7 @@ fn free_address() -> String {
 
 #[test]
 fn one_process_answers_every_call() {
+    needs!(emulator);
     let emulator = Emulator::start("spine");
     let event = std::fs::read_to_string(root().join("events/http-embed.json")).unwrap();
     let first = Answer::of(&emulator.invoke(&event));
@@ -108,6 +110,7 @@ fn one_process_answers_every_call() {
 
 #[test]
 fn a_failed_invocation_is_told_and_the_next_one_answered() {
+    needs!(emulator);
     let emulator = Emulator::start("failed-call");
     let error = emulator.invoke("{\"who\": \"knows\"}");
     assert_eq!(error["errorType"], "Event.Unknown");
@@ -118,6 +121,7 @@ fn a_failed_invocation_is_told_and_the_next_one_answered() {
 
 #[test]
 fn a_failed_init_tells_its_cause() {
+    needs!(emulator);
     let emulator = Emulator::start("failed-init");
     let model: PathBuf = emulator.folder.0.join("model/model.ort");
     std::fs::write(&model, b"nothing of use").unwrap();

@@ -3,24 +3,21 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use lambda_embed::observability::call::Call;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::harness::{self, Answer, block_on, event, fixture_handler, handler, invoke, root};
-
-fn sample(name: &str) -> Value {
-    let text = std::fs::read_to_string(root().join("events").join(name)).unwrap();
-    serde_json::from_str(&text).unwrap()
-}
+use crate::support::harness::{self, Answer, block_on, event, fixture_handler, handler, invoke, root};
+use crate::support::sample_events::{is_of_documents, sample};
 
 #[test]
 fn every_sample_event_is_answered() {
     let mut count = 0;
     for file in std::fs::read_dir(root().join("events")).unwrap() {
-        let name = file.unwrap().file_name().into_string().unwrap();
-        if crate::ingest_events::is_of_documents(&name) {
+        let path = file.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        if is_of_documents(name) {
             continue;
         }
-        let reply = invoke(&fixture_handler(), &sample(&name));
+        let reply = invoke(&fixture_handler(), &sample(name));
         match reply.get("statusCode") {
             Some(status) => assert_eq!(status, 200, "{name}: {reply}"),
             None => assert_eq!(reply["model"], "fixture", "{name}: {reply}"),
@@ -32,24 +29,24 @@ fn every_sample_event_is_answered() {
 
 #[test]
 fn every_door_gives_the_same_body_in_its_own_envelope() {
-    let expected = Answer::of(&invoke(&fixture_handler(), &sample("http-embed.json"))).json();
-    for name in ["http-embed-gzip.json", "rest-embed.json", "alb-embed.json", "alb-multi-value-embed.json"] {
+    let expected = Answer::of(&invoke(&fixture_handler(), &sample("http-embed"))).json();
+    for name in ["http-embed-gzip", "rest-embed", "alb-embed", "alb-multi-value-embed"] {
         let reply = invoke(&fixture_handler(), &sample(name));
         assert_eq!(Answer::of(&reply).json(), expected, "{name}");
         assert_eq!(reply["isBase64Encoded"], false, "{name}");
     }
-    let rest = invoke(&fixture_handler(), &sample("rest-embed.json"));
+    let rest = invoke(&fixture_handler(), &sample("rest-embed"));
     assert_eq!(rest["multiValueHeaders"]["x-model-id"], json!(["fixture"]));
-    let plain = invoke(&fixture_handler(), &sample("alb-embed.json"));
+    let plain = invoke(&fixture_handler(), &sample("alb-embed"));
     assert_eq!(plain["headers"]["content-type"], "application/json");
     assert_eq!(plain["statusDescription"], "200 OK");
-    let multi = invoke(&fixture_handler(), &sample("alb-multi-value-embed.json"));
+    let multi = invoke(&fixture_handler(), &sample("alb-multi-value-embed"));
     assert_eq!(multi["multiValueHeaders"]["content-type"], json!(["application/json"]));
 }
 
 #[test]
 fn a_stage_is_taken_off_the_path_on_the_apis_own_host_only() {
-    let mut staged = sample("http-embed-stage.json");
+    let mut staged = sample("http-embed-stage");
     assert_eq!(staged["rawPath"], "/prod/embed");
     assert_eq!(invoke(&fixture_handler(), &staged)["statusCode"], 200);
     staged["requestContext"]["domainName"] = "vectors.example.com".into();
@@ -158,7 +155,7 @@ fn a_large_answer_is_packed_for_a_client_that_takes_gzip() {
 
 #[test]
 fn a_rest_api_gets_no_packed_answer_because_it_would_hand_on_its_base64() {
-    let mut event = sample("rest-embed.json");
+    let mut event = sample("rest-embed");
     event["body"] = json!({"input": vec!["hello world"; 100]}).to_string().into();
     event["multiValueHeaders"]["Accept-Encoding"] = json!(["gzip"]);
     let reply = invoke(&fixture_handler(), &event);

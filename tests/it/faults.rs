@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-use crate::harness::{Copy, bootstrap, library, output, root};
+use crate::support::harness::{FolderCopy, bootstrap, output, root};
 
 /// Starts the real binary on one event; it must fail with `words` on standard error.
 fn fails_with(command: &mut Command, words: &[&str]) {
@@ -33,7 +33,7 @@ fn a_file_that_is_no_library_is_named() {
 
 #[test]
 fn a_library_of_another_version_is_named_with_both_versions() {
-    let folder = Copy::of_fixture("old-library");
+    let folder = FolderCopy::of_fixture("old-library");
     let source = folder.0.join("old.c");
     std::fs::write(
         &source,
@@ -57,7 +57,7 @@ fn a_missing_model_folder_names_the_command_that_brings_it() {
 #[test]
 fn a_missing_file_of_a_model_is_named() {
     for file in ["model.ort", "tokenizer.json"] {
-        let folder = Copy::of_fixture("missing-file");
+        let folder = FolderCopy::of_fixture("missing-file");
         std::fs::remove_file(folder.0.join(file)).unwrap();
         fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "make model"]);
     }
@@ -66,7 +66,7 @@ fn a_missing_file_of_a_model_is_named() {
 #[test]
 fn one_flipped_byte_is_caught_by_its_hash() {
     for file in ["model.ort", "tokenizer.json"] {
-        let folder = Copy::of_fixture("flipped");
+        let folder = FolderCopy::of_fixture("flipped");
         folder.change(file, |bytes| {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
@@ -78,7 +78,7 @@ fn one_flipped_byte_is_caught_by_its_hash() {
 #[test]
 fn a_cut_off_file_is_caught_by_its_size_whatever_is_trusted() {
     for file in ["model.ort", "tokenizer.json"] {
-        let folder = Copy::of_fixture("cut-off");
+        let folder = FolderCopy::of_fixture("cut-off");
         folder.change(file, |bytes| bytes.truncate(bytes.len() - 1));
         let mut command = bootstrap();
         command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_VERIFY", "sizes");
@@ -88,14 +88,14 @@ fn a_cut_off_file_is_caught_by_its_size_whatever_is_trusted() {
 
 #[test]
 fn a_manifest_that_is_not_understood_is_named() {
-    let folder = Copy::of_fixture("manifest");
+    let folder = FolderCopy::of_fixture("manifest");
     folder.change("manifest.json", |bytes| *bytes = b"{\"format\": 1}".to_vec());
     fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &["manifest.json is not understood", "missing field"]);
 }
 
 #[test]
 fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
-    let folder = Copy::of_fixture("probe");
+    let folder = FolderCopy::of_fixture("probe");
     let change = |change: fn(&mut Value)| {
         folder.change("manifest.json", |bytes| {
             let mut manifest = serde_json::from_slice(bytes).unwrap();
@@ -166,7 +166,7 @@ fn the_doctor_finds_a_good_installation_ready() {
 
 #[test]
 fn the_doctor_names_each_failure_and_its_remedy() {
-    let folder = Copy::of_fixture("doctor");
+    let folder = FolderCopy::of_fixture("doctor");
     folder.change("model.ort", |bytes| bytes[100] ^= 1);
     let mut command = bootstrap();
     command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_ORT_LIB", "/nowhere.so").arg("doctor");
@@ -174,6 +174,7 @@ fn the_doctor_names_each_failure_and_its_remedy() {
     assert!(!succeeded);
     let failed: Vec<_> = printed.lines().filter(|line| line.starts_with("FAILED")).collect();
     assert_eq!(failed.len(), 2, "{printed}");
-    assert!(failed[0].contains("make runtime") && failed[1].contains("make model"), "{printed}");
-    assert!(library().is_file());
+    assert!(failed[0].contains("/nowhere.so") && failed[0].contains("make runtime"), "{printed}");
+    assert!(failed[1].contains("model.ort is corrupted") && failed[1].contains("make model"), "{printed}");
+    assert!(!printed.lines().any(|line| line == "ready"), "{printed}");
 }

@@ -1,71 +1,12 @@
 //! The test documents of `make documents`: each is read as its index says, whole and in parts.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
-use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::io::{Seek, SeekFrom};
 
-use lambda_embed::documents::extract::{
-    Cursor, ExtractOptions, Extracted, Format, Hints, Section, Skip, Unreadable, extract,
-};
-use serde::Deserialize;
+use lambda_embed::documents::extract::{Cursor, Section, Skip, Unreadable};
 use serde_json::{Map, Value};
 
-const SET: &str = "target/documents/set";
-
-/// A row of the index; tests/documents/make.py describes it.
-#[derive(Deserialize)]
-pub struct Expected {
-    pub file: String,
-    pub key: String,
-    pub outcome: String,
-    pub content_type: Option<String>,
-    pub content_encoding: Option<String>,
-    format: Option<Format>,
-    charset: Option<String>,
-    contains: Vec<String>,
-    place: Map<String, Value>,
-    fields: Map<String, Value>,
-    left_out: u64,
-    why: Option<String>,
-}
-
-impl Expected {
-    pub fn path(&self) -> PathBuf {
-        Path::new(SET).join(&self.file)
-    }
-
-    pub fn hints(&self) -> Hints<'_> {
-        let (content_type, content_encoding) = (self.content_type.as_deref(), self.content_encoding.as_deref());
-        Hints { key: &self.key, content_type, content_encoding }
-    }
-}
-
-/// The index, or `None` with a message where the documents could not be made.
-pub fn index() -> Option<Vec<Expected>> {
-    let Ok(index) = std::fs::read(Path::new(SET).join("index.json")) else {
-        eprintln!("skipped: there are no test documents; `make documents` makes them");
-        return None;
-    };
-    Some(serde_json::from_slice(&index).expect("the index is as make.py writes it"))
-}
-
-fn options() -> ExtractOptions {
-    ExtractOptions { pdf_reader: Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"))), ..ExtractOptions::default() }
-}
-
-pub fn read(
-    input: impl Read,
-    hints: &Hints<'_>,
-    resumed: Option<&Cursor>,
-) -> (Vec<Section>, Result<Extracted, Unreadable>) {
-    let mut sections = Vec::new();
-    let outcome = extract(input, hints, &options(), resumed, &mut |section| {
-        sections.push(section);
-        ControlFlow::Continue(())
-    });
-    (sections, outcome)
-}
+use crate::support::document_set::{Expected, index, read};
 
 /// What a skipped document's reason is called in the index.
 fn name(why: Skip) -> String {
@@ -118,7 +59,8 @@ fn check(expected: &Expected) -> Result<(), String> {
 
 #[test]
 fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
-    let Some(index) = index() else { return };
+    needs!(documents);
+    let index = index();
     assert!(index.len() > 70, "the index is whole");
     let wrong: Vec<_> = index
         .iter()
@@ -129,7 +71,8 @@ fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
 
 #[test]
 fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
-    let Some(index) = index() else { return };
+    needs!(documents);
+    let index = index();
     let mut cursors = 0;
     for expected in index.iter().filter(|expected| expected.outcome == "read") {
         let open = || File::open(expected.path()).unwrap();

@@ -4,49 +4,28 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::documents::{World, created, notification, queue};
-use crate::harness::{fixture, root};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
-
-/// The samples that tell of an object, which all name the same one.
-const CREATED: [&str; 8] = [
-    "s3-put",
-    "sqs-s3",
-    "sqs-eventbridge",
-    "sns-s3",
-    "sqs-sns-s3",
-    "eventbridge-object-created",
-    "s3-batch-1",
-    "s3-batch-2",
-];
-
-/// The samples of S3 that tell of none.
-pub const OTHERS: [&str; 2] = ["s3-test", "s3-removed"];
-
-pub fn is_of_documents(sample: &str) -> bool {
-    CREATED.iter().chain(&OTHERS).any(|name| sample == format!("{name}.json"))
-}
-
-fn sample(name: &str) -> Value {
-    serde_json::from_str(&std::fs::read_to_string(root().join(format!("events/{name}.json"))).unwrap()).unwrap()
-}
+use crate::support::harness::{fixture, root};
+use crate::support::pipeline::{Pipeline, created, notification, queue};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::sample_events::{CREATED, sample};
 
 /// A function that takes documents from the bucket that the samples name.
-fn world(variables: &[(&str, &str)]) -> Option<World> {
-    let (documents, vectors) = (Bucket::named("my-documents")?, Bucket::new("samples-vecs")?);
-    Some(World::between(documents, vectors, None, &fixture(), variables))
+fn pipeline(variables: &[(&str, &str)]) -> Pipeline {
+    let (documents, vectors) = (Bucket::named("my-documents"), Bucket::new("samples-vecs"));
+    Pipeline::between(documents, vectors, None, &fixture(), variables)
 }
 
 #[test]
 fn every_sample_leads_to_its_documents_vectors() {
-    let Some(world) = world(&[]) else { return };
+    needs!(s3);
+    let pipeline = pipeline(&[]);
     let key = "guides/getting started.md";
-    world.put(key, "# Getting started\n\nPut a document into the bucket and read its vectors.\n");
+    pipeline.put(key, "# Getting started\n\nPut a document into the bucket and read its vectors.\n");
     for name in CREATED {
         let result = format!("out/my-documents/{key}.jsonl");
-        world.vectors.delete(&result);
-        let reply = world.invoke(&sample(name)).unwrap();
+        pipeline.vectors.delete(&result);
+        let reply = pipeline.invoke(&sample(name)).unwrap();
         match name {
             name if name.starts_with("sqs") => assert_eq!(reply, json!({"batchItemFailures": []}), "{name}"),
             name if name.starts_with("s3-batch") => {
@@ -55,17 +34,18 @@ fn every_sample_leads_to_its_documents_vectors() {
             }
             _ => assert_eq!((&reply["documents"], &reply["embedded"]), (&json!(1), &json!(1)), "{name}: {reply}"),
         }
-        assert_eq!(world.records(key)[0]["key"], key, "{name}");
+        assert_eq!(pipeline.records(key)[0]["key"], key, "{name}");
     }
-    assert_eq!(world.invoke(&sample("s3-test")).unwrap()["documents"], 0);
-    assert_eq!(world.invoke(&sample("s3-removed")).unwrap()["ignored"], 1);
+    assert_eq!(pipeline.invoke(&sample("s3-test")).unwrap()["documents"], 0);
+    assert_eq!(pipeline.invoke(&sample("s3-removed")).unwrap()["ignored"], 1);
 }
 
 #[test]
 fn only_the_failed_messages_come_back() {
-    let Some(world) = World::new("partial", &[]) else { return };
-    world.put("a.txt", "one text");
-    let bucket = &world.documents.name;
+    needs!(s3);
+    let pipeline = Pipeline::new("partial", &[]);
+    pipeline.put("a.txt", "one text");
+    let bucket = &pipeline.documents.name;
     let event = queue(&[
         notification(&[created(bucket, "a.txt")]),
         json!({"hello": "queue"}),
@@ -73,34 +53,36 @@ fn only_the_failed_messages_come_back() {
         json!({"Service": "Amazon S3", "Event": "s3:TestEvent"}),
         notification(&[created(bucket, "folder/"), created(bucket, "gone.txt")]),
     ]);
-    let reply = world.invoke(&event).unwrap();
+    let reply = pipeline.invoke(&event).unwrap();
     assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
-    assert_eq!(world.records("a.txt").len(), 1);
+    assert_eq!(pipeline.records("a.txt").len(), 1);
 }
 
 #[test]
 fn what_is_not_begun_in_time_comes_back() {
-    let Some(world) = World::new("late", &[]) else { return };
-    world.put("a.txt", "one text");
-    let change = created(&world.documents.name, "a.txt");
+    needs!(s3);
+    let pipeline = Pipeline::new("late", &[]);
+    pipeline.put("a.txt", "one text");
+    let change = created(&pipeline.documents.name, "a.txt");
     let nothing_left = Some(Duration::ZERO);
-    let reply = world.invoke_within(&queue(&[notification(std::slice::from_ref(&change))]), nothing_left).unwrap();
+    let reply = pipeline.invoke_within(&queue(&[notification(std::slice::from_ref(&change))]), nothing_left).unwrap();
     assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "0"}]}));
-    let error = world.invoke_within(&notification(&[change]), nothing_left).unwrap_err();
+    let error = pipeline.invoke_within(&notification(&[change]), nothing_left).unwrap_err();
     assert_eq!(error.kind().row().lambda_type, "Documents.Retry");
     assert!(error.to_string().contains("a.txt unfinished"), "{error}");
-    assert!(world.vectors.keys().is_empty());
+    assert!(pipeline.vectors.keys().is_empty());
 }
 
 #[test]
 fn a_job_is_told_task_by_task() {
-    let Some(world) = World::new("job", &[]) else { return };
-    world.put("a+b.txt", "one text");
-    world.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
-    let task = |id: &str, key: &str| json!({"taskId": id, "s3Key": key, "s3Bucket": world.documents.name});
+    needs!(s3);
+    let pipeline = Pipeline::new("job", &[]);
+    pipeline.put("a+b.txt", "one text");
+    pipeline.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    let task = |id: &str, key: &str| json!({"taskId": id, "s3Key": key, "s3Bucket": pipeline.documents.name});
     let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j", "userArguments": {}},
         "tasks": [task("1", "a%2Bb.txt"), task("2", "picture.png"), task("3", "%FF"), task("4", "gone.txt")]});
-    let reply = world.invoke(&event).unwrap();
+    let reply = pipeline.invoke(&event).unwrap();
     let codes: Vec<_> = reply["results"].as_array().unwrap().iter().map(|r| (&r["taskId"], &r["resultCode"])).collect();
     let expected = [("1", "Succeeded"), ("2", "Succeeded"), ("3", "PermanentFailure"), ("4", "Succeeded")];
     assert_eq!(json!(codes), json!(expected), "{reply}");
@@ -109,32 +91,34 @@ fn a_job_is_told_task_by_task() {
 
 #[test]
 fn a_job_may_embed_what_is_there_already() {
-    let Some(world) = World::new("force", &[]) else { return };
-    world.put("a.txt", "one text");
-    world.created("a.txt");
-    let result = format!("out/{}/a.txt.jsonl", world.documents.name);
-    let task = json!({"taskId": "1", "s3Key": "a.txt", "s3Bucket": world.documents.name});
+    needs!(s3);
+    let pipeline = Pipeline::new("force", &[]);
+    pipeline.put("a.txt", "one text");
+    pipeline.created("a.txt");
+    let result = format!("out/{}/a.txt.jsonl", pipeline.documents.name);
+    let task = json!({"taskId": "1", "s3Key": "a.txt", "s3Bucket": pipeline.documents.name});
     for (force, text) in [("false", "unchanged"), ("true", "embedded: 1 chunks")] {
         let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "tasks": [task],
             "job": {"id": "j", "userArguments": {"force": force}}});
-        let reply = world.invoke(&event).unwrap();
+        let reply = pipeline.invoke(&event).unwrap();
         assert!(reply["results"][0]["resultString"].as_str().unwrap().starts_with(text), "{reply}");
     }
-    assert_eq!(world.vectors.keys(), [result]);
+    assert_eq!(pipeline.vectors.keys(), [result]);
 }
 
 #[test]
 fn our_own_output_and_other_places_are_passed_over() {
-    let Some(documents) = Bucket::new("own-docs") else { return };
+    needs!(s3);
+    let documents = Bucket::new("own-docs");
     let name = documents.name.clone();
-    let vectors = Bucket { server: documents.server, name: name.clone() };
+    let vectors = documents.clone();
     let input = format!("s3://{name}/in");
-    let world = World::between(documents, vectors, None, &fixture(), &[("EMBED_INPUT", &input)]);
+    let pipeline = Pipeline::between(documents, vectors, None, &fixture(), &[("EMBED_INPUT", &input)]);
     for key in ["in/a.txt", "elsewhere/a.txt", "out/x/a.txt.jsonl"] {
-        world.put(key, "one text");
-        world.created(key);
+        pipeline.put(key, "one text");
+        pipeline.created(key);
     }
-    let mut keys = world.vectors.keys();
+    let mut keys = pipeline.vectors.keys();
     keys.retain(|key| key.starts_with("out/") && !key.starts_with("out/x/"));
     assert_eq!(keys, [format!("out/{name}/in/a.txt.jsonl")]);
 }
@@ -142,21 +126,17 @@ fn our_own_output_and_other_places_are_passed_over() {
 /// The events of S3, SQS and SNS that AWS's own tool makes; what they name is there but for the job's bucket.
 #[test]
 fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
+    needs!(samples, s3);
     let folder = root().join("target/sample-events");
-    let sample = |name: &str| -> Option<Value> {
-        let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).ok()?;
-        Some(serde_json::from_str(&text).unwrap())
+    let sample = |name: &str| -> Value {
+        serde_json::from_str(&std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap()).unwrap()
     };
-    if sample("s3.put").is_none() {
-        eprintln!("skipped: {} is not here; `make samples` brings it", folder.display());
-        return;
-    }
-    let (Some(documents), Some(vectors)) = (Bucket::named("example-bucket"), Bucket::new("aws-vecs")) else { return };
-    let world = World::between(documents, vectors, None, &fixture(), &[]);
-    world.put("test/key", "one text");
-    let invoke = |name: &str| world.invoke(&sample(name).unwrap());
+    let (documents, vectors) = (Bucket::named("example-bucket"), Bucket::new("aws-vecs"));
+    let pipeline = Pipeline::between(documents, vectors, None, &fixture(), &[]);
+    pipeline.put("test/key", "one text");
+    let invoke = |name: &str| pipeline.invoke(&sample(name));
     assert_eq!(invoke("s3.put").unwrap()["embedded"], 1);
-    assert_eq!(world.records("test/key").len(), 1);
+    assert_eq!(pipeline.records("test/key").len(), 1);
     assert_eq!(invoke("rekognition.s3-request").unwrap()["unchanged"], 1);
     assert_eq!(invoke("s3.delete").unwrap()["ignored"], 1);
     let job = invoke("s3.batch-invocation").unwrap();
@@ -164,7 +144,7 @@ fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
         (&job["results"][0]["resultCode"], &job["results"][0]["resultString"]),
         (&json!("Succeeded"), &json!("gone"))
     );
-    let message = sample("sqs.receive-message").unwrap()["Records"][0]["messageId"].clone();
+    let message = sample("sqs.receive-message")["Records"][0]["messageId"].clone();
     assert_eq!(invoke("sqs.receive-message").unwrap(), json!({"batchItemFailures": [{"itemIdentifier": message}]}));
     for other in ["sns.notification", "cloudwatch.scheduled-event"] {
         assert_eq!(invoke(other).unwrap_err().kind().row().lambda_type, "Event.Unknown", "{other}");
@@ -173,43 +153,45 @@ fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
 
 #[test]
 fn an_event_of_a_foreign_bucket_causes_no_request() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("foreign-docs"), Bucket::new("foreign-vecs")) else { return };
-    let Some(foreign) = Bucket::new("foreign-other") else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("foreign-docs"), Bucket::new("foreign-vecs"));
+    let foreign = Bucket::new("foreign-other");
     let proxy = Proxy::before(documents.server, |_| Fault::None);
     let input = format!("s3://{}", documents.name);
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[("EMBED_INPUT", &input)]);
-    world.put("a.txt", "one text");
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[("EMBED_INPUT", &input)]);
+    pipeline.put("a.txt", "one text");
     foreign.put("a.txt", &[], b"one text");
     let bridge = json!({"source": "aws.s3", "detail-type": "Object Created",
         "detail": {"bucket": {"name": foreign.name}, "object": {"key": "a.txt"}}});
     for event in [notification(&[created(&foreign.name, "a.txt")]), notification(&[created(ACCESS_POINT, "a")]), bridge]
     {
-        assert_eq!(world.invoke(&event).unwrap()["ignored"], 1, "{event}");
-        assert_eq!(world.invoke(&queue(&[event])).unwrap(), json!({"batchItemFailures": []}));
+        assert_eq!(pipeline.invoke(&event).unwrap()["ignored"], 1, "{event}");
+        assert_eq!(pipeline.invoke(&queue(&[event])).unwrap(), json!({"batchItemFailures": []}));
     }
-    let reply = world.invoke(&job_of(&foreign.name)).unwrap();
+    let reply = pipeline.invoke(&job_of(&foreign.name)).unwrap();
     assert_eq!(reply["results"][0]["resultString"], "ignored: it lies outside EMBED_INPUT");
     assert_eq!(proxy.requests(), 0);
-    assert_eq!(world.created("a.txt")["embedded"], 1);
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
     assert!(proxy.requests() > 0);
 }
 
 #[test]
 fn what_is_no_buckets_name_causes_no_request() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("names-docs"), Bucket::new("names-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("names-docs"), Bucket::new("names-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
     for name in [ACCESS_POINT, "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias", "../elsewhere", "a b", ""] {
-        assert_eq!(world.invoke(&notification(&[created(name, "a.txt")])).unwrap()["failed"], 1, "{name}");
-        let reply = world.invoke(&job_of(name)).unwrap();
+        assert_eq!(pipeline.invoke(&notification(&[created(name, "a.txt")])).unwrap()["failed"], 1, "{name}");
+        let reply = pipeline.invoke(&job_of(name)).unwrap();
         assert_eq!(reply["results"][0]["resultCode"], "PermanentFailure", "{reply}");
         assert!(reply["results"][0]["resultString"].as_str().unwrap().contains("no plain name"), "{reply}");
     }
     let mut by_arn = job_of("unused");
     by_arn["tasks"][0] = json!({"taskId": "1", "s3Key": "a.txt", "s3BucketArn": ACCESS_POINT});
-    assert_eq!(world.invoke(&by_arn).unwrap()["results"][0]["resultCode"], "PermanentFailure");
+    assert_eq!(pipeline.invoke(&by_arn).unwrap()["results"][0]["resultCode"], "PermanentFailure");
     assert_eq!(proxy.requests(), 0);
-    assert!(world.vectors.keys().is_empty());
+    assert!(pipeline.vectors.keys().is_empty());
 }
 
 /// Of another account.
@@ -223,9 +205,9 @@ fn job_of(bucket: &str) -> Value {
 
 #[test]
 fn without_an_output_the_event_is_refused_with_the_variable() {
-    let handler = crate::harness::fixture_handler();
+    let handler = crate::support::harness::fixture_handler();
     let event = notification(&[created("bucket", "a.txt")]).to_string();
     let call = lambda_embed::observability::call::Call::default();
-    let error = crate::harness::block_on(handler.handle(event.as_bytes(), &call)).unwrap_err();
+    let error = crate::support::harness::block_on(handler.handle(event.as_bytes(), &call)).unwrap_err();
     assert!(error.public_message().contains("set EMBED_OUTPUT"), "{error}");
 }

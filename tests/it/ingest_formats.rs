@@ -4,18 +4,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use lambda_embed::documents::extract::Section;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::documents::World;
-use crate::formats::{Expected, index, read};
-use crate::harness::{Copy, cosine, embed, fixture_handler, output, root};
-use crate::ingest_queue::Function;
-use crate::queue::Queue;
+use crate::support::document_set::{Expected, index, read};
+use crate::support::harness::{FolderCopy, cosine, embed, fixture_handler, output, root};
+use crate::support::pipeline::{Pipeline, document_function};
+use crate::support::queue::Queue;
 
 /// Texts that are embedded directly at a time; a request takes 2,048.
 const A_REQUEST: usize = 1_000;
@@ -66,20 +65,9 @@ impl Record {
     }
 }
 
-/// The index and the Python that reads results, or `None` with a message.
-fn prepared() -> Option<(Vec<Expected>, PathBuf)> {
-    let index = index()?;
-    let python = root().join("target/documents/venv/bin/python");
-    if !python.is_file() {
-        eprintln!("skipped: there are no readers of results; `make documents` fetches them");
-        return None;
-    }
-    Some((index, python))
-}
-
 /// What the clients make of every file in `folder`, in their order.
-fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
-    let mut command = Command::new(python);
+fn read_back(folder: &Path) -> Vec<Record> {
+    let mut command = Command::new(root().join("target/documents/venv/bin/python"));
     command.args(["-m", "tests.documents.read_back"]).arg(folder).current_dir(root());
     let (succeeded, printed, error) = output(&mut command);
     assert!(succeeded, "{error}");
@@ -88,43 +76,45 @@ fn read_back(python: &Path, folder: &Path) -> Vec<Record> {
 
 #[test]
 fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
-    let Some((index, python)) = prepared() else { return };
-    let (Some(world), Some(queue)) = (World::new("kinds", &[]), Queue::new("kinds")) else { return };
-    queue.hear_of(&world.documents);
+    needs!(documents, s3);
+    let index = index();
+    let (pipeline, queue) = (Pipeline::new("kinds", &[]), Queue::new("kinds"));
+    queue.hear_of(&pipeline.documents);
     for expected in &index {
-        world.documents.put(&expected.key, &headers(expected), &std::fs::read(expected.path()).unwrap());
+        pipeline.documents.put(&expected.key, &headers(expected), &std::fs::read(expected.path()).unwrap());
     }
-    let function = |format| Function::start(&world.vectors, &[("EMBED_OUTPUT_FORMAT", format)]);
+    let function =
+        |format| document_function(&pipeline.vectors, pipeline.vectors.server, &[("EMBED_OUTPUT_FORMAT", format)]);
     let functions = [function("jsonl"), function("parquet")];
     while let Some(event) = queue.receive() {
-        let replies = functions.each_ref().map(|function| function.answer(&event));
+        let replies = functions.each_ref().map(|function| function.response(&event));
         assert!(replies.iter().all(|reply| *reply == serde_json::json!({"batchItemFailures": []})), "{replies:?}");
         queue.settle(&event, &replies[0]);
     }
     assert_eq!(queue.waiting(), 0);
 
-    let results = Copy::of_fixture("read-back");
+    let results = FolderCopy::of_fixture("read-back");
     let mut names = HashMap::new();
     for (number, expected) in index.iter().enumerate() {
-        let stem = format!("out/{}/{}", world.documents.name, expected.key);
-        let outcome = world.outcome(&expected.key).map(|outcome| outcome["outcome"].clone());
+        let stem = format!("out/{}/{}", pipeline.documents.name, expected.key);
+        let outcome = pipeline.outcome(&expected.key).map(|outcome| outcome["outcome"].clone());
         if expected.outcome != "read" {
             let word = if expected.outcome == "broken" { "failed" } else { "skipped" };
             assert_eq!(outcome, Some(Value::from(word)), "{}", expected.file);
-            assert!(world.vectors.get(&format!("{stem}.jsonl")).is_none(), "{}", expected.file);
+            assert!(pipeline.vectors.get(&format!("{stem}.jsonl")).is_none(), "{}", expected.file);
             continue;
         }
         assert_eq!(outcome, None, "{}", expected.file);
         for format in ["jsonl", "parquet"] {
             let name = format!("{number:03}.{format}");
-            let bytes = world.vectors.get(&format!("{stem}.{format}")).unwrap_or_else(|| panic!("{stem}.{format}"));
+            let bytes = pipeline.vectors.get(&format!("{stem}.{format}")).unwrap_or_else(|| panic!("{stem}.{format}"));
             std::fs::write(results.0.join(&name), bytes).unwrap();
             names.insert(name, expected);
         }
     }
 
     let mut by_file: BTreeMap<(String, String), Vec<Record>> = BTreeMap::new();
-    for record in read_back(&python, &results.0) {
+    for record in read_back(&results.0) {
         by_file.entry((record.file.clone(), record.client.clone())).or_default().push(record);
     }
     assert_eq!(by_file.len(), names.len() / 2 * 3, "pandas reads both formats, DuckDB Parquet");

@@ -4,109 +4,93 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::documents::{World, created, notification, paragraphs, queue, result_key};
-use crate::function::peak;
-use crate::harness::fixture;
-use crate::ingest_queue::Function;
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::function::{LONG, peak};
+use crate::support::harness::fixture;
+use crate::support::pipeline::{Pipeline, created, document_function, notification, paragraphs, queue, result_key};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
 
 /// Long enough for several checkpoints and, in JSON Lines, for more than one part of 8 MB.
 const PARAGRAPHS: usize = 60_000;
 
 #[test]
 fn a_document_longer_than_a_call_is_continued_without_a_trace() {
-    let Some(world) = World::new("continued", &[]) else { return };
-    world.put("long.txt", paragraphs(PARAGRAPHS));
-    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let (mut calls, mut left) = (0, Duration::from_millis(400));
-    let (mut checkpoints, mut checkpoint) = (0, None);
+    needs!(s3);
+    let pipeline = Pipeline::new("continued", &[]);
+    pipeline.put("long.txt", paragraphs(PARAGRAPHS));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "long.txt")])]);
+    let mut checkpoints = Vec::new();
     // What a call leaves that ended right after the last byte: the document, whole, and an event that comes back.
     let mut seen = None;
-    loop {
-        let reply = world.invoke_within(&event, Some(left)).unwrap();
-        calls += 1;
-        if reply["batchItemFailures"] == json!([]) {
-            break;
-        }
-        seen = seen.or(world.result("long.txt"));
-        if let Some(key) = world.vectors.keys().into_iter().find(|key| key.ends_with(".progress.json")) {
-            checkpoints += 1;
-            checkpoint = world.vectors.get(&key).map(|bytes| (key, bytes)).or(checkpoint);
-        }
-        assert!(calls < 200, "no end in sight");
-        // A slow machine gets further with more time.
-        left += Duration::from_millis(100);
-    }
-    assert!(calls > 3 && checkpoints > 2, "{calls} calls, {checkpoints} checkpoints");
-    let key = result_key(&world.documents.name, "long.txt");
-    assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
-    let interrupted = world.result("long.txt").unwrap();
+    let calls = pipeline.in_short_calls(&event, || {
+        seen = seen.take().or(pipeline.result("long.txt"));
+        checkpoints.extend(pipeline.checkpoint());
+        checkpoints.dedup();
+    });
+    assert!(calls > 3 && checkpoints.len() > 2, "{calls} calls, {} checkpoints", checkpoints.len());
+    let key = result_key(&pipeline.documents.name, "long.txt");
+    assert_eq!(pipeline.vectors.keys(), std::slice::from_ref(&key));
+    let interrupted = pipeline.result("long.txt").unwrap();
     assert!(interrupted.len() > 9 << 20, "{} bytes", interrupted.len());
     assert!(seen.is_none_or(|seen| seen == interrupted), "half a document was to be seen");
-    let records = world.records("long.txt");
+    let records = pipeline.records("long.txt");
     assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
     assert_eq!(records[0]["chunks"], records.len());
 
     // A call that was cut off after the last byte would have left this.
-    let (progress, bytes) = checkpoint.unwrap();
-    world.vectors.put(&progress, &[], &bytes);
-    assert_eq!(world.created("long.txt")["unchanged"], 1);
-    assert_eq!(world.vectors.keys(), std::slice::from_ref(&key));
+    let (progress, bytes) = checkpoints.pop().unwrap();
+    pipeline.vectors.put(&progress, &[], &bytes);
+    assert_eq!(pipeline.created("long.txt")["unchanged"], 1);
+    assert_eq!(pipeline.vectors.keys(), std::slice::from_ref(&key));
 
-    world.vectors.delete(&key);
-    assert_eq!(world.created("long.txt")["embedded"], 1);
-    assert!(world.result("long.txt").unwrap() == interrupted, "an uninterrupted run writes other bytes");
+    pipeline.vectors.delete(&key);
+    assert_eq!(pipeline.created("long.txt")["embedded"], 1);
+    assert!(pipeline.result("long.txt").unwrap() == interrupted, "an uninterrupted run writes other bytes");
 }
 
 #[test]
 fn a_parquet_file_that_was_interrupted_has_the_same_bytes() {
-    let Some(world) = World::new("parquet", &[("EMBED_OUTPUT_FORMAT", "parquet"), ("EMBED_DOCUMENT_VECTOR", "on")])
-    else {
-        return;
-    };
-    world.put("long.txt", paragraphs(PARAGRAPHS / 4));
-    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let key = format!("out/{}/long.txt.parquet", world.documents.name);
-    let (mut calls, mut left, mut seen) = (1, Duration::from_millis(300), None);
-    while world.invoke_within(&event, Some(left)).unwrap()["batchItemFailures"] != json!([]) {
-        assert!(calls < 200, "no end in sight");
-        calls += 1;
-        seen = seen.or(world.vectors.get(&key));
-        left += Duration::from_millis(100);
-    }
+    needs!(s3);
+    let pipeline = Pipeline::new("parquet", &[("EMBED_OUTPUT_FORMAT", "parquet"), ("EMBED_DOCUMENT_VECTOR", "on")]);
+    pipeline.put("long.txt", paragraphs(PARAGRAPHS / 4));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "long.txt")])]);
+    let key = format!("out/{}/long.txt.parquet", pipeline.documents.name);
+    let mut seen = None;
+    let calls = pipeline.in_short_calls(&event, || seen = seen.take().or(pipeline.vectors.get(&key)));
     assert!(calls > 2, "{calls} calls");
-    let interrupted = world.vectors.get(&key).unwrap();
+    let interrupted = pipeline.vectors.get(&key).unwrap();
     assert!(interrupted.starts_with(b"PAR1") && interrupted.ends_with(b"PAR1"));
     assert!(seen.is_none_or(|seen| seen == interrupted), "half a document was to be seen");
-    world.vectors.delete(&key);
-    assert_eq!(world.created("long.txt")["embedded"], 1);
-    assert!(world.vectors.get(&key).unwrap() == interrupted, "an uninterrupted run writes other bytes");
+    pipeline.vectors.delete(&key);
+    assert_eq!(pipeline.created("long.txt")["embedded"], 1);
+    assert!(pipeline.vectors.get(&key).unwrap() == interrupted, "an uninterrupted run writes other bytes");
 }
 
 #[test]
 fn a_checkpoint_of_another_version_is_no_beginning() {
-    let Some(world) = World::new("stale", &[]) else { return };
-    world.put("long.txt", paragraphs(PARAGRAPHS / 4));
-    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let mut left = Duration::from_millis(400);
-    while !world.vectors.keys().iter().any(|key| key.ends_with(".progress.json")) {
-        world.invoke_within(&event, Some(left)).unwrap();
-        assert!(world.result("long.txt").is_none(), "it was done before there was a checkpoint");
-        left += Duration::from_millis(50);
+    needs!(s3);
+    let pipeline = Pipeline::new("stale", &[]);
+    pipeline.put("long.txt", paragraphs(PARAGRAPHS / 4));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "long.txt")])]);
+    let mut left = Duration::from_millis(20);
+    while pipeline.checkpoint().is_none() {
+        pipeline.invoke_within(&event, Some(left)).unwrap();
+        assert!(pipeline.result("long.txt").is_none(), "it was done before there was a checkpoint");
+        left = left.mul_f64(1.5);
     }
     let new = paragraphs(PARAGRAPHS / 4).replace("river", "lake");
-    let etag = world.put("long.txt", &new);
-    assert_eq!(world.created("long.txt")["embedded"], 1);
-    let records = world.records("long.txt");
+    let etag = pipeline.put("long.txt", &new);
+    assert_eq!(pipeline.created("long.txt")["embedded"], 1);
+    let records = pipeline.records("long.txt");
     assert!(records.iter().all(|record| record["etag"] == etag.as_str()));
     assert!(records.iter().all(|record| !record["text"].as_str().unwrap().contains("river")));
-    assert_eq!(world.vectors.keys().len(), 1);
+    assert_eq!(pipeline.vectors.keys().len(), 1);
 }
 
 #[test]
 fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("broken-docs"), Bucket::new("broken-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("broken-docs"), Bucket::new("broken-vecs"));
     // Every third GET of the document is reset somewhere in the middle.
     let proxy = Proxy::before(documents.server, |request| match request.method {
         "GET" if request.path.contains("long.txt") && !request.path.contains("progress") && request.number % 3 != 0 => {
@@ -114,14 +98,13 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
         }
         _ => Fault::None,
     });
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    world.put("long.txt", paragraphs(PARAGRAPHS / 10));
-    let summary = world.created("long.txt");
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    pipeline.put("long.txt", paragraphs(PARAGRAPHS / 10));
+    let summary = pipeline.created("long.txt");
     assert_eq!(summary["embedded"], 1, "{summary}");
-    let through_trouble = world.result("long.txt").unwrap();
-    world.vectors.delete(&result_key(&world.documents.name, "long.txt"));
-    let name = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
-    let plain = World::between(name(&world.documents), name(&world.vectors), None, &fixture(), &[]);
+    let through_trouble = pipeline.result("long.txt").unwrap();
+    pipeline.vectors.delete(&result_key(&pipeline.documents.name, "long.txt"));
+    let plain = Pipeline::between(pipeline.documents.clone(), pipeline.vectors.clone(), None, &fixture(), &[]);
     plain.created("long.txt");
     assert!(plain.result("long.txt").unwrap() == through_trouble);
 }
@@ -131,15 +114,16 @@ const CEILING: u64 = 128;
 
 #[test]
 fn memory_does_not_grow_with_the_document() {
+    needs!(s3);
     const MEGABYTES: usize = 96;
-    let Some(world) = World::new("memory", &[]) else { return };
-    let function = Function::start(&world.vectors, &[]);
+    let pipeline = Pipeline::new("memory", &[]);
+    let function = document_function(&pipeline.vectors, pipeline.vectors.server, &[]);
     // Words far apart: as many bytes to read as in any document, and few chunks to embed.
     let block = format!("A paragraph of the long document.\n\n{}\n\n", " ".repeat(64 * 1024));
-    world.put("large.txt", block.repeat(MEGABYTES * 1024 / 64));
-    let summary = function.answer(&notification(&[created(&world.documents.name, "large.txt")]));
+    pipeline.put("large.txt", block.repeat(MEGABYTES * 1024 / 64));
+    let summary = function.response(&notification(&[created(&pipeline.documents.name, "large.txt")]));
     assert_eq!(summary["embedded"], 1, "{summary}");
-    assert!(world.records("large.txt").len() >= 64);
+    assert!(pipeline.records("large.txt").len() >= 64);
     let peak = peak(&function.process);
     eprintln!("peak memory for a document of {MEGABYTES} MB: {peak} MB");
     assert!(peak < CEILING, "{peak} MB");
@@ -148,20 +132,26 @@ fn memory_does_not_grow_with_the_document() {
 #[test]
 #[ignore = "`make soak` runs it"]
 fn a_gigabyte_of_text_goes_through_in_bounded_memory() {
-    let Some(world) = World::new("gigabyte", &[]) else { return };
-    let function = Function::start(&world.vectors, &[("EMBED_OUTPUT_TEXT", "off"), ("EMBED_OUTPUT_VECTORS", "base64")]);
+    needs!(s3);
+    let pipeline = Pipeline::new("gigabyte", &[]);
+    let small = [("EMBED_OUTPUT_TEXT", "off"), ("EMBED_OUTPUT_VECTORS", "base64")];
+    let function = document_function(&pipeline.vectors, pipeline.vectors.server, &small);
     // A hundred thousand chunks and more, of which every part of the work is done; dense text would be five millions.
     let block = [paragraphs(8), " ".repeat(32 * 1024)].join("\n\n") + "\n\n";
     let blocks = (1 << 30) / block.len() + 1;
-    world.put("large.txt", block.repeat(blocks));
-    let event = queue(&[notification(&[created(&world.documents.name, "large.txt")])]);
+    pipeline.put("large.txt", block.repeat(blocks));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "large.txt")])]);
     let (began, mut calls) = (std::time::Instant::now(), 1);
-    while function.answer(&event)["batchItemFailures"] != json!([]) {
+    let response = || {
+        function.api.send(&event);
+        function.api.report(LONG * 3).expect("an answer").body
+    };
+    while response()["batchItemFailures"] != json!([]) {
         calls += 1;
         eprintln!("call {calls} after {:.0} s, peak {} MB", began.elapsed().as_secs_f32(), peak(&function.process));
         assert!(calls < 50, "no end in sight");
     }
-    let (records, peak) = (world.records("large.txt"), peak(&function.process));
+    let (records, peak) = (pipeline.records("large.txt"), peak(&function.process));
     eprintln!("{} chunks, {calls} calls, {:.0} s, peak {peak} MB", records.len(), began.elapsed().as_secs_f32());
     assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
     assert_eq!(records[0]["chunks"], records.len());

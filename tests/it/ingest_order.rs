@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::documents::{World, created, notification};
-use crate::harness::fixture;
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::fixture;
+use crate::support::pipeline::{Pipeline, created, notification};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
 
 /// An event of `key` with what S3 says of the object beside its name.
 fn event(bucket: &Bucket, key: &str, object: Value) -> Value {
@@ -24,80 +24,83 @@ fn removed(bucket: &Bucket, key: &str, object: Value) -> Value {
 }
 
 /// What one event did.
-fn deliver(world: &World, record: &Value) -> Value {
-    world.invoke(&notification(std::slice::from_ref(record))).unwrap()
+fn deliver(pipeline: &Pipeline, record: &Value) -> Value {
+    pipeline.invoke(&notification(std::slice::from_ref(record))).unwrap()
 }
 
 /// Every object of the output with its bytes.
-fn everything(world: &World) -> Vec<(String, Vec<u8>)> {
-    world.vectors.keys().into_iter().map(|key| (key.clone(), world.vectors.request("GET", &key, b"").2)).collect()
+fn everything(pipeline: &Pipeline) -> Vec<(String, Vec<u8>)> {
+    pipeline.vectors.keys().into_iter().map(|key| (key.clone(), pipeline.vectors.request("GET", &key, b"").2)).collect()
 }
 
 #[test]
 fn three_deliveries_out_of_order_leave_the_same_bytes() {
-    let Some(world) = World::new("thrice", &[]) else { return };
+    needs!(s3);
+    let pipeline = Pipeline::new("thrice", &[]);
     let mut events = Vec::new();
     for number in 0..6 {
         let key = format!("note-{number}.txt");
         for version in 0..3 {
-            let etag = world.put(&key, format!("Note {number} in its version {version}."));
+            let etag = pipeline.put(&key, format!("Note {number} in its version {version}."));
             let sequencer = format!("0055AED6DCD9028{version}{number}");
-            events.push(event(&world.documents, &key, json!({"eTag": etag, "sequencer": sequencer})));
+            events.push(event(&pipeline.documents, &key, json!({"eTag": etag, "sequencer": sequencer})));
         }
     }
-    world.invoke(&notification(&events)).unwrap();
-    let first = everything(&world);
+    pipeline.invoke(&notification(&events)).unwrap();
+    let first = everything(&pipeline);
     assert_eq!(first.len(), 6);
     for number in 0..6 {
-        let text = &world.records(&format!("note-{number}.txt"))[0]["text"];
+        let text = &pipeline.records(&format!("note-{number}.txt"))[0]["text"];
         assert_eq!(text.as_str().unwrap().trim(), format!("Note {number} in its version 2."));
     }
     let mut delivered = [events.clone(), events.clone(), events].concat();
     fastrand::Rng::with_seed(6).shuffle(&mut delivered);
     for records in delivered.chunks(5) {
-        let summary = world.invoke(&notification(records)).unwrap();
+        let summary = pipeline.invoke(&notification(records)).unwrap();
         assert_eq!((&summary["embedded"], &summary["failed"]), (&json!(0), &json!(0)), "{summary}");
     }
-    assert_eq!(everything(&world), first);
+    assert_eq!(everything(&pipeline), first);
 }
 
 #[test]
 fn out_of_order_from_the_start_leaves_the_newest() {
-    let Some(world) = World::new("shuffled", &[]) else { return };
-    let old = world.put("a.txt", "The old text.");
-    let new = world.put("a.txt", "The new text.");
-    let old = event(&world.documents, "a.txt", json!({"eTag": old, "sequencer": "01"}));
-    let new = event(&world.documents, "a.txt", json!({"eTag": new, "sequencer": "02"}));
+    needs!(s3);
+    let pipeline = Pipeline::new("shuffled", &[]);
+    let old = pipeline.put("a.txt", "The old text.");
+    let new = pipeline.put("a.txt", "The new text.");
+    let old = event(&pipeline.documents, "a.txt", json!({"eTag": old, "sequencer": "01"}));
+    let new = event(&pipeline.documents, "a.txt", json!({"eTag": new, "sequencer": "02"}));
     for record in [&new, &old, &old, &new, &old] {
-        deliver(&world, record);
-        assert_eq!(world.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The new text.");
+        deliver(&pipeline, record);
+        assert_eq!(pipeline.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The new text.");
     }
 }
 
 #[test]
 fn a_repeated_delivery_asks_for_the_result_alone() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("again-docs"), Bucket::new("again-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("again-docs"), Bucket::new("again-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    let etag = world.put("a.txt", "One text.");
-    let record = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "0A"}));
-    assert_eq!(deliver(&world, &record)["embedded"], 1);
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    let etag = pipeline.put("a.txt", "One text.");
+    let record = event(&pipeline.documents, "a.txt", json!({"eTag": etag, "sequencer": "0A"}));
+    assert_eq!(deliver(&pipeline, &record)["embedded"], 1);
     let before = proxy.requests();
-    assert_eq!(deliver(&world, &record)["unchanged"], 1);
+    assert_eq!(deliver(&pipeline, &record)["unchanged"], 1);
     assert_eq!(proxy.requests() - before, 1);
     // A newer event of the same content, and one without a sequencer, cost the object's head besides.
-    let newer = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "0B"}));
-    assert_eq!(deliver(&world, &newer)["unchanged"], 1);
-    assert_eq!(deliver(&world, &created(&world.documents.name, "a.txt"))["unchanged"], 1);
+    let newer = event(&pipeline.documents, "a.txt", json!({"eTag": etag, "sequencer": "0B"}));
+    assert_eq!(deliver(&pipeline, &newer)["unchanged"], 1);
+    assert_eq!(deliver(&pipeline, &created(&pipeline.documents.name, "a.txt"))["unchanged"], 1);
 }
 
 /// Two versions of one object in a bucket that keeps them; their ids, older first.
-fn versions(world: &World, key: &str) -> [String; 2] {
+fn versions(pipeline: &Pipeline, key: &str) -> [String; 2] {
     let on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
-    assert_eq!(world.documents.request("PUT", "?versioning", on).0, 200);
+    assert_eq!(pipeline.documents.request("PUT", "?versioning", on).0, 200);
     ["The first version.", "The second version."].map(|text| {
-        world.put(key, text);
-        let head = world.documents.head(key).unwrap();
+        pipeline.put(key, text);
+        let head = pipeline.documents.head(key).unwrap();
         let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
         id.trim().to_owned()
     })
@@ -105,97 +108,103 @@ fn versions(world: &World, key: &str) -> [String; 2] {
 
 #[test]
 fn a_version_that_an_event_names_is_the_one_embedded() {
-    let Some(world) = World::new("versions", &[]) else { return };
-    let [first, second] = versions(&world, "a.txt");
+    needs!(s3);
+    let pipeline = Pipeline::new("versions", &[]);
+    let [first, second] = versions(&pipeline, "a.txt");
     let record = |version: &str, sequencer: &str| {
-        event(&world.documents, "a.txt", json!({"versionId": version, "sequencer": sequencer}))
+        event(&pipeline.documents, "a.txt", json!({"versionId": version, "sequencer": sequencer}))
     };
-    assert_eq!(deliver(&world, &record(&first, "01"))["embedded"], 1);
-    assert_eq!(world.records("a.txt")[0]["version"], first.as_str());
-    assert_eq!(deliver(&world, &record(&second, "02"))["embedded"], 1);
-    let text = world.records("a.txt")[0]["text"].as_str().unwrap().trim().to_owned();
+    assert_eq!(deliver(&pipeline, &record(&first, "01"))["embedded"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], first.as_str());
+    assert_eq!(deliver(&pipeline, &record(&second, "02"))["embedded"], 1);
+    let text = pipeline.records("a.txt")[0]["text"].as_str().unwrap().trim().to_owned();
     assert_eq!(text, "The second version.");
-    assert_eq!(deliver(&world, &record(&first, "01"))["outdated"], 1);
-    assert_eq!(world.records("a.txt")[0]["version"], second.as_str());
+    assert_eq!(deliver(&pipeline, &record(&first, "01"))["outdated"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
 }
 
 #[test]
 fn versions_of_one_second_without_sequencers_are_told_apart_by_the_source() {
-    let Some(world) = World::new("ties", &[]) else { return };
-    let [first, second] = versions(&world, "a.txt");
-    let record = |version: &str| event(&world.documents, "a.txt", json!({"versionId": version}));
+    needs!(s3);
+    let pipeline = Pipeline::new("ties", &[]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    let record = |version: &str| event(&pipeline.documents, "a.txt", json!({"versionId": version}));
     for version in [&first, &second, &first, &second, &first] {
-        deliver(&world, &record(version));
+        deliver(&pipeline, &record(version));
     }
-    assert_eq!(world.records("a.txt")[0]["version"], second.as_str());
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
 }
 
 #[test]
 fn the_vectors_go_with_the_object_and_do_not_come_back() {
-    let Some(world) = World::new("removal", &[("EMBED_ON_DELETE", "remove")]) else { return };
-    let etag = world.put("a.txt", "One text.");
-    let created = event(&world.documents, "a.txt", json!({"eTag": etag, "sequencer": "01"}));
-    let removal = removed(&world.documents, "a.txt", json!({"sequencer": "02"}));
-    deliver(&world, &created);
+    needs!(s3);
+    let pipeline = Pipeline::new("removal", &[("EMBED_ON_DELETE", "remove")]);
+    let etag = pipeline.put("a.txt", "One text.");
+    let created = event(&pipeline.documents, "a.txt", json!({"eTag": etag, "sequencer": "01"}));
+    let removal = removed(&pipeline.documents, "a.txt", json!({"sequencer": "02"}));
+    deliver(&pipeline, &created);
     // The removal's event comes although the object is there: it was written again.
-    assert_eq!(deliver(&world, &removed(&world.documents, "a.txt", json!({"sequencer": "00"})))["outdated"], 1);
-    assert_eq!(deliver(&world, &removal)["outdated"], 1);
-    assert!(world.result("a.txt").is_some());
-    world.documents.delete("a.txt");
-    assert_eq!(deliver(&world, &removal)["removed"], 1);
-    assert_eq!(deliver(&world, &created)["gone"], 1);
-    assert_eq!(deliver(&world, &removal)["removed"], 1);
-    assert!(world.vectors.keys().is_empty());
+    assert_eq!(deliver(&pipeline, &removed(&pipeline.documents, "a.txt", json!({"sequencer": "00"})))["outdated"], 1);
+    assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
+    assert!(pipeline.result("a.txt").is_some());
+    pipeline.documents.delete("a.txt");
+    assert_eq!(deliver(&pipeline, &removal)["removed"], 1);
+    assert_eq!(deliver(&pipeline, &created)["gone"], 1);
+    assert_eq!(deliver(&pipeline, &removal)["removed"], 1);
+    assert!(pipeline.vectors.keys().is_empty());
 }
 
 #[test]
 fn a_version_behind_a_delete_marker_stays_without_vectors() {
-    let Some(world) = World::new("marker", &[("EMBED_ON_DELETE", "remove")]) else { return };
-    let [_, second] = versions(&world, "a.txt");
-    let created = event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
-    deliver(&world, &created);
-    world.documents.delete("a.txt");
-    assert_eq!(deliver(&world, &removed(&world.documents, "a.txt", json!({"sequencer": "03"})))["removed"], 1);
-    assert_eq!(deliver(&world, &created)["outdated"], 1);
-    assert!(world.vectors.keys().is_empty());
+    needs!(s3);
+    let pipeline = Pipeline::new("marker", &[("EMBED_ON_DELETE", "remove")]);
+    let [_, second] = versions(&pipeline, "a.txt");
+    let created = event(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
+    deliver(&pipeline, &created);
+    pipeline.documents.delete("a.txt");
+    assert_eq!(deliver(&pipeline, &removed(&pipeline.documents, "a.txt", json!({"sequencer": "03"})))["removed"], 1);
+    assert_eq!(deliver(&pipeline, &created)["outdated"], 1);
+    assert!(pipeline.vectors.keys().is_empty());
 }
 
 #[test]
 fn an_older_version_that_shows_again_is_embedded_again() {
-    let Some(world) = World::new("rollback", &[("EMBED_ON_DELETE", "remove")]) else { return };
-    let [first, second] = versions(&world, "a.txt");
-    deliver(&world, &event(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "02"})));
-    assert_eq!(world.documents.request("DELETE", &format!("a.txt?versionId={second}"), b"").0, 204);
-    let removal = removed(&world.documents, "a.txt", json!({"versionId": second, "sequencer": "03"}));
-    assert_eq!(deliver(&world, &removal)["embedded"], 1);
-    assert_eq!(world.records("a.txt")[0]["version"], first.as_str());
+    needs!(s3);
+    let pipeline = Pipeline::new("rollback", &[("EMBED_ON_DELETE", "remove")]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    deliver(&pipeline, &event(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "02"})));
+    assert_eq!(pipeline.documents.request("DELETE", &format!("a.txt?versionId={second}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "03"}));
+    assert_eq!(deliver(&pipeline, &removal)["embedded"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], first.as_str());
 }
 
 #[test]
 fn text_that_becomes_something_else_loses_its_vectors_and_gets_them_back() {
-    let Some(world) = World::new("turns", &[]) else { return };
-    let name = &world.documents.name;
-    world.put("a.txt", "One text.");
-    deliver(&world, &created(name, "a.txt"));
-    world.put("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
-    assert_eq!(deliver(&world, &created(name, "a.txt"))["skipped"], 1);
-    assert!(world.result("a.txt").is_none());
-    let outcome = world.outcome("a.txt").unwrap();
+    needs!(s3);
+    let pipeline = Pipeline::new("turns", &[]);
+    let name = &pipeline.documents.name;
+    pipeline.put("a.txt", "One text.");
+    deliver(&pipeline, &created(name, "a.txt"));
+    pipeline.put("a.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
+    assert_eq!(deliver(&pipeline, &created(name, "a.txt"))["skipped"], 1);
+    assert!(pipeline.result("a.txt").is_none());
+    let outcome = pipeline.outcome("a.txt").unwrap();
     assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("skipped"), &json!(false)), "{outcome}");
-    world.put("a.txt", "Another text.");
-    deliver(&world, &created(name, "a.txt"));
-    assert!(world.result("a.txt").is_some() && world.outcome("a.txt").is_none());
+    pipeline.put("a.txt", "Another text.");
+    deliver(&pipeline, &created(name, "a.txt"));
+    assert!(pipeline.result("a.txt").is_some() && pipeline.outcome("a.txt").is_none());
 }
 
 #[test]
 fn another_configuration_embeds_anew() {
-    let Some(world) = World::new("anew", &[]) else { return };
-    world.put("a.txt", "One text.");
-    let record = created(&world.documents.name, "a.txt");
-    deliver(&world, &record);
+    needs!(s3);
+    let pipeline = Pipeline::new("anew", &[]);
+    pipeline.put("a.txt", "One text.");
+    let record = created(&pipeline.documents.name, "a.txt");
+    deliver(&pipeline, &record);
     let again = |variables: &[(&str, &str)]| {
-        let bucket = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
-        World::between(bucket(&world.documents), bucket(&world.vectors), None, &fixture(), variables)
+        Pipeline::between(pipeline.documents.clone(), pipeline.vectors.clone(), None, &fixture(), variables)
     };
     assert_eq!(deliver(&again(&[]), &record)["unchanged"], 1);
     assert_eq!(deliver(&again(&[("EMBED_CHUNK_TOKENS", "20")]), &record)["embedded"], 1);
@@ -203,9 +212,9 @@ fn another_configuration_embeds_anew() {
 
 #[test]
 fn a_race_is_won_by_the_newest() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("race-docs"), Bucket::new("race-vecs")) else { return };
-    let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
-    let other = World::between(copy(&documents), copy(&vectors), None, &fixture(), &[]);
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("race-docs"), Bucket::new("race-vecs"));
+    let other = Pipeline::between(documents.clone(), vectors.clone(), None, &fixture(), &[]);
     let other = Arc::new(Mutex::new(other));
     let puts = Arc::new(AtomicUsize::new(0));
     let (rival, seen) = (Arc::clone(&other), Arc::clone(&puts));
@@ -218,31 +227,31 @@ fn a_race_is_won_by_the_newest() {
         }
         Fault::None
     });
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    world.put("a.txt", "The older text.");
-    let summary = world.created("a.txt");
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    pipeline.put("a.txt", "The older text.");
+    let summary = pipeline.created("a.txt");
     assert_eq!(summary["unchanged"], 1, "{summary}");
     assert_eq!(puts.load(Ordering::SeqCst), 1);
-    assert_eq!(world.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The newer text.");
+    assert_eq!(pipeline.records("a.txt")[0]["text"].as_str().unwrap().trim(), "The newer text.");
 }
 
 #[test]
 fn functions_side_by_side_agree() {
-    let Some(world) = World::new("beside", &[]) else { return };
-    let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
+    needs!(s3);
+    let pipeline = Pipeline::new("beside", &[]);
     let records: Vec<_> = (0..20)
         .map(|number| {
             let key = format!("{number}.txt");
-            world.put(&key, format!("Text number {number}."));
-            created(&world.documents.name, &key)
+            pipeline.put(&key, format!("Text number {number}."));
+            created(&pipeline.documents.name, &key)
         })
         .collect();
     let others: Vec<_> = (0..3)
         .map(|_| {
-            let (documents, vectors, records) = (copy(&world.documents), copy(&world.vectors), records.clone());
+            let (documents, vectors, records) = (pipeline.documents.clone(), pipeline.vectors.clone(), records.clone());
             std::thread::spawn(move || {
-                let world = World::between(documents, vectors, None, &fixture(), &[]);
-                world.invoke(&notification(&records)).unwrap()
+                let pipeline = Pipeline::between(documents, vectors, None, &fixture(), &[]);
+                pipeline.invoke(&notification(&records)).unwrap()
             })
         })
         .collect();
@@ -251,5 +260,9 @@ fn functions_side_by_side_agree() {
         assert_eq!(summary["documents"], 20, "{summary}");
         assert_eq!((&summary["failed"], &summary["unfinished"]), (&json!(0), &json!(0)), "{summary}");
     }
-    assert_eq!(world.vectors.keys().len(), 20);
+    assert_eq!(pipeline.vectors.keys().len(), 20);
+    for number in 0..20 {
+        let [record] = &pipeline.records(&format!("{number}.txt"))[..] else { panic!("one text, one record") };
+        assert_eq!(record["text"].as_str().unwrap().trim(), format!("Text number {number}."));
+    }
 }

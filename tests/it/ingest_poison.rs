@@ -2,17 +2,17 @@
 
 use serde_json::{Value, json};
 
-use crate::documents::{World, created, notification, queue};
-use crate::harness::fixture;
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::fixture;
+use crate::support::pipeline::{Pipeline, created, notification, queue};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
 
 /// Every kind of character that a key may have and that something on the way may trip over.
 const AWKWARD: &str = "a b+c%20d%/'\"&<>?#;=@:!$(),*~^`{}[]|\\é日本\u{1F980}/../x\t\u{7f}.txt";
 
-/// A world whose S3 denies `denied.txt` and sends whoever wants `elsewhere.txt` to another region.
-fn world(test: &str) -> Option<(World, Proxy)> {
-    let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
+/// A pipeline whose S3 denies `denied.txt` and sends whoever wants `elsewhere.txt` to another region.
+fn pipeline(test: &str) -> (Pipeline, Proxy) {
+    let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
     let name = documents.name.clone();
     let proxy = Proxy::before(documents.server, move |request| match request.path {
         path if path.starts_with(&format!("/{name}/denied.txt")) => Fault::Refuse(403, "AccessDenied", None),
@@ -21,27 +21,28 @@ fn world(test: &str) -> Option<(World, Proxy)> {
         }
         _ => Fault::None,
     });
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    Some((world, proxy))
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    (pipeline, proxy)
 }
 
 #[test]
 fn buckets_that_say_no_have_clear_outcomes() {
-    let Some((world, _proxy)) = world("refusals") else { return };
-    world.put("good.txt", "A good text.");
-    world.put(AWKWARD, "A text with a name.");
-    let name = &world.documents.name;
+    needs!(s3);
+    let (pipeline, _proxy) = pipeline("refusals");
+    pipeline.put("good.txt", "A good text.");
+    pipeline.put(AWKWARD, "A text with a name.");
+    let name = &pipeline.documents.name;
     let bodies: Vec<_> = ["good.txt", "denied.txt", "elsewhere.txt", "gone.txt", AWKWARD]
         .iter()
         .map(|key| notification(&[created(name, key)]))
         .collect();
-    let reply = world.invoke(&queue(&bodies)).unwrap();
+    let reply = pipeline.invoke(&queue(&bodies)).unwrap();
     // A right may be granted before the message comes back; a bucket does not move.
     assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
-    assert_eq!(world.records("good.txt").len(), 1);
-    assert_eq!(world.records(AWKWARD)[0]["key"], AWKWARD);
+    assert_eq!(pipeline.records("good.txt").len(), 1);
+    assert_eq!(pipeline.records(AWKWARD)[0]["key"], AWKWARD);
     let said = |key: &str| -> (Value, Value, String) {
-        let outcome = world.outcome(key).unwrap();
+        let outcome = pipeline.outcome(key).unwrap();
         (outcome["outcome"].clone(), outcome["retryable"].clone(), outcome["reason"].as_str().unwrap().to_owned())
     };
     let (outcome, retryable, reason) = said("denied.txt");
@@ -50,39 +51,41 @@ fn buckets_that_say_no_have_clear_outcomes() {
     let (outcome, retryable, reason) = said("elsewhere.txt");
     assert_eq!((outcome, retryable), (json!("failed"), json!(false)));
     assert!(reason.contains("another region (eu-west-1)"), "{reason}");
-    assert!(world.outcome("gone.txt").is_none());
+    assert!(pipeline.outcome("gone.txt").is_none());
 }
 
 #[test]
 fn an_output_that_says_no_loses_nothing() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs"));
     let output = format!("/{}/", vectors.name);
     let proxy = Proxy::before(documents.server, move |request| match request.method {
         "PUT" if request.path.starts_with(&output) => Fault::Refuse(403, "AccessDenied", None),
         _ => Fault::None,
     });
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    world.put("good.txt", "A good text.");
-    world.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
-    let name = &world.documents.name;
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    pipeline.put("good.txt", "A good text.");
+    pipeline.put("picture.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
+    let name = &pipeline.documents.name;
     let bodies = ["good.txt", "picture.png"].map(|key| notification(&[created(name, key)]));
-    let reply = world.invoke(&queue(&bodies)).unwrap();
+    let reply = pipeline.invoke(&queue(&bodies)).unwrap();
     let back = |id: &str| json!({"itemIdentifier": id});
     assert_eq!(reply, json!({"batchItemFailures": [back("0"), back("1")]}));
-    let error = world.invoke(&bodies[0]).unwrap_err().to_string();
+    let error = pipeline.invoke(&bodies[0]).unwrap_err().to_string();
     assert!(error.contains("good.txt") && error.contains("s3:PutObject"), "{error}");
 }
 
 #[test]
 fn a_bad_quarter_of_an_hour_of_s3_passes() {
-    let (Some(documents), Some(vectors)) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs")) else { return };
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs"));
     let proxy = Proxy::before(documents.server, |request| match request.number % 3 {
         1 => Fault::Refuse(503, "SlowDown", None),
         _ => Fault::None,
     });
-    let world = World::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    world.put("good.txt", "A good text.");
-    let summary = world.created("good.txt");
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    pipeline.put("good.txt", "A good text.");
+    let summary = pipeline.created("good.txt");
     assert_eq!(summary["embedded"], 1, "{summary}");
 }
 
@@ -99,7 +102,8 @@ fn bomb(megabytes: usize) -> Vec<u8> {
 
 #[test]
 fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
-    let Some(world) = World::new("poison", &[]) else { return };
+    needs!(s3);
+    let pipeline = Pipeline::new("poison", &[]);
     let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let line = 200 << 20;
     let long_line = ["{\"text\": \"", &"x".repeat(line), "\"}\n{\"text\": \"A good line.\"}\n"].concat();
@@ -112,34 +116,35 @@ fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
         ("deep.json", deep.into_bytes(), "deep"),
         ("no-text.jsonl", b"{\"title\": 1}\n{\"title\": 2}\n".to_vec(), "text"),
     ];
-    let name = &world.documents.name;
+    let name = &pipeline.documents.name;
     let mut bodies = Vec::new();
     for (key, body, _) in &poison {
-        world.put(key, body);
+        pipeline.put(key, body);
         bodies.push(notification(&[created(name, key)]));
     }
     for (key, body) in [("good.md", "# Good\n\nA good text.\n"), ("long-line.jsonl", long_line.as_str())] {
-        world.put(key, body);
+        pipeline.put(key, body);
         bodies.push(notification(&[created(name, key)]));
     }
-    let reply = world.invoke(&queue(&bodies)).unwrap();
+    let reply = pipeline.invoke(&queue(&bodies)).unwrap();
     assert_eq!(reply, json!({"batchItemFailures": []}));
     for (key, _, words) in &poison {
-        assert!(world.result(key).is_none(), "{key}");
-        let outcome = world.outcome(key).unwrap_or_else(|| panic!("{key} has no outcome"));
+        assert!(pipeline.result(key).is_none(), "{key}");
+        let outcome = pipeline.outcome(key).unwrap_or_else(|| panic!("{key} has no outcome"));
         assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("skipped"), &json!(false)), "{outcome}");
         assert!(outcome["reason"].as_str().unwrap().contains(words), "{key}: {outcome}");
     }
-    assert_eq!(world.records("good.md").len(), 1);
-    let records = world.records("long-line.jsonl");
+    assert_eq!(pipeline.records("good.md").len(), 1);
+    let records = pipeline.records("long-line.jsonl");
     assert_eq!((records.len(), &records[0]["text"]), (1, &json!("A good line.")));
 }
 
 #[test]
 fn an_object_beyond_the_limit_is_not_read() {
-    let Some(world) = World::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]) else { return };
-    world.put("large.txt", "word ".repeat(300));
-    assert_eq!(world.created("large.txt")["skipped"], 1);
-    let reason = world.outcome("large.txt").unwrap()["reason"].to_string();
+    needs!(s3);
+    let pipeline = Pipeline::new("limit", &[("EMBED_MAX_OBJECT_BYTES", "1000")]);
+    pipeline.put("large.txt", "word ".repeat(300));
+    assert_eq!(pipeline.created("large.txt")["skipped"], 1);
+    let reason = pipeline.outcome("large.txt").unwrap()["reason"].to_string();
     assert!(reason.contains("1500 bytes") && reason.contains("EMBED_MAX_OBJECT_BYTES"), "{reason}");
 }

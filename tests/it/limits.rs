@@ -9,10 +9,10 @@ use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG};
-use crate::harness::{Answer, block_on, embed, event, fixture, handler, model, vectors};
-use crate::runtime_api::Delivery;
-use crate::serve::{Server, http};
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{Answer, block_on, embed, event, fixture, handler, model, vectors};
+use crate::support::runtime_api::Delivery;
+use crate::support::server::{Server, http};
 
 fn call_with(left: Duration) -> Call {
     Call { deadline: Some(SystemTime::now() + left), ..Call::default() }
@@ -46,8 +46,9 @@ fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
 
 #[test]
 fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
+    needs!(model);
     // One whose runs take longer than its tokenizer.
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     let ask = |texts: &[String], left: Duration| {
         let body = json!({"inputs": texts, "truncate": "mean"}).to_string();
@@ -59,8 +60,8 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
     let (outcome, hundredth) = ask(&texts(6_000), LONG);
     outcome.unwrap();
     let runs = handler.runs();
-    // Time enough for the tokenizer, and by far not for the runs.
-    let (outcome, _) = ask(&vec!["word ".repeat(598); 1_000], Duration::from_secs(2) + hundredth);
+    // A third of what the runs need, and many times what the tokenizer does.
+    let (outcome, _) = ask(&vec!["word ".repeat(598); 1_000], hundredth * 33);
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), Kind::Deadline);
     assert!(error.to_string().contains("would take about"), "{error}");
@@ -70,19 +71,25 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
 
 #[test]
 fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
+    let body = |texts: usize| json!({"inputs": vec!["word ".repeat(598); texts], "truncate": "mean"}).to_string();
+    let variables = [("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")];
+    let began = Instant::now();
+    block_on(handler(&model, &variables).handle(body(20).as_bytes(), &Call::default())).unwrap();
+    let tenth = began.elapsed();
     // New, so it has measured nothing and foretells nothing.
-    let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
-    // A tenth of a second for the tokenizer, a minute for the model.
-    let body = json!({"inputs": vec!["word ".repeat(598); 500], "truncate": "mean"}).to_string();
+    let handler = handler(&model, &variables);
     block_on(async {
-        let call = call_with(Duration::from_secs(3));
+        // Half of what 200 texts need, each of them two runs.
+        let call = call_with(tenth * 5);
+        let body = body(200);
         let error = handler.handle(body.as_bytes(), &call).await.unwrap_err();
         assert_eq!(error.kind(), Kind::Deadline);
         assert!(error.to_string().contains("tokens did not end before"), "{error}");
         assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
         let runs = handler.runs();
-        assert!(0 < runs && runs < 1_500, "{runs}");
+        assert!(0 < runs && runs < 400, "{runs} runs of 400");
         // Its units are dropped: of those that follow only texts run, after the one that was under way.
         let query = Call::default();
         for _ in 0..5 {
@@ -95,9 +102,10 @@ fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
 
 #[test]
 fn beside_a_long_list_a_query_waits_for_one_run() {
-    const QUERIES: u64 = 20;
+    needs!(model);
+    const QUERIES: usize = 20;
     // One whose runs take longer than a query's way to them and back.
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1")]);
     block_on(async {
         let list = json!({"input": vec!["word ".repeat(250); 1_000], "encoding_format": "base64"}).to_string();
@@ -106,18 +114,22 @@ fn beside_a_long_list_a_query_waits_for_one_run() {
             while handler.runs() < 2 {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let before = handler.runs();
+            let mut runs = Vec::new();
             for _ in 0..QUERIES {
+                let before = handler.runs();
                 handler.handle(br#"{"inputs": "hello world"}"#, &query).await.unwrap();
+                runs.push(handler.runs() - before);
             }
-            handler.runs() - before
+            runs.sort();
+            runs
         };
         let runs = tokio::select! {
             list = handler.handle(list.as_bytes(), &call) => panic!("the list ended first: {list:?}"),
             runs = queries => runs,
         };
-        // For each query its own and the one that was under way; another if the machine is busy elsewhere.
-        assert!((QUERIES..=3 * QUERIES).contains(&runs), "{runs} runs for {QUERIES} queries");
+        // For each query its own and the one that was under way. Others end before this thread hears of the answer
+        // where the machine is busy elsewhere, which most queries do not meet.
+        assert!(runs[0] >= 1 && runs[QUERIES / 2] <= 2, "runs for each query: {runs:?}");
     });
 }
 
@@ -155,8 +167,12 @@ fn beside_a_long_tokenization_queries_and_probes_are_answered() {
 #[test]
 fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
     let (handler, long) = long_tokenization();
-    let call = call_with(Duration::from_millis(230));
+    let began = Instant::now();
+    block_on(handler.handle(long.as_bytes(), &Call::default())).unwrap();
+    // A third of it, beside what the program keeps for writing the answer.
+    let call = call_with(Duration::from_millis(200) + began.elapsed() / 3);
     let reply = block_on(handler.handle(long.as_bytes(), &call)).unwrap();
+    assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
     let answer = Answer::of(&serde_json::from_str(reply.get()).unwrap());
     assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text);
     assert!(answer.text.contains("deadline"), "{}", answer.text);
@@ -173,7 +189,9 @@ fn one_call_too_many_hears_429_and_the_others_their_answers() {
         let first = handler.handle(event.as_bytes(), &calls[0]);
         let second = handler.handle(event.as_bytes(), &calls[1]);
         let late = async {
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            while !handler.prometheus().contains("\nembed_calls 2\n") {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
             let error = handler.handle(direct, &calls[3]).await.unwrap_err();
             assert_eq!((error.kind(), error.kind().row().retryable), (Kind::Overloaded, true));
             handler.handle(small.as_bytes(), &calls[2]).await.unwrap()
@@ -208,7 +226,8 @@ fn serve_turns_away_what_is_too_much_and_answers_probes() {
 
 #[test]
 fn as_many_calls_as_lambda_allows_run_side_by_side() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
     let expected = embed(&handler(&model, &[]), &["hello world"]);
     let function =
         Function::start(&[("AWS_LAMBDA_MAX_CONCURRENCY", "4"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
@@ -239,7 +258,8 @@ fn told_to_end_it_ends_at_once_when_nothing_runs() {
 
 #[test]
 fn told_to_end_it_hands_back_what_runs_too_long() {
-    let Some(model) = model("all-MiniLM-L6-v2") else { return };
+    needs!(model);
+    let model = model();
     let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);
     // Many seconds of work in a small event.
     function.api.send(&json!({"inputs": texts(60_000)}));

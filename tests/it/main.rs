@@ -1,42 +1,38 @@
 //! Everything that needs a model or the real binary. The fixture model serves contracts and faults; what
-//! is claimed of vectors is shown on all-MiniLM-L6-v2's real weights.
+//! is claimed of vectors is shown on bge-small-en-v1.5's real weights.
+
+#[macro_use]
+mod support;
 
 mod api_docs;
 mod api_openai;
 mod api_qdrant;
 mod api_tei;
 mod chaos;
-mod documents;
+mod chunks;
 mod emulator;
 mod event_sources;
 mod faults;
 mod formats;
-mod function;
-mod harness;
 mod ingest_events;
 mod ingest_formats;
 mod ingest_long;
 mod ingest_order;
 mod ingest_poison;
 mod ingest_queue;
+mod layering;
 mod limits;
 mod mutations;
 mod observed;
-mod python_server;
 mod qdrant;
 mod qdrant_example;
 mod qdrant_faults;
-mod qdrant_server;
-mod queue;
 mod readers;
 mod readme;
 mod real_weights;
-mod runtime_api;
 mod s3_disk;
 mod s3_loading;
 mod s3_model;
-mod s3_proxy;
-mod s3_server;
 mod s3_transfer;
 mod s3_vectors;
 mod samples;

@@ -7,7 +7,7 @@ use lambda_embed::event;
 use lambda_embed::http_api::{BodyKind, check_body};
 use lambda_embed::observability::call::Call;
 
-use crate::harness::{block_on, fixture_handler, root};
+use crate::support::harness::{block_on, fixture_handler, root};
 
 /// Marsaglia's xorshift64: the same numbers on every machine.
 struct Random(u64);

@@ -1,28 +1,27 @@
 //! Documents into Qdrant, against its own engine: what arrives, repeats, versions, removals, refusals.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::documents::{World, created, notification, paragraphs, queue};
-use crate::qdrant_server::{Collection, start};
+use crate::support::pipeline::{Pipeline, created, notification, paragraphs, queue};
+use crate::support::qdrant_server::{Collection, start};
 
 /// A function between buckets of the test's own and a collection of its own.
-fn world(test: &str, more: &[(&str, &str)]) -> Option<(World, Collection)> {
-    let collection = Collection::new(test)?;
+fn pipeline(test: &str, more: &[(&str, &str)]) -> (Pipeline, Collection) {
+    let collection = Collection::new(test);
     let url = format!("http://{}", collection.server);
     let variables = [&collection.variables(&url, "qdrant")[..], more].concat();
-    Some((World::new(&format!("q-{test}"), &variables)?, collection))
+    (Pipeline::new(&format!("q-{test}"), &variables), collection)
 }
 
 #[test]
 fn a_document_becomes_points_that_are_found() {
-    let Some((world, collection)) = world("points", &[]) else { return };
-    let name = &world.documents.name;
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("points", &[]);
+    let name = &pipeline.documents.name;
     let text = "The river is high today.";
-    world.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], text.as_bytes());
-    assert_eq!(world.created("notes/a b.txt")["embedded"], 1);
+    pipeline.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], text.as_bytes());
+    assert_eq!(pipeline.created("notes/a b.txt")["embedded"], 1);
     let (status, info) = collection.request("GET", "", &Value::Null);
     assert_eq!(status, 200);
     assert_eq!(info["config"]["params"]["vectors"]["distance"], "Cosine");
@@ -49,32 +48,34 @@ fn a_document_becomes_points_that_are_found() {
 
 #[test]
 fn text_and_metadata_stay_away_where_they_are_turned_off() {
+    needs!(s3, qdrant);
     let off = [("EMBED_OUTPUT_TEXT", "off"), ("EMBED_METADATA", "off")];
-    let Some((world, collection)) = world("bare", &off) else { return };
-    world.documents.put("a.txt", &[("x-amz-meta-author", "me")], b"A text.");
-    world.created("a.txt");
+    let (pipeline, collection) = pipeline("bare", &off);
+    pipeline.documents.put("a.txt", &[("x-amz-meta-author", "me")], b"A text.");
+    pipeline.created("a.txt");
     let payload = collection.points()[0]["payload"].clone();
     assert!(payload.get("text").is_none() && payload["metadata"] == json!({}), "{payload}");
 }
 
 #[test]
 fn repeats_change_nothing_and_a_shorter_version_leaves_no_surplus() {
-    let Some((world, collection)) = world("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")])
-    else {
-        return;
-    };
-    world.put("other.txt", "Another document.");
-    let long = world.put("a.txt", paragraphs(12));
-    assert_eq!((&world.created("other.txt")["embedded"], &world.created("a.txt")["embedded"]), (&json!(1), &json!(1)));
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("versions", &[("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")]);
+    pipeline.put("other.txt", "Another document.");
+    let long = pipeline.put("a.txt", paragraphs(12));
+    assert_eq!(
+        (&pipeline.created("other.txt")["embedded"], &pipeline.created("a.txt")["embedded"]),
+        (&json!(1), &json!(1))
+    );
     let first = collection.points();
     assert!(collection.whole("a.txt", &long).len() > 8);
     for _ in 0..3 {
-        assert_eq!(world.created("a.txt")["unchanged"], 1);
+        assert_eq!(pipeline.created("a.txt")["unchanged"], 1);
     }
     assert_eq!(collection.points(), first);
 
-    let short = world.put("a.txt", paragraphs(2).replace("river", "lake"));
-    assert_eq!(world.created("a.txt")["embedded"], 1);
+    let short = pipeline.put("a.txt", paragraphs(2).replace("river", "lake"));
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
     let texts = collection.whole("a.txt", &short);
     assert!(texts.len() < 8 && texts.iter().any(|text| text.contains("lake")), "{texts:?}");
     assert_eq!(collection.points().len(), texts.len() + 1);
@@ -82,80 +83,84 @@ fn repeats_change_nothing_and_a_shorter_version_leaves_no_surplus() {
 
 #[test]
 fn points_go_with_their_object() {
-    let Some((world, collection)) = world("removal", &[("EMBED_ON_DELETE", "remove")]) else { return };
-    let bucket = &world.documents.name;
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("removal", &[("EMBED_ON_DELETE", "remove")]);
+    let bucket = &pipeline.documents.name;
     let removal = |key: &str| {
         let mut record = created(bucket, key);
         record["eventName"] = "ObjectRemoved:Delete".into();
         notification(&[record])
     };
-    let kept = world.put("kept.txt", "A document that stays.");
-    world.put("a.txt", paragraphs(30));
-    world.created("kept.txt");
-    world.created("a.txt");
-    assert_eq!(world.invoke(&removal("a.txt")).unwrap()["outdated"], 1, "the object is still there");
-    world.documents.delete("a.txt");
+    let kept = pipeline.put("kept.txt", "A document that stays.");
+    pipeline.put("a.txt", paragraphs(30));
+    pipeline.created("kept.txt");
+    pipeline.created("a.txt");
+    assert_eq!(pipeline.invoke(&removal("a.txt")).unwrap()["outdated"], 1, "the object is still there");
+    pipeline.documents.delete("a.txt");
     for _ in 0..2 {
-        assert_eq!(world.invoke(&removal("a.txt")).unwrap()["removed"], 1);
+        assert_eq!(pipeline.invoke(&removal("a.txt")).unwrap()["removed"], 1);
         assert_eq!(collection.points().len(), collection.whole("kept.txt", &kept).len());
     }
     // A document without text any more is no document either.
-    world.put("kept.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
-    assert_eq!(world.created("kept.txt")["skipped"], 1);
+    pipeline.put("kept.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01");
+    assert_eq!(pipeline.created("kept.txt")["skipped"], 1);
     assert!(collection.points().is_empty());
-    let again = world.put("a.txt", "Written again.");
-    assert_eq!(world.created("a.txt")["embedded"], 1);
+    let again = pipeline.put("a.txt", "Written again.");
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
     assert_eq!(collection.whole("a.txt", &again).len(), 1);
 }
 
 #[test]
 fn a_collection_that_does_not_fit_is_refused_and_left_alone() {
+    needs!(s3, qdrant);
     for (test, vectors, said) in [
         ("size", json!({"size": 5, "distance": "Cosine"}), "5 dimensions"),
         ("distance", json!({"size": 32, "distance": "Dot"}), "compared by Dot"),
         ("names", json!({"text": {"size": 32, "distance": "Cosine"}}), "named vectors"),
     ] {
-        let Some((world, collection)) = world(test, &[]) else { return };
+        let (pipeline, collection) = pipeline(test, &[]);
         assert_eq!(collection.request("PUT", "", &json!({"vectors": vectors})).0, 200);
-        world.put("a.txt", "A text.");
-        let event = notification(&[created(&world.documents.name, "a.txt")]);
-        let error = world.invoke(&event).unwrap_err().to_string();
+        pipeline.put("a.txt", "A text.");
+        let event = notification(&[created(&pipeline.documents.name, "a.txt")]);
+        let error = pipeline.invoke(&event).unwrap_err().to_string();
         assert!(error.contains(said) && error.contains("EMBED_QDRANT_COLLECTION"), "{error}");
-        let outcome = world.outcome("a.txt").unwrap();
+        let outcome = pipeline.outcome("a.txt").unwrap();
         assert_eq!((&outcome["outcome"], &outcome["retryable"]), (&json!("failed"), &json!(true)), "{outcome}");
         assert!(collection.points().is_empty());
         // Mended: the event's next delivery makes up for it, in the same process.
         assert_eq!(collection.request("DELETE", "", &Value::Null).0, 200);
-        assert_eq!(world.invoke(&event).unwrap()["embedded"], 1);
-        assert!(world.outcome("a.txt").is_none() && collection.points().len() == 1);
+        assert_eq!(pipeline.invoke(&event).unwrap()["embedded"], 1);
+        assert!(pipeline.outcome("a.txt").is_none() && collection.points().len() == 1);
     }
 }
 
 #[test]
 fn a_collection_that_is_dropped_is_made_again() {
-    let Some((world, collection)) = world("dropped", &[]) else { return };
-    world.put("a.txt", "A text.");
-    world.created("a.txt");
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("dropped", &[]);
+    pipeline.put("a.txt", "A text.");
+    pipeline.created("a.txt");
     assert_eq!(collection.request("DELETE", "", &Value::Null).0, 200);
-    let event = queue(&[notification(&[created(&world.documents.name, "a.txt")])]);
-    assert_ne!(world.invoke(&event).unwrap()["batchItemFailures"], json!([]), "it should come back");
-    assert_eq!(world.invoke(&event).unwrap()["batchItemFailures"], json!([]));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "a.txt")])]);
+    assert_ne!(pipeline.invoke(&event).unwrap()["batchItemFailures"], json!([]), "it should come back");
+    assert_eq!(pipeline.invoke(&event).unwrap()["batchItemFailures"], json!([]));
     assert_eq!(collection.points().len(), 1);
 }
 
 #[test]
 fn the_key_is_asked_for_and_never_told() {
-    let Some(server) = start(&["--api-key", "sesame"]) else { return };
+    needs!(s3, qdrant);
+    let server = start(&["--api-key", "sesame"]);
     let collection = Collection { server: server.address.clone(), name: "locked".to_owned() };
     let url = format!("http://{}", server.address);
     let with = |test: &str, key: &str| {
         let variables = [&collection.variables(&url, "qdrant")[..], &[("EMBED_QDRANT_API_KEY", key)]].concat();
-        let world = World::new(test, &variables)?;
-        world.put("a.txt", "A text.");
-        Some(world)
+        let pipeline = Pipeline::new(test, &variables);
+        pipeline.put("a.txt", "A text.");
+        pipeline
     };
-    let (Some(wrong), Some(right)) = (with("q-wrong-key", "hush"), with("q-right-key", "sesame")) else { return };
-    let event = |world: &World| notification(&[created(&world.documents.name, "a.txt")]);
+    let (wrong, right) = (with("q-wrong-key", "hush"), with("q-right-key", "sesame"));
+    let event = |pipeline: &Pipeline| notification(&[created(&pipeline.documents.name, "a.txt")]);
     let error = wrong.invoke(&event(&wrong)).unwrap_err().to_string();
     assert!(error.contains("EMBED_QDRANT_API_KEY") && error.contains("401") && !error.contains("hush"), "{error}");
     assert_eq!(right.invoke(&event(&right)).unwrap()["embedded"], 1);
@@ -163,15 +168,16 @@ fn the_key_is_asked_for_and_never_told() {
 
 #[test]
 fn a_document_longer_than_a_call_goes_on_where_it_was() {
+    needs!(s3, qdrant);
     let small = [("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")];
-    let Some((world, collection)) = world("continued", &small) else { return };
-    let etag = world.put("long.txt", paragraphs(1_500));
-    let event = queue(&[notification(&[created(&world.documents.name, "long.txt")])]);
-    let (mut calls, mut halves, mut left) = (0, 0, Duration::from_millis(300));
-    loop {
-        calls += 1;
-        if world.invoke_within(&event, Some(left)).unwrap()["batchItemFailures"] == json!([]) {
-            break;
+    let (pipeline, collection) = pipeline("continued", &small);
+    let etag = pipeline.put("long.txt", paragraphs(1_500));
+    let event = queue(&[notification(&[created(&pipeline.documents.name, "long.txt")])]);
+    let mut halves = 0;
+    let calls = pipeline.in_short_calls(&event, || {
+        // The first calls may be too short to make the collection.
+        if collection.request("GET", "", &Value::Null).0 == 404 {
+            return;
         }
         let points = collection.points();
         halves += usize::from(!points.is_empty());
@@ -179,9 +185,7 @@ fn a_document_longer_than_a_call_goes_on_where_it_was() {
         if points.iter().any(|point| !point["payload"]["embed"]["stamp"].is_null()) {
             collection.whole("long.txt", &etag);
         }
-        assert!(calls < 200, "no end in sight");
-        left += Duration::from_millis(100);
-    }
+    });
     assert!(calls > 2 && halves > 0, "{calls} calls, {halves} with points");
     assert!(collection.whole("long.txt", &etag).len() > 1_000);
 }

@@ -49,10 +49,7 @@ fn record(chunk: usize) -> Record {
 
 #[test]
 fn every_reader_finds_the_records_that_were_written() {
-    if !Path::new(PYTHON).exists() {
-        eprintln!("skipped: the readers are not there; `make documents` fetches them");
-        return;
-    }
+    needs!(documents);
     let model = ModelRef { id: "m".to_owned(), revision: "1".to_owned(), hash: "0".to_owned(), dimensions: DIMENSIONS };
     let records: Vec<Record> = (0..RECORDS).map(record).collect();
     for (format, suffix) in [(OutputFormat::JsonLines, "jsonl"), (OutputFormat::Parquet, "parquet")] {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use lambda_embed::config::VARIABLES;
 
-use crate::harness::{Copy, bootstrap, output, root};
-use crate::serve::Server;
+use crate::support::harness::{FolderCopy, bootstrap, output, root};
+use crate::support::server::Server;
 
 #[test]
 fn the_configuration_table_is_the_programs_own() {
@@ -71,7 +71,7 @@ fn the_readmes_requests_are_answered() {
 #[test]
 fn the_readmes_way_to_bring_a_model_makes_one() {
     let command = commands("python3 ").pop().expect("a command that writes a manifest");
-    let folder = Copy::of_fixture("readme-model");
+    let folder = FolderCopy::of_fixture("readme-model");
     let stock = root().join("models/fixture-stock");
     for file in ["model.onnx", "tokenizer.json"] {
         std::fs::copy(stock.join(file), folder.0.join(file)).unwrap();

@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::fixture;
-use crate::s3_model::{Cache, large_model, run, start};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::{fixture, model};
+use crate::support::parts;
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::s3_start::{Cache, run, start};
 
 #[test]
 fn a_kept_cache_is_used_and_costs_one_request() {
-    let Some(bucket) = Bucket::with_model("kept", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("kept", &fixture());
     let cache = Cache::new();
     start(&bucket, bucket.server, &cache).answers_as(&fixture());
     let proxy = Proxy::before(bucket.server, |_| Fault::None);
@@ -21,7 +23,8 @@ fn a_kept_cache_is_used_and_costs_one_request() {
 
 #[test]
 fn a_damaged_cache_is_never_used_whatever_is_trusted() {
-    let Some(bucket) = Bucket::with_model("cached", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("cached", &fixture());
     for end in ["/model.ort", "/tokenizer.json", "/manifest.json"] {
         let cache = Cache::new();
         start(&bucket, bucket.server, &cache).answers_as(&fixture());
@@ -37,8 +40,9 @@ fn a_damaged_cache_is_never_used_whatever_is_trusted() {
 
 #[test]
 fn what_a_killed_process_left_is_never_used() {
-    let Some(large) = large_model() else { return };
-    let Some(bucket) = Bucket::with_model("killed", &large) else { return };
+    needs!(model, s3);
+    let large = model();
+    let bucket = Bucket::with_model("killed", &large);
     let cache = Cache::new();
     let whole = || cache.files("/model.onnx").len() + cache.files("/model.ort").len();
     let proxy = Proxy::before(bucket.server, |_| Fault::Slow(64 * 1024, Duration::from_millis(20)));
@@ -61,8 +65,7 @@ fn what_a_killed_process_left_is_never_used() {
 struct Mounted(PathBuf);
 
 impl Mounted {
-    /// `None`, with a message, where this user may not mount.
-    fn new(options: &str) -> Option<Self> {
+    fn new(options: &str) -> Self {
         let cache = Cache::new();
         let folder = cache.0.clone();
         std::mem::forget(cache);
@@ -70,13 +73,11 @@ impl Mounted {
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&folder).stderr(Stdio::null());
         let mounted = Self(folder);
-        match mount.status() {
-            Ok(status) if status.success() => Some(mounted),
-            _ => {
-                eprintln!("skipped: only root can mount the small file system that this test fills");
-                None
-            }
+        parts::assert_present("mount");
+        if !mount.status().is_ok_and(|status| status.success()) {
+            parts::missing("mount");
         }
+        mounted
     }
 
     fn cache(&self) -> Cache {
@@ -97,9 +98,10 @@ fn used(folder: &Path) -> u64 {
 
 #[test]
 fn a_full_disk_names_the_setting_to_raise_and_is_left_as_it_was() {
-    let Some(large) = large_model() else { return };
-    let Some(bucket) = Bucket::with_model("full", &large) else { return };
-    let Some(mounted) = Mounted::new("size=8m") else { return };
+    needs!(model, s3, mount);
+    let large = model();
+    let bucket = Bucket::with_model("full", &large);
+    let mounted = Mounted::new("size=8m");
     let cache = mounted.cache();
     start(&bucket, bucket.server, &cache).fails_with(&[
         &bucket.name,
@@ -113,13 +115,14 @@ fn a_full_disk_names_the_setting_to_raise_and_is_left_as_it_was() {
 
 #[test]
 fn a_disk_that_fills_at_the_last_byte_is_no_model_either() {
-    let Some(bucket) = Bucket::with_model("brim", &fixture()) else { return };
+    needs!(s3, mount);
+    let bucket = Bucket::with_model("brim", &fixture());
     let sizes = ["model.ort", "tokenizer.json"].map(|file| std::fs::metadata(fixture().join(file)).unwrap().len());
     // tmpfs counts pages, folders among them: from far too small to just enough.
     let needed = sizes.iter().map(|size| size.div_ceil(4096)).sum::<u64>();
     let mut outcomes = [0, 0];
     for pages in [needed / 2, needed - 1, needed, needed + 1, needed + 8] {
-        let Some(mounted) = Mounted::new(&format!("size={}", pages * 4096)) else { return };
+        let mounted = Mounted::new(&format!("size={}", pages * 4096));
         let done = start(&bucket, bucket.server, &mounted.cache());
         match done.outcome.is_ok() {
             true => done.answers_as(&fixture()),
@@ -136,8 +139,9 @@ fn a_disk_that_fills_at_the_last_byte_is_no_model_either() {
 
 #[test]
 fn a_read_only_disk_names_the_variable() {
-    let Some(bucket) = Bucket::with_model("read-only", &fixture()) else { return };
-    let Some(mounted) = Mounted::new("size=64k,ro") else { return };
+    needs!(s3, mount);
+    let bucket = Bucket::with_model("read-only", &fixture());
+    let mounted = Mounted::new("size=64k,ro");
     start(&bucket, bucket.server, &mounted.cache()).fails_with(&[
         &bucket.name,
         "EMBED_CACHE_DIR",

@@ -1,54 +1,32 @@
 //! A fetch that outlasts Lambda's init: the real binary against a Runtime API, with a slow S3.
 
-use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Answer, embed, event, fixture, fixture_handler, vectors};
-use crate::runtime_api::RuntimeApi;
-use crate::s3_model::{Cache, INIT_LIMIT};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{Answer, embed, event, fixture, fixture_handler, vectors};
+use crate::support::pipeline::CREDENTIALS;
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::s3_start::{Cache, INIT_LIMIT};
 
-/// A function under the Runtime API; killed when dropped.
-struct Function {
-    api: RuntimeApi,
-    process: Child,
-    _cache: Cache,
+/// A function whose model is in `bucket`, with S3 at `endpoint`.
+fn start(bucket: &Bucket, endpoint: &str, cache: &Cache) -> Function {
+    let (model, endpoint) = (bucket.url(), format!("http://{endpoint}"));
+    let own = [
+        ("EMBED_MODEL_DIR", ""),
+        ("EMBED_MODEL_S3", model.as_str()),
+        ("EMBED_CACHE_DIR", cache.0.to_str().unwrap()),
+        ("AWS_ENDPOINT_URL_S3", endpoint.as_str()),
+    ];
+    Function::starting(&[&own[..], &CREDENTIALS].concat())
 }
 
-impl Function {
-    fn start(bucket: &Bucket, endpoint: &str) -> Self {
-        let (api, cache) = (RuntimeApi::start(), Cache::new());
-        let mut command = bucket.command(endpoint);
-        command.env("AWS_LAMBDA_RUNTIME_API", &api.address).env("EMBED_CACHE_DIR", &cache.0);
-        command.env("AWS_LAMBDA_FUNCTION_NAME", "f").env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769");
-        command.env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        Self { api, process, _cache: cache }
-    }
-
-    fn exit(&mut self) -> bool {
-        let deadline = Instant::now() + Duration::from_secs(5);
-        loop {
-            match self.process.try_wait().unwrap() {
-                Some(status) => return !status.success(),
-                None if Instant::now() > deadline => return false,
-                None => std::thread::sleep(Duration::from_millis(10)),
-            }
-        }
-    }
+/// Whether it ends, and as a failure.
+fn fails(function: &mut Function) -> bool {
+    function.end(LONG).is_some_and(|status| !status.success())
 }
-
-impl Drop for Function {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-const LONG: Duration = Duration::from_secs(30);
 
 /// Lets the graph through in 24 pieces, one every half a second: 12 s.
 fn slowly(seen_path: &str) -> Fault {
@@ -61,9 +39,11 @@ fn slowly(seen_path: &str) -> Fault {
 
 #[test]
 fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
-    let Some(bucket) = Bucket::with_model("outlasts", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("outlasts", &fixture());
     let proxy = Proxy::before(bucket.server, |seen| slowly(seen.path));
-    let function = Function::start(&bucket, &proxy.address);
+    let cache = Cache::new();
+    let function = start(&bucket, &proxy.address, &cache);
     assert!(function.api.ready(LONG));
     // From its first request on: how long a busy machine takes to start a process says nothing of the function.
     let init = proxy.since_first();
@@ -90,7 +70,8 @@ fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
 
 #[test]
 fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
-    let Some(bucket) = Bucket::with_model("fails-late", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("fails-late", &fixture());
     // The first answer breaks off in the middle of the transfer; from then on access is denied.
     let proxy = Proxy::before(bucket.server, move |seen| match (seen.path.contains("model.ort"), seen.range.start) {
         (true, 0) => slowly(seen.path),
@@ -104,7 +85,8 @@ fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
             true => Fault::Cut(size * 22 / 24),
             false => Fault::None,
         });
-    let mut function = Function::start(&bucket, &cutting.address);
+    let cache = Cache::new();
+    let mut function = start(&bucket, &cutting.address, &cache);
     assert!(function.api.ready(LONG));
     assert!(cutting.since_first() < INIT_LIMIT);
     function.api.send(&json!({"inputs": "hello world"}));
@@ -114,18 +96,20 @@ fn a_fetch_that_fails_after_the_init_fails_its_call_and_ends_the_process() {
     for word in [bucket.name.as_str(), "model.ort", "access denied"] {
         assert!(message.contains(word), "{word:?} is not in: {message}");
     }
-    assert!(function.exit(), "the process goes on");
+    assert!(fails(&mut function), "the process goes on");
 }
 
 #[test]
 fn a_fetch_that_fails_in_time_fails_the_init() {
-    let Some(bucket) = Bucket::with_model("fails-init", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("fails-init", &fixture());
     let proxy = Proxy::before(bucket.server, |_| Fault::Refuse(503, "SlowDown", None));
-    let mut function = Function::start(&bucket, &proxy.address);
+    let cache = Cache::new();
+    let mut function = start(&bucket, &proxy.address, &cache);
     let report = function.api.report(LONG).unwrap();
     assert!(proxy.since_first() < INIT_LIMIT);
     assert_eq!((report.kind, report.body["errorType"].as_str()), ("init/error", Some("Init.Setup")));
     let message = report.body["errorMessage"].as_str().unwrap();
     assert!(message.contains("manifest.json") && message.contains("503 SlowDown"), "{message}");
-    assert!(function.exit(), "the process goes on");
+    assert!(fails(&mut function), "the process goes on");
 }

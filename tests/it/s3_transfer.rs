@@ -5,10 +5,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::harness::fixture;
-use crate::s3_model::{Cache, large_model, start};
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
+use crate::support::harness::{fixture, model};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::s3_start::{Cache, start};
 
 /// What stands in the path of a request for a graph, whichever format it has, and in no other.
 const GRAPH: &str = "/model.";
@@ -22,8 +22,9 @@ fn graph_bytes(model: &std::path::Path) -> u64 {
 
 #[test]
 fn a_reset_at_every_tenth_of_a_large_transfer_is_survived() {
-    let Some(large) = large_model() else { return };
-    let Some(bucket) = Bucket::with_model("tenths", &large) else { return };
+    needs!(model, s3);
+    let large = model();
+    let bucket = Bucket::with_model("tenths", &large);
     let size = graph_bytes(&large);
     // A connection reset before its first byte at 0, then at every tenth of the file.
     let left: Mutex<Vec<u64>> = Mutex::new((0..10).map(|tenth| tenth * size / 10).collect());
@@ -45,7 +46,8 @@ fn a_reset_at_every_tenth_of_a_large_transfer_is_survived() {
 
 #[test]
 fn one_reset_at_any_tenth_of_each_file_is_survived() {
-    let Some(bucket) = Bucket::with_model("tenth", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("tenth", &fixture());
     for file in ["manifest.json", "tokenizer.json", "model.ort"] {
         let size = std::fs::metadata(fixture().join(file)).unwrap().len();
         for tenth in [0, 3, 6, 9] {
@@ -61,7 +63,8 @@ fn one_reset_at_any_tenth_of_each_file_is_survived() {
 
 #[test]
 fn a_storm_of_503_that_passes_only_costs_time() {
-    let Some(bucket) = Bucket::with_model("storm", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("storm", &fixture());
     for (status, code) in [(503, "SlowDown"), (500, "InternalError"), (429, "TooManyRequests")] {
         let proxy = Proxy::before(bucket.server, move |seen| {
             if seen.number < 4 || seen.number % 3 == 0 { Fault::Refuse(status, code, None) } else { Fault::None }
@@ -72,7 +75,8 @@ fn a_storm_of_503_that_passes_only_costs_time() {
 
 #[test]
 fn a_storm_of_503_that_stays_is_told_in_time() {
-    let Some(bucket) = Bucket::with_model("stays", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("stays", &fixture());
     for end in ["manifest.json", "model.ort"] {
         let proxy = Proxy::before(bucket.server, move |seen| {
             if seen.path.contains(end) { Fault::Refuse(503, "SlowDown", None) } else { Fault::None }
@@ -89,7 +93,8 @@ fn a_storm_of_503_that_stays_is_told_in_time() {
 
 #[test]
 fn a_slow_start_is_waited_for() {
-    let Some(bucket) = Bucket::with_model("slow", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("slow", &fixture());
     let proxy = Proxy::before(bucket.server, |seen| match seen.number {
         0 => Fault::Late(Duration::from_millis(1_500)),
         // Longer than an answer may take: asked again.
@@ -101,7 +106,8 @@ fn a_slow_start_is_waited_for() {
 
 #[test]
 fn silence_is_told_in_time() {
-    let Some(bucket) = Bucket::with_model("silence", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("silence", &fixture());
     let proxy = Proxy::before(bucket.server, |_| Fault::Late(Duration::from_secs(20)));
     let silent = start(&bucket, &proxy.address, &Cache::new());
     silent.fails_with(&[&bucket.name, "manifest.json", "did not answer", "VPC"]);
@@ -111,8 +117,9 @@ fn silence_is_told_in_time() {
 
 #[test]
 fn a_body_cut_off_is_taken_up_where_it_ended() {
-    let Some(large) = large_model() else { return };
-    let Some(bucket) = Bucket::with_model("cut", &large) else { return };
+    needs!(model, s3);
+    let large = model();
+    let bucket = Bucket::with_model("cut", &large);
     // A head that is right and a connection that ends early; a head that agrees with the short body.
     for fault in [Fault::Cut(1_500_000), Fault::Shortened(1_500_000)] {
         let proxy = Proxy::before(bucket.server, move |seen| match seen.path.contains(GRAPH) {
@@ -127,7 +134,8 @@ fn a_body_cut_off_is_taken_up_where_it_ended() {
 
 #[test]
 fn one_flipped_bit_never_becomes_a_model() {
-    let Some(bucket) = Bucket::with_model("flipped", &fixture()) else { return };
+    needs!(s3);
+    let bucket = Bucket::with_model("flipped", &fixture());
     for (file, at) in [("manifest.json", 40), ("tokenizer.json", 700), ("model.ort", 0), ("model.ort", 50_000)] {
         let proxy = Proxy::before(
             bucket.server,

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 
-use crate::documents::{World, created, notification, paragraphs};
-use crate::harness::fixture;
-use crate::s3_proxy::{Fault, Proxy};
-use crate::s3_server::Bucket;
-use crate::serve::http;
+use crate::support::harness::fixture;
+use crate::support::pipeline::{Pipeline, created, notification, paragraphs};
+use crate::support::s3_proxy::{Fault, Proxy};
+use crate::support::s3_server::Bucket;
+use crate::support::server::http;
 
 /// Few tokens a chunk, so that a page is a document of several vectors.
 const SMALL: [(&str, &str); 2] = [("EMBED_CHUNK_TOKENS", "24"), ("EMBED_CHUNK_OVERLAP", "0")];
@@ -19,23 +19,23 @@ const OWNER: &str =
     "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3vectors/aws4_request, SignedHeaders=host, Signature=0";
 
 /// Two buckets and a vector bucket of a test's own.
-struct Place {
+struct Setup {
     documents: Bucket,
     results: Bucket,
     /// The vector bucket's name; its index is `documents`.
     vectors: String,
 }
 
-impl Place {
-    fn new(test: &str) -> Option<Self> {
-        let (documents, results) = (Bucket::new(&format!("v-{test}-docs"))?, Bucket::new(&format!("v-{test}-res"))?);
-        let place = Self { documents, results, vectors: format!("v-{test}-{}", std::process::id()) };
-        place.request("CreateVectorBucket", json!({}));
-        Some(place)
+impl Setup {
+    fn new(test: &str) -> Self {
+        let (documents, results) = (Bucket::new(&format!("v-{test}-docs")), Bucket::new(&format!("v-{test}-res")));
+        let setup = Self { documents, results, vectors: format!("v-{test}-{}", std::process::id()) };
+        setup.request("CreateVectorBucket", json!({}));
+        setup
     }
 
     /// A function with S3 Vectors at `address`, else at the server itself.
-    fn world(&self, address: Option<&str>, more: &[(&str, &str)]) -> World {
+    fn pipeline(&self, address: Option<&str>, more: &[(&str, &str)]) -> Pipeline {
         let endpoint = format!("http://{}", address.unwrap_or(self.documents.server));
         let own = [
             ("EMBED_SINK", "s3vectors"),
@@ -44,8 +44,7 @@ impl Place {
             ("AWS_ENDPOINT_URL_S3VECTORS", &endpoint),
             ("EMBED_ON_DELETE", "remove"),
         ];
-        let copy = |bucket: &Bucket| Bucket { server: bucket.server, name: bucket.name.clone() };
-        World::between(copy(&self.documents), copy(&self.results), None, &fixture(), &[&own[..], more].concat())
+        Pipeline::between(self.documents.clone(), self.results.clone(), None, &fixture(), &[&own[..], more].concat())
     }
 
     fn request(&self, operation: &str, mut body: Value) -> Value {
@@ -62,11 +61,11 @@ impl Place {
         let mut all =
             self.request("ListVectors", json!({"indexName": "documents", "returnData": true, "returnMetadata": true}));
         let mut vectors = all["vectors"].take().as_array().cloned().unwrap();
-        let place = |vector: &Value| {
+        let order = |vector: &Value| {
             let entries = &vector["metadata"];
             (entries["source"].as_str().map(str::to_owned), entries["chunk"].as_u64())
         };
-        vectors.sort_by_key(place);
+        vectors.sort_by_key(order);
         vectors
     }
 
@@ -100,14 +99,15 @@ impl Place {
 
 #[test]
 fn a_document_becomes_vectors() {
-    let Some(place) = Place::new("arrive") else { return };
-    let world = place.world(None, &[]);
-    world.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], b"The river is high today.");
-    assert_eq!(world.created("notes/a b.txt")["embedded"], 1);
-    let index = place.request("GetIndex", json!({"indexName": "documents"}));
+    needs!(s3);
+    let setup = Setup::new("arrive");
+    let pipeline = setup.pipeline(None, &[]);
+    pipeline.documents.put("notes/a b.txt", &[("x-amz-meta-author", "me")], b"The river is high today.");
+    assert_eq!(pipeline.created("notes/a b.txt")["embedded"], 1);
+    let index = setup.request("GetIndex", json!({"indexName": "documents"}));
     assert_eq!((&index["index"]["dimension"], &index["index"]["distanceMetric"]), (&json!(32), &json!("cosine")));
-    let [vector] = &place.vectors()[..] else { panic!("one chunk, one vector") };
-    let source = format!("s3://{}/notes/a b.txt", place.documents.name);
+    let [vector] = &setup.vectors()[..] else { panic!("one chunk, one vector") };
+    let source = format!("s3://{}/notes/a b.txt", setup.documents.name);
     let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, format!("{source}#0").as_bytes());
     assert_eq!((&vector["key"], &vector["metadata"]["source"]), (&json!(id.to_string()), &json!(source)));
     assert_eq!(vector["metadata"]["metadata"], r#"{"author":"me"}"#);
@@ -117,15 +117,16 @@ fn a_document_becomes_vectors() {
 
 #[test]
 fn what_is_too_long_is_left_out_and_the_rest_arrives() {
-    let Some(place) = Place::new("long") else { return };
-    let world = place.world(None, &[]);
+    needs!(s3);
+    let setup = Setup::new("long");
+    let pipeline = setup.pipeline(None, &[]);
     let name = "é".repeat(500);
     // As much as a record's fields may take, and more than a vector's metadata may.
     let record = json!({"text": "A short text.", "blob": "x".repeat(60_000)});
     let key = format!("{name}.json");
-    world.put(&key, record.to_string());
-    assert_eq!(world.created(&key)["embedded"], 1);
-    let entries = &place.vectors()[0]["metadata"];
+    pipeline.put(&key, record.to_string());
+    assert_eq!(pipeline.created(&key)["embedded"], 1);
+    let entries = &setup.vectors()[0]["metadata"];
     assert_eq!(
         (&entries["left_out"], entries["text"].as_str()),
         (&json!(["fields"]), Some("A short text.")),
@@ -136,104 +137,110 @@ fn what_is_too_long_is_left_out_and_the_rest_arrives() {
 
 #[test]
 fn repeats_versions_and_removals() {
-    let Some(place) = Place::new("versions") else { return };
-    let world = place.world(None, &SMALL);
-    world.put("other.txt", "Another document.");
-    world.created("other.txt");
-    let long = world.put("a.txt", paragraphs(12));
-    assert_eq!(world.created("a.txt")["embedded"], 1);
-    assert!(place.whole("a.txt", &long).len() > 8);
-    let first = place.vectors();
-    assert_eq!(world.created("a.txt")["unchanged"], 1);
-    assert_eq!(place.vectors(), first);
-    let short = world.put("a.txt", paragraphs(2).replace("river", "lake"));
-    assert_eq!(world.created("a.txt")["embedded"], 1);
-    let texts = place.whole("a.txt", &short);
+    needs!(s3);
+    let setup = Setup::new("versions");
+    let pipeline = setup.pipeline(None, &SMALL);
+    pipeline.put("other.txt", "Another document.");
+    pipeline.created("other.txt");
+    let long = pipeline.put("a.txt", paragraphs(12));
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
+    assert!(setup.whole("a.txt", &long).len() > 8);
+    let first = setup.vectors();
+    assert_eq!(pipeline.created("a.txt")["unchanged"], 1);
+    assert_eq!(setup.vectors(), first);
+    let short = pipeline.put("a.txt", paragraphs(2).replace("river", "lake"));
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
+    let texts = setup.whole("a.txt", &short);
     assert!(texts.len() < 8 && texts.concat().contains("lake"), "{texts:?}");
-    assert_eq!(place.vectors().len(), texts.len() + 1);
-    world.documents.delete("a.txt");
+    assert_eq!(setup.vectors().len(), texts.len() + 1);
+    pipeline.documents.delete("a.txt");
     for _ in 0..2 {
-        assert_eq!(world.invoke(&place.removal("a.txt")).unwrap()["removed"], 1);
-        assert_eq!(place.vectors().len(), 1);
+        assert_eq!(pipeline.invoke(&setup.removal("a.txt")).unwrap()["removed"], 1);
+        assert_eq!(setup.vectors().len(), 1);
     }
 }
 
 #[test]
 fn more_vectors_than_one_request_takes() {
-    let Some(place) = Place::new("many") else { return };
-    let world = place.world(None, &SMALL);
-    let etag = world.put("long.txt", paragraphs(700));
-    assert_eq!(world.created("long.txt")["embedded"], 1);
-    assert!(place.whole("long.txt", &etag).len() > 600);
-    let etag = world.put("long.txt", "Nothing much.");
-    assert_eq!(world.created("long.txt")["embedded"], 1);
-    assert_eq!(place.whole("long.txt", &etag).len(), 1);
-    assert_eq!(place.vectors().len(), 1);
+    needs!(s3);
+    let setup = Setup::new("many");
+    let pipeline = setup.pipeline(None, &SMALL);
+    let etag = pipeline.put("long.txt", paragraphs(700));
+    assert_eq!(pipeline.created("long.txt")["embedded"], 1);
+    assert!(setup.whole("long.txt", &etag).len() > 600);
+    let etag = pipeline.put("long.txt", "Nothing much.");
+    assert_eq!(pipeline.created("long.txt")["embedded"], 1);
+    assert_eq!(setup.whole("long.txt", &etag).len(), 1);
+    assert_eq!(setup.vectors().len(), 1);
 }
 
 #[test]
 fn an_index_that_does_not_fit_and_a_bucket_that_is_missing_are_named() {
-    let Some(mut place) = Place::new("unfit") else { return };
-    place.request(
+    needs!(s3);
+    let mut setup = Setup::new("unfit");
+    setup.request(
         "CreateIndex",
         json!({"indexName": "documents", "dataType": "float32", "dimension": 5, "distanceMetric": "cosine"}),
     );
-    place.world(None, &[]).put("a.txt", "A text.");
-    let error = place.world(None, &[]).invoke(&place.event("a.txt")).unwrap_err().to_string();
+    setup.pipeline(None, &[]).put("a.txt", "A text.");
+    let error = setup.pipeline(None, &[]).invoke(&setup.event("a.txt")).unwrap_err().to_string();
     assert!(error.contains("5 dimensions") && error.contains("EMBED_S3VECTORS_INDEX"), "{error}");
-    place.vectors = "not-there".to_owned();
-    let error = place.world(None, &[]).invoke(&place.event("a.txt")).unwrap_err().to_string();
+    setup.vectors = "not-there".to_owned();
+    let error = setup.pipeline(None, &[]).invoke(&setup.event("a.txt")).unwrap_err().to_string();
     assert!(error.contains("create-vector-bucket --vector-bucket-name not-there"), "{error}");
 }
 
 #[test]
 fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
-    let Some(place) = Place::new("ends") else { return };
-    let counting = Proxy::before(place.documents.server, |_| Fault::None);
-    let world = place.world(Some(&counting.address), &SMALL);
-    world.put("count.txt", paragraphs(5));
-    assert_eq!(world.created("count.txt")["embedded"], 1);
+    needs!(s3);
+    let setup = Setup::new("ends");
+    let counting = Proxy::before(setup.documents.server, |_| Fault::None);
+    let pipeline = setup.pipeline(Some(&counting.address), &SMALL);
+    pipeline.put("count.txt", paragraphs(5));
+    assert_eq!(pipeline.created("count.txt")["embedded"], 1);
     for last in 0..counting.requests() {
         let key = format!("{last}.txt");
-        let old = place.world(None, &SMALL);
+        let old = setup.pipeline(None, &SMALL);
         old.put(&key, paragraphs(9));
         old.created(&key);
         let etag = old.put(&key, paragraphs(5).replace("river", "lake"));
-        let proxy = Proxy::before(place.documents.server, move |request| match request.number {
+        let proxy = Proxy::before(setup.documents.server, move |request| match request.number {
             number if number < last => Fault::None,
             _ => Fault::Refuse(403, "AccessDenied", None),
         });
-        let error = place.world(Some(&proxy.address), &SMALL).invoke(&place.event(&key)).unwrap_err().to_string();
+        let error = setup.pipeline(Some(&proxy.address), &SMALL).invoke(&setup.event(&key)).unwrap_err().to_string();
         assert!(error.contains("the role needs s3vectors:"), "{error}");
         let again = old.created(&key);
         assert_eq!(again["failed"], 0, "{key}: {again}");
-        assert!(place.whole(&key, &etag).concat().contains("lake"), "{key}");
+        assert!(setup.whole(&key, &etag).concat().contains("lake"), "{key}");
     }
 }
 
 #[test]
 fn trouble_passes() {
-    let Some(place) = Place::new("weather") else { return };
-    let proxy = Proxy::before(place.documents.server, |request| match request.number % 4 {
+    needs!(s3);
+    let setup = Setup::new("weather");
+    let proxy = Proxy::before(setup.documents.server, |request| match request.number % 4 {
         0 => Fault::Refuse(503, "ServiceUnavailableException", None),
         2 => Fault::Reset(0),
         _ => Fault::None,
     });
-    let world = place.world(Some(&proxy.address), &SMALL);
-    let etag = world.put("a.txt", paragraphs(5));
-    assert_eq!(world.created("a.txt")["embedded"], 1);
-    place.whole("a.txt", &etag);
+    let pipeline = setup.pipeline(Some(&proxy.address), &SMALL);
+    let etag = pipeline.put("a.txt", paragraphs(5));
+    assert_eq!(pipeline.created("a.txt")["embedded"], 1);
+    setup.whole("a.txt", &etag);
 }
 
 #[test]
 fn a_rival_that_is_seen_in_time_wins() {
-    let Some(place) = Place::new("rival") else { return };
-    let rival = Arc::new(Mutex::new(place.world(None, &SMALL)));
+    needs!(s3);
+    let setup = Setup::new("rival");
+    let rival = Arc::new(Mutex::new(setup.pipeline(None, &SMALL)));
     let (shared, done) = (Arc::clone(&rival), AtomicBool::new(false));
     let newest = Arc::new(Mutex::new(String::new()));
     let its_etag = Arc::clone(&newest);
     // After the look and before the head is read again, someone writes a newer, shorter document.
-    let proxy = Proxy::before(place.documents.server, move |request| {
+    let proxy = Proxy::before(setup.documents.server, move |request| {
         if request.path == "/GetVectors" && request.number > 2 && !done.swap(true, Ordering::SeqCst) {
             let rival = shared.lock().unwrap();
             *its_etag.lock().unwrap() = rival.put("a.txt", paragraphs(3).replace("river", "lake"));
@@ -241,9 +248,9 @@ fn a_rival_that_is_seen_in_time_wins() {
         }
         Fault::None
     });
-    let world = place.world(Some(&proxy.address), &SMALL);
-    world.put("a.txt", paragraphs(8));
-    assert_eq!(world.created("a.txt")["failed"], 0);
+    let pipeline = setup.pipeline(Some(&proxy.address), &SMALL);
+    pipeline.put("a.txt", paragraphs(8));
+    assert_eq!(pipeline.created("a.txt")["failed"], 0);
     let etag = newest.lock().unwrap().clone();
-    assert!(place.whole("a.txt", &etag).concat().contains("lake"));
+    assert!(setup.whole("a.txt", &etag).concat().contains("lake"));
 }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::function::{Function, LONG};
-use crate::harness::{event, fixture_handler, invoke, model, root};
-use crate::runtime_api::{Delivery, Report};
+use crate::support::function::{Function, LONG};
+use crate::support::harness::{event, fixture_handler, invoke, model, root};
+use crate::support::runtime_api::{Delivery, Report};
 
 /// One of each: every door, both contracts, long and short, right and wrong.
 fn kinds() -> Vec<Value> {
@@ -130,7 +130,8 @@ fn a_hundred_thousand_mixed_calls_leave_memory_flat() {
 #[test]
 #[ignore = "`make soak` runs it"]
 fn twenty_thousand_lengths_leave_memory_flat() {
-    let Some(model) = model("bge-small-shape").or_else(|| crate::harness::model("all-MiniLM-L6-v2")) else { return };
+    needs!(model);
+    let model = model();
     let function = Function::start(&[
         ("EMBED_MODEL_DIR", model.to_str().unwrap()),
         ("EMBED_LOG", "error"),

@@ -3,7 +3,7 @@
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{self, block_on, cosine, embed, fixture, handler, invoke, largest_difference, root};
+use crate::support::harness::{self, block_on, cosine, embed, fixture, handler, invoke, largest_difference, root};
 
 /// `models/fixture/golden.json`: texts, token ids and the plain fp32 reference's vectors; the file names
 /// the command that made it.

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import parts
 from tests.sam.template import BUILT, ROOT
 from tools import engine, sam_local
 
@@ -24,20 +25,19 @@ S3_PYTHON = ROOT / "target/s3-server/bin/python"
 AWS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
 
 
+def require_docker(test: unittest.TestCase | type[unittest.TestCase]) -> None:
+    """For a test, or a class in its setUpClass, that runs containers."""
+    parts.require(test, "docker", engine.answers() or engine.Engine.startable())
+
+
 @functools.cache
 def environment() -> dict[str, str]:
-    """Variables that reach an engine which has the base image. Raises SkipTest where there is none."""
+    """Variables that reach an engine which has the base image, started here if none answers."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_", "AWS_"))}
     clean |= {**AWS, "AWS_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
     # Seconds; a busy machine may need more than the 20 that SAM gives a container to listen.
     clean["SAM_CLI_CONTAINER_CONNECTION_TIMEOUT"] = "120"
     if not engine.answers():
-        if not engine.Engine.startable():
-            reason = "no Docker engine answers, and none can be started here"
-            # Where the tests are there for this, a skip would look like a success.
-            if os.environ.get("REQUIRE_DOCKER"):
-                raise RuntimeError(reason)
-            raise unittest.SkipTest(reason)
         own = engine.Engine()
         atexit.register(own.stop)
         clean["DOCKER_HOST"] = own.environment["DOCKER_HOST"]
@@ -78,9 +78,7 @@ def reference(event: Path, folder: Path | None = None) -> Any:
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """The address of an S3 server that containers reach. Raises SkipTest where it could not be installed."""
-    if not (S3_PYTHON.parents[1] / ".ready").is_file():
-        raise unittest.SkipTest("`make s3-server` could not install the S3 server")
+    """The address of an S3 server that containers reach; a test that uses it requires the part s3."""
     command = [S3_PYTHON, ROOT / "tests/s3/serve.py", sam_local.this_machine(environment())]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         yield "http://" + server.stdout.readline().strip()

@@ -17,6 +17,7 @@ import unittest.mock
 import zipfile
 from pathlib import Path
 
+from tests import parts
 from tests.sam import harness
 from tests.sam.template import ROOT
 from tests.sam.test_local import TEXTS
@@ -25,24 +26,15 @@ from tools import qemu
 PACKAGE = ROOT / "dist/lambda-embed-bge-small-en-v1.5-arm64.zip"
 
 
-def needs_arm64(test: unittest.TestCase) -> qemu.Emulator:
-    """What runs arm64's binary here; the test fails where it is missing, and is left out if TESTS_WITHOUT names it."""
-    if "arm64" in os.environ.get("TESTS_WITHOUT", "").split(","):
-        test.skipTest("TESTS_WITHOUT names arm64")
-    without = "TESTS_WITHOUT=arm64 leaves out the tests that need it"
-    if platform.machine() != "x86_64":
-        test.fail(f"vectors of {platform.machine()} cannot be compared with x86_64's here; {without}")
-    if not PACKAGE.is_file():
-        test.fail(f"{PACKAGE.relative_to(ROOT)} is missing: `make package ARCH=arm64` makes it; {without}")
-    try:
-        return qemu.found()
-    except qemu.Missing as missing:
-        test.fail(f"{missing}: {qemu.BRING}; {without}")
-
-
 class Arm64(unittest.TestCase):
     def setUp(self) -> None:
-        self.emulator = needs_arm64(self)
+        self.assertEqual(platform.machine(), "x86_64", "arm64's vectors are compared with x86_64's")
+        parts.require(self, "arm64", True)
+        try:
+            self.emulator = qemu.found()
+        except qemu.Missing as missing:
+            raise parts.Missing(parts.message("arm64", str(missing))) from missing
+        self.assertTrue(PACKAGE.is_file(), f"{PACKAGE.name} is missing: `make package ARCH=arm64` makes it")
         scratch = tempfile.TemporaryDirectory(prefix="lambda-embed-arm64-")
         self.addCleanup(scratch.cleanup)
         self.folder = Path(scratch.name)

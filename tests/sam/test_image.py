@@ -21,6 +21,7 @@ EMULATOR = ROOT / "target/emulator/aws-lambda-rie"
 
 class Image(unittest.TestCase):
     def test_an_image_of_the_packages_folder_answers(self) -> None:
+        harness.require_docker(self)
         environment = harness.environment()
         tag = "lambda-embed:test"
         folder = BUILT.parent / "EmbedFunction"

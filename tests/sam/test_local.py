@@ -13,6 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests import parts
 from tests.sam import harness
 from tests.sam.template import BUILT, ROOT
 from tools import sam_local
@@ -33,6 +34,7 @@ class Built(unittest.TestCase):
 class Local(unittest.TestCase):
     @classmethod
     def setUpClass(cls) -> None:
+        harness.require_docker(cls)
         harness.environment()
 
     def setUp(self) -> None:
@@ -41,6 +43,7 @@ class Local(unittest.TestCase):
         self.scratch = Path(scratch.name)
 
     def test_every_sample_event_is_answered(self) -> None:
+        parts.require(self, "s3")
         for event in sorted((ROOT / "events").glob("*.json")):
             with self.subTest(event.name):
                 answer, records = sam_local.answer(harness.SAM, event, harness.environment())
@@ -62,6 +65,7 @@ class Local(unittest.TestCase):
             self.assertEqual(ours, theirs)
 
     def test_a_model_comes_from_s3(self) -> None:
+        parts.require(self, "s3")
         event = harness.direct(self.scratch, TEXTS)
         with harness.s3_server() as server:
             urllib.request.urlopen(urllib.request.Request(f"{server}/models", method="PUT")).close()

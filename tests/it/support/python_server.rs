@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Child, ChildStdin, Command, Stdio};
 
-use crate::harness::root;
+use crate::support::harness::root;
+use crate::support::parts;
 
 /// A running server. It ends with this process, because its standard input does.
 pub struct PythonServer {
@@ -13,17 +14,10 @@ pub struct PythonServer {
 }
 
 impl PythonServer {
-    /// Starts `script` in the environment that `make <target>` leaves in `target/<target>`; `None`, with a message,
-    /// where it could not be installed.
-    pub fn start(target: &str, script: &str, arguments: &[&str]) -> Option<Self> {
-        let folder = root().join("target").join(target);
-        let python = folder.join("bin/python");
-        if folder.join("unavailable").is_file() && !folder.join(".ready").is_file() {
-            eprintln!("skipped: `make {target}` could not install its server");
-            return None;
-        }
-        assert!(python.is_file(), "{} is missing; `make {target}` brings it", python.display());
-        let mut process = Command::new(python)
+    /// Starts `script` of the part `part` in the environment that `make <part>-server` leaves.
+    pub fn start(part: &str, script: &str, arguments: &[&str]) -> Self {
+        parts::assert_present(part);
+        let mut process = Command::new(root().join(format!("target/{part}-server/bin/python")))
             .arg(root().join(script))
             .args(arguments)
             .stdin(Stdio::piped())
@@ -35,6 +29,6 @@ impl PythonServer {
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert!(line.contains(':'), "{script} did not start: {line:?}");
         let until_closed = process.stdin.take().unwrap();
-        Some(Self { address: line.trim().to_owned(), _process: process, _until_closed: until_closed })
+        Self { address: line.trim().to_owned(), _process: process, _until_closed: until_closed }
     }
 }

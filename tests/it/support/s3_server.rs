@@ -4,15 +4,14 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-use crate::harness::{bootstrap, output};
-use crate::python_server::PythonServer;
-use crate::serve::http;
+use crate::support::harness::{bootstrap, output};
+use crate::support::python_server::PythonServer;
+use crate::support::server::http;
 
-/// The server's address; `None`, with a message, where it could not be installed.
-pub fn address() -> Option<&'static str> {
-    static SERVER: OnceLock<Option<PythonServer>> = OnceLock::new();
-    let server = SERVER.get_or_init(|| PythonServer::start("s3-server", "tests/s3/serve.py", &[]));
-    server.as_ref().map(|server| server.address.as_str())
+/// The server's address.
+pub fn address() -> &'static str {
+    static SERVER: OnceLock<PythonServer> = OnceLock::new();
+    &SERVER.get_or_init(|| PythonServer::start("s3", "tests/s3/serve.py", &[])).address
 }
 
 /// The server wants to know who asks and believes it.
@@ -20,29 +19,30 @@ const OWNER: &str =
     "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
 /// A bucket of a test's own.
+#[derive(Clone)]
 pub struct Bucket {
     pub server: &'static str,
     pub name: String,
 }
 
 impl Bucket {
-    /// An empty bucket; `None`, with a message, where there is no server.
-    pub fn new(test: &str) -> Option<Self> {
+    /// An empty bucket.
+    pub fn new(test: &str) -> Self {
         Self::named(&format!("{test}-{}", std::process::id()))
     }
 
     /// One of this very name.
-    pub fn named(name: &str) -> Option<Self> {
-        let bucket = Self { server: address()?, name: name.to_owned() };
+    pub fn named(name: &str) -> Self {
+        let bucket = Self { server: address(), name: name.to_owned() };
         assert_eq!(bucket.request("PUT", "", b"").0, 200);
-        Some(bucket)
+        bucket
     }
 
     /// A bucket with `model` under `model/`, uploaded by the real binary.
-    pub fn with_model(test: &str, model: &Path) -> Option<Self> {
-        let bucket = Self::new(test)?;
+    pub fn with_model(test: &str, model: &Path) -> Self {
+        let bucket = Self::new(test);
         bucket.push(model);
-        Some(bucket)
+        bucket
     }
 
     /// Uploads a folder to `model/`; what was printed.

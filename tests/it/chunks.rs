@@ -1,27 +1,27 @@
-//! What holds of every text's windows, on texts made up by proptest, with the fixture's tokenizer and, where it is
-//! there, a real one.
+//! What holds of every text's windows, on texts made up by proptest, with the fixture's tokenizer and a real one.
 
 use std::path::Path;
 
+use lambda_embed::documents::chunk::{Chunk, ChunkOptions, Chunker};
+use lambda_embed::documents::extract::{Format, Section};
+use lambda_embed::embedding::Tokenizer;
+use lambda_embed::model::Manifest;
+use lambda_embed::record::Place;
 use proptest::prelude::*;
 use serde_json::Map;
 
-use super::chunk::{Chunk, ChunkOptions, Chunker};
-use crate::documents::extract::{Format, Section};
-use crate::embedding::Tokenizer;
-use crate::model::Manifest;
-use crate::record::Place;
+use crate::support::harness::{self, fixture};
 
 struct Model {
     tokenizer: Tokenizer,
     manifest: Manifest,
 }
 
-fn model(folder: &str, change: impl FnOnce(&mut Manifest)) -> Option<Model> {
-    let read = |file: &str| std::fs::read(Path::new("models").join(folder).join(file)).ok();
-    let mut manifest = Manifest::parse(&read("manifest.json")?).unwrap();
+fn model(folder: &Path, change: impl FnOnce(&mut Manifest)) -> Model {
+    let read = |file: &str| std::fs::read(folder.join(file)).unwrap();
+    let mut manifest = Manifest::parse(&read("manifest.json")).unwrap();
     change(&mut manifest);
-    Some(Model { tokenizer: Tokenizer::from_json(&read("tokenizer.json")?).unwrap(), manifest })
+    Model { tokenizer: Tokenizer::from_json(&read("tokenizer.json")).unwrap(), manifest }
 }
 
 fn section(format: Format, text: &str, start: usize) -> Section {
@@ -76,33 +76,32 @@ fn check(model: &Model, text: &str, start: usize, format: Format, options: Chunk
     Ok(())
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+fn cases() -> ProptestConfig {
+    ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() }
+}
 
-    #[test]
-    fn windows_are_slices_in_order_that_cover_the_text_and_fit_the_model(
-        text in texts(),
-        start in 0usize..1000,
-        markdown in any::<bool>(),
-        (tokens, overlap) in (16usize..=32).prop_flat_map(|tokens| (Just(tokens), 0..tokens / 2)),
-    ) {
-        let model = model("fixture", |manifest| manifest.max_tokens = 32).unwrap();
+#[test]
+fn windows_are_slices_in_order_that_cover_the_text_and_fit_the_model() {
+    let model = model(&fixture(), |manifest| manifest.max_tokens = 32);
+    let sizes = (16usize..=32).prop_flat_map(|tokens| (Just(tokens), 0..tokens / 2));
+    proptest!(cases(), |(text in texts(), start in 0usize..1000, markdown in any::<bool>(), (tokens, overlap) in sizes)| {
         let format = if markdown { Format::Markdown } else { Format::Text };
         check(&model, &text, start, format, ChunkOptions { tokens, overlap })?;
-    }
+    });
+}
 
-    #[test]
-    fn so_they_are_with_a_real_vocabulary_and_a_prefix(text in texts(), overlap in 0usize..8) {
-        let Some(model) = model("all-MiniLM-L6-v2", |manifest| manifest.passage_prefix = "passage: ".to_owned()) else {
-            return Ok(());
-        };
+#[test]
+fn so_they_are_with_a_real_vocabulary_and_a_prefix() {
+    needs!(model);
+    let model = model(&harness::model(), |manifest| manifest.passage_prefix = "passage: ".to_owned());
+    proptest!(cases(), |(text in texts(), overlap in 0usize..8)| {
         check(&model, &text, 0, Format::Text, ChunkOptions { tokens: 48, overlap })?;
-    }
+    });
 }
 
 #[test]
 fn windows_end_where_a_reader_would_pause() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 20, overlap: 0 }).unwrap();
     let text = "One two three. Four five six seven.\n\nEight nine ten. Eleven twelve.\n\nThirteen.";
     for chunk in chunker.chunks(&section(Format::Text, text, 0)).unwrap() {
@@ -112,13 +111,13 @@ fn windows_end_where_a_reader_would_pause() {
 
 #[test]
 fn a_window_is_three_quarters_of_the_model_and_an_eighth_of_it_overlap() {
-    let model = model("fixture", |manifest| manifest.max_tokens = 512).unwrap();
+    let model = model(&fixture(), |manifest| manifest.max_tokens = 512);
     assert_eq!(ChunkOptions::for_model(&model.manifest), ChunkOptions { tokens: 384, overlap: 48 });
 }
 
 #[test]
 fn a_window_is_full_wherever_in_the_text_it_stands() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let options = ChunkOptions { tokens: 24, overlap: 0 };
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
     // A token each, of one byte and of eight.
@@ -129,7 +128,7 @@ fn a_window_is_full_wherever_in_the_text_it_stands() {
 
 #[test]
 fn a_window_of_markdown_begins_with_its_heading() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 24, overlap: 0 }).unwrap();
     // Two sections and a third one's heading would fit.
     let text = ["# city\n\n", &"water ".repeat(8), "\n\n"].concat().repeat(6);
@@ -142,7 +141,7 @@ fn a_window_of_markdown_begins_with_its_heading() {
 
 #[test]
 fn a_window_overlaps_the_one_before_it() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let text = "the light of the sea and the wind. ".repeat(40);
     let cut = |overlap| {
         let options = ChunkOptions { tokens: 24, overlap };
@@ -157,7 +156,7 @@ fn a_window_overlaps_the_one_before_it() {
 
 #[test]
 fn sizes_that_the_model_cannot_take_are_refused_by_name() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let refused = |tokens, overlap| {
         Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens, overlap }).err().unwrap().to_string()
     };
@@ -171,7 +170,7 @@ fn sizes_that_the_model_cannot_take_are_refused_by_name() {
 /// "Words" of more than 100 letters are one unknown token each, however long.
 #[test]
 fn a_page_of_base64_is_not_one_window() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let options = ChunkOptions::for_model(&model.manifest);
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
     let chunks = chunker.chunks(&section(Format::Text, &"QUJD".repeat(16 * 1024), 0)).unwrap();
@@ -180,7 +179,7 @@ fn a_page_of_base64_is_not_one_window() {
 
 #[test]
 fn a_window_that_is_too_large_becomes_smaller_by_that_much() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 24, overlap: 0 }).unwrap();
     // One token to 100 letters and more, 25 to the 25 that are left: three more than there is room for.
     let chunks = chunker.chunks(&section(Format::Text, &"b".repeat(735 + 25), 0)).unwrap();
@@ -191,7 +190,7 @@ fn a_window_that_is_too_large_becomes_smaller_by_that_much() {
 /// a space.
 #[test]
 fn scripts_without_spaces_are_cut_at_their_marks() {
-    let model = model("fixture", |_| ()).unwrap();
+    let model = model(&fixture(), |_| ());
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 20, overlap: 0 }).unwrap();
     for (phrase, end) in [("私は学生です。", '。'), ("東京に住んでいます、", '、'), ("สวัสดีชาวโลก ", 'ก')]
     {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::s3_server::{Bucket, address};
-use crate::serve::http;
+use crate::support::s3_server::{Bucket, address};
+use crate::support::server::http;
 
 /// The account that the server gives everyone.
 const ACCOUNT: &str = "123456789012";
@@ -15,14 +15,14 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue whose messages show again after a second; `None`, with a message, where there is no server.
-    pub fn new(test: &str) -> Option<Self> {
-        let (server, name) = (address()?, format!("{test}-{}", std::process::id()));
+    /// A queue whose messages show again after a second.
+    pub fn new(test: &str) -> Self {
+        let (server, name) = (address(), format!("{test}-{}", std::process::id()));
         let mut queue = Self { server, url: String::new(), name };
         let attributes = json!({"VisibilityTimeout": "1"});
         let made = queue.ask("CreateQueue", json!({"QueueName": queue.name, "Attributes": attributes}));
         queue.url = made["QueueUrl"].as_str().unwrap().to_owned();
-        Some(queue)
+        queue
     }
 
     /// Lets `bucket` tell this queue of every new object.

@@ -11,6 +11,8 @@ use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
+use crate::support::parts;
+
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -26,14 +28,10 @@ pub fn library() -> PathBuf {
     path
 }
 
-/// The model in `models/<id>`, or a message on standard error and `None`.
-pub fn model(id: &str) -> Option<PathBuf> {
-    let folder = root().join("models").join(id);
-    if folder.join("manifest.json").is_file() {
-        return Some(folder);
-    }
-    eprintln!("skipped: models/{id} is not here; `make model MODEL={id}` builds it");
-    None
+/// The folder of bge-small-en-v1.5, with real weights: 35 MB.
+pub fn model() -> PathBuf {
+    parts::assert_present("model");
+    root().join("models/bge-small-en-v1.5")
 }
 
 /// A handler with the library, `model` and further variables.
@@ -147,9 +145,9 @@ pub fn output(command: &mut Command) -> (bool, String, String) {
 }
 
 /// A copy of the fixture's folder that a test may damage; removed when dropped.
-pub struct Copy(pub PathBuf);
+pub struct FolderCopy(pub PathBuf);
 
-impl Copy {
+impl FolderCopy {
     pub fn of_fixture(test: &str) -> Self {
         Self::of(&fixture(), test)
     }
@@ -184,7 +182,7 @@ impl Copy {
     }
 }
 
-impl Drop for Copy {
+impl Drop for FolderCopy {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }

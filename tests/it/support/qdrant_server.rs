@@ -4,12 +4,12 @@ use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
-use crate::python_server::PythonServer;
-use crate::serve::http;
+use crate::support::python_server::PythonServer;
+use crate::support::server::http;
 
-/// A server of a test's own; `None`, with a message, where it could not be installed.
-pub fn start(arguments: &[&str]) -> Option<PythonServer> {
-    PythonServer::start("qdrant-server", "tests/qdrant/serve.py", arguments)
+/// A server of a test's own.
+pub fn start(arguments: &[&str]) -> PythonServer {
+    PythonServer::start("qdrant", "tests/qdrant/serve.py", arguments)
 }
 
 /// A collection of a test's own; the function under test makes it.
@@ -19,11 +19,10 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// `None`, with a message, where there is no server.
-    pub fn new(test: &str) -> Option<Self> {
-        static SERVER: OnceLock<Option<PythonServer>> = OnceLock::new();
-        let server = SERVER.get_or_init(|| start(&[])).as_ref()?;
-        Some(Self { server: server.address.clone(), name: test.to_owned() })
+    pub fn new(test: &str) -> Self {
+        static SERVER: OnceLock<PythonServer> = OnceLock::new();
+        let server = SERVER.get_or_init(|| start(&[]));
+        Self { server: server.address.clone(), name: test.to_owned() }
     }
 
     /// Where the function finds it, with Qdrant at `endpoint`.

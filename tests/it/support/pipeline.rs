@@ -7,23 +7,23 @@ use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
 
-use crate::harness::{fixture, handler};
-use crate::s3_server::Bucket;
+use crate::support::function::Function;
+use crate::support::harness::{fixture, handler};
+use crate::support::s3_server::Bucket;
 
 /// Documents and vectors in two buckets of the test's own, and a function in this process.
-pub struct World {
+pub struct Pipeline {
     pub documents: Bucket,
     pub vectors: Bucket,
     handler: Handler,
-    /// One for the world's whole life: the client's connections belong to it.
+    /// One for the pipeline's whole life: the client's connections belong to it.
     runtime: tokio::runtime::Runtime,
 }
 
-impl World {
-    /// `None`, with a message, where there is no server.
-    pub fn new(test: &str, variables: &[(&str, &str)]) -> Option<Self> {
-        let (documents, vectors) = (Bucket::new(&format!("{test}-docs"))?, Bucket::new(&format!("{test}-vecs"))?);
-        Some(Self::between(documents, vectors, None, &fixture(), variables))
+impl Pipeline {
+    pub fn new(test: &str, variables: &[(&str, &str)]) -> Self {
+        let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
+        Self::between(documents, vectors, None, &fixture(), variables)
     }
 
     /// A function between these buckets, with S3 at `endpoint`, else at the server itself.
@@ -60,6 +60,29 @@ impl World {
         Ok(serde_json::from_str(reply.get()).unwrap())
     }
 
+    /// Hands `event`, a queue's, over until nothing of it comes back. A call has a little more time than the one before
+    /// it, and by far more after one that made no headway, so that on a machine of any speed there are several.
+    /// `after` looks at what each call leaves that was not the last. The number of calls.
+    pub fn in_short_calls(&self, event: &Value, mut after: impl FnMut()) -> usize {
+        let (mut left, mut before) = (Duration::from_millis(20), None);
+        for calls in 1..400 {
+            if self.invoke_within(event, Some(left)).unwrap()["batchItemFailures"] == json!([]) {
+                return calls;
+            }
+            after();
+            let checkpoint = self.checkpoint();
+            left = left.mul_f64(if checkpoint == before { 1.5 } else { 1.1 });
+            before = checkpoint;
+        }
+        panic!("no end in sight");
+    }
+
+    /// Where a long document is to go on: the key of its checkpoint, and the bytes.
+    pub fn checkpoint(&self) -> Option<(String, Vec<u8>)> {
+        let key = self.vectors.keys().into_iter().find(|key| key.ends_with(".progress.json"))?;
+        self.vectors.get(&key).map(|bytes| (key, bytes))
+    }
+
     /// Lets the function know of a new document; what it did.
     pub fn created(&self, key: &str) -> Value {
         self.invoke(&notification(&[created(&self.documents.name, key)])).unwrap()
@@ -85,6 +108,13 @@ impl World {
         let bytes = self.vectors.get(&format!("out/{}/{key}.outcome.json", self.documents.name))?;
         Some(serde_json::from_slice(&bytes).unwrap())
     }
+}
+
+/// The real binary as a function that writes the vectors of documents to `vectors`, with S3 at `endpoint`.
+pub fn document_function(vectors: &Bucket, endpoint: &str, variables: &[(&str, &str)]) -> Function {
+    let (endpoint, output) = (format!("http://{endpoint}"), output(vectors));
+    let own = [("EMBED_OUTPUT", output.as_str()), ("AWS_ENDPOINT_URL_S3", endpoint.as_str())];
+    Function::start(&[&own[..], &CREDENTIALS, variables].concat())
 }
 
 /// Who the tests' functions are; the server believes it.

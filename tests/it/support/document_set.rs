@@ -1,0 +1,66 @@
+//! The test documents of `make documents`, and how the library reads them.
+
+use std::io::Read;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use lambda_embed::documents::extract::{
+    Cursor, ExtractOptions, Extracted, Format, Hints, Section, Unreadable, extract,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use crate::support::parts;
+
+const SET: &str = "target/documents/set";
+
+/// A row of the index; tests/documents/make.py describes it.
+#[derive(Deserialize)]
+pub struct Expected {
+    pub file: String,
+    pub key: String,
+    pub outcome: String,
+    pub content_type: Option<String>,
+    pub content_encoding: Option<String>,
+    pub format: Option<Format>,
+    pub charset: Option<String>,
+    pub contains: Vec<String>,
+    pub place: Map<String, Value>,
+    pub fields: Map<String, Value>,
+    pub left_out: u64,
+    pub why: Option<String>,
+}
+
+impl Expected {
+    pub fn path(&self) -> PathBuf {
+        Path::new(SET).join(&self.file)
+    }
+
+    pub fn hints(&self) -> Hints<'_> {
+        let (content_type, content_encoding) = (self.content_type.as_deref(), self.content_encoding.as_deref());
+        Hints { key: &self.key, content_type, content_encoding }
+    }
+}
+
+pub fn index() -> Vec<Expected> {
+    parts::assert_present("documents");
+    let index = std::fs::read(Path::new(SET).join("index.json")).unwrap();
+    serde_json::from_slice(&index).expect("the index is as make.py writes it")
+}
+
+fn options() -> ExtractOptions {
+    ExtractOptions { pdf_reader: Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"))), ..ExtractOptions::default() }
+}
+
+pub fn read(
+    input: impl Read,
+    hints: &Hints<'_>,
+    resumed: Option<&Cursor>,
+) -> (Vec<Section>, Result<Extracted, Unreadable>) {
+    let mut sections = Vec::new();
+    let outcome = extract(input, hints, &options(), resumed, &mut |section| {
+        sections.push(section);
+        ControlFlow::Continue(())
+    });
+    (sections, outcome)
+}
