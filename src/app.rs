@@ -14,7 +14,7 @@ use crate::handler::Handler;
 use crate::http_api::Api;
 use crate::model;
 use crate::observability::Observer;
-use crate::record::{EncodeOptions, ModelRef, OutputFormat, OutputLayout, VectorEncoding, VectorStore};
+use crate::record::{ModelRef, OutputLayout, VectorStore};
 use crate::stores::qdrant::QdrantStore;
 use crate::stores::s3::S3Store;
 use crate::stores::s3vectors::{self, S3VectorsStore};
@@ -81,18 +81,9 @@ fn documents(
     (s3, s3vectors): Clients,
     qdrant_key: Option<Secret>,
 ) -> Result<DocumentPipeline> {
-    let options = EncodeOptions {
-        format: match settings.format {
-            crate::config::FileFormat::JsonLines => OutputFormat::JsonLines,
-            crate::config::FileFormat::Parquet => OutputFormat::Parquet,
-        },
-        vector: if settings.base64 { VectorEncoding::Base64 } else { VectorEncoding::Numbers },
-        text: settings.text,
-        document_vector: settings.document_vector,
-        chunks: None,
-    };
+    let options = &settings.encode;
     let model = ModelRef::of(embedder.manifest());
-    let layout = OutputLayout::new(&settings.output, settings.format);
+    let layout = OutputLayout::new(&settings.output, options.format);
     let output = s3.bucket(&settings.output.bucket);
     let store = |name: &StoreName| -> Option<Box<dyn VectorStore>> {
         Some(match name {
@@ -108,7 +99,7 @@ fn documents(
         })
     };
     let stores = settings.stores.iter().filter_map(store).collect();
-    DocumentPipeline::new(settings, embedder, s3, stores, &options)
+    DocumentPipeline::new(settings, embedder, s3, stores)
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it

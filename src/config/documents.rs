@@ -17,13 +17,7 @@ pub struct Documents {
     pub qdrant: Option<Qdrant>,
     /// There is one where `stores` lists it.
     pub s3vectors: Option<S3Vectors>,
-    pub format: FileFormat,
-    /// Whether records carry their text.
-    pub text: bool,
-    /// Whether vectors stand as base64 in JSON Lines.
-    pub base64: bool,
-    /// Whether a document's own vector follows those of its chunks.
-    pub document_vector: bool,
+    pub encode: EncodeOptions,
     /// Whether records carry the object's `x-amz-meta-` entries.
     pub metadata: bool,
     /// Whether the vectors go when the object goes.
@@ -69,13 +63,35 @@ impl StoreName {
     }
 }
 
+/// What is written of each record, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodeOptions {
+    pub format: OutputFormat,
+    pub vector: VectorEncoding,
+    /// Whether a record carries its text.
+    pub text: bool,
+    /// Whether a last record follows with the document's own vector: the mean of the chunks', of length 1.
+    pub document_vector: bool,
+}
+
+/// The format of output files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileFormat {
+pub enum OutputFormat {
     JsonLines,
     Parquet,
 }
 
+/// How JSON Lines hold a vector; Parquet always holds it as floats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VectorEncoding {
+    Numbers,
+    /// Base64 of little-endian float32, as OpenAI's API has it.
+    Base64,
+}
+
 const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+const FORMATS: &[(&str, OutputFormat)] = &[("jsonl", OutputFormat::JsonLines), ("parquet", OutputFormat::Parquet)];
+const VECTORS: &[(&str, VectorEncoding)] = &[("numbers", VectorEncoding::Numbers), ("base64", VectorEncoding::Base64)];
 const STORES: &[(&str, StoreName)] =
     &[("s3", StoreName::S3), ("qdrant", StoreName::Qdrant), ("s3vectors", StoreName::S3Vectors)];
 
@@ -107,12 +123,12 @@ impl Given {
             qdrant: self.qdrant(&stores)?,
             s3vectors: self.s3vectors(&stores)?,
             stores,
-            format: self
-                .choice("EMBED_OUTPUT_FORMAT", &[("jsonl", FileFormat::JsonLines), ("parquet", FileFormat::Parquet)])?
-                .unwrap_or(FileFormat::JsonLines),
-            text: on("EMBED_OUTPUT_TEXT", true)?,
-            base64: self.choice("EMBED_OUTPUT_VECTORS", &[("numbers", false), ("base64", true)])?.unwrap_or(false),
-            document_vector: on("EMBED_DOCUMENT_VECTOR", false)?,
+            encode: EncodeOptions {
+                format: self.choice("EMBED_OUTPUT_FORMAT", FORMATS)?.unwrap_or(OutputFormat::JsonLines),
+                vector: self.choice("EMBED_OUTPUT_VECTORS", VECTORS)?.unwrap_or(VectorEncoding::Numbers),
+                text: on("EMBED_OUTPUT_TEXT", true)?,
+                document_vector: on("EMBED_DOCUMENT_VECTOR", false)?,
+            },
             metadata: on("EMBED_METADATA", true)?,
             remove: self.choice("EMBED_ON_DELETE", &[("keep", false), ("remove", true)])?.unwrap_or(false),
             chunk_tokens: self.number("EMBED_CHUNK_TOKENS", 8..=8192)?,
@@ -195,8 +211,9 @@ mod tests {
         assert!(documents(&[]).unwrap().is_none());
         let defaults = documents(&[("EMBED_OUTPUT", "s3://vectors/all/")]).unwrap().unwrap();
         assert_eq!((defaults.output.prefix.as_str(), defaults.stores.as_slice()), ("all", &[StoreName::S3][..]));
-        assert!(defaults.text && defaults.metadata && !defaults.base64 && !defaults.remove);
-        assert_eq!((defaults.format, defaults.json_pointer), (FileFormat::JsonLines, None));
+        assert!(defaults.encode.text && defaults.metadata && !defaults.remove);
+        assert_eq!(defaults.encode.vector, VectorEncoding::Numbers);
+        assert_eq!((defaults.encode.format, defaults.json_pointer), (OutputFormat::JsonLines, None));
     }
 
     #[test]

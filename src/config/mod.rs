@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 pub use api_key::{ApiKey, Reference, Secret, masked};
 pub use aws::{AccessKeys, Aws, S3Location};
-pub use documents::{DocumentLimits, Documents, FileFormat, StoreName};
+pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};
 pub use stores::{Qdrant, S3Vectors};
 
 use crate::error::{Error, Result};

@@ -166,7 +166,8 @@ impl Attempt<'_, '_> {
         checkpoints: Option<&str>,
     ) -> Result<(usize, usize), TaskError> {
         let pipeline = self.task.pipeline;
-        let request = WriteRequest { document: self.document, source_version: self.source_version, chunks: total };
+        let request =
+            WriteRequest { document: self.document, source_version: self.source_version, chunks: Some(total) };
         let states = std::mem::take(&mut checkpoint.stores);
         let mut writers = Vec::with_capacity(self.open.len());
         for &index in &self.open {
@@ -228,7 +229,7 @@ impl Attempt<'_, '_> {
             )));
         }
         let asked = Instant::now();
-        let end = End { tokens: checkpoint.tokens };
+        let end = End { chunks: total, tokens: checkpoint.tokens };
         for (_, writer) in writers {
             let finished = writer.commit(&end).await;
             self.kept(finished).await?;

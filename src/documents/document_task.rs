@@ -402,7 +402,7 @@ impl DocumentTask<'_> {
     async fn delete_finished_checkpoint(&self, existing: &[Existing]) {
         let Some(source_version) = existing
             .iter()
-            .find(|existing| existing.chunks > SHORT)
+            .find(|existing| existing.chunks.is_none_or(|chunks| chunks > SHORT))
             .and_then(|existing| existing.source_version.as_ref())
         else {
             return;

@@ -40,8 +40,7 @@ use crate::config::Documents;
 use crate::embedding::Embedder;
 use crate::error::{Error, Result, StoreError};
 use crate::observability::call::{self, Deadline};
-use crate::record::{Change, OutputLayout, SourceVersion, VectorStore};
-use crate::record::{EncodeOptions, ModelRef};
+use crate::record::{Change, ModelRef, OutputLayout, SourceVersion, VectorStore};
 use chunk::{ChunkOptions, Chunker};
 use chunk_reader::ReadOptions;
 use document_task::DocumentTask;
@@ -73,13 +72,7 @@ pub struct DocumentPipeline {
 impl DocumentPipeline {
     /// # Errors
     /// Chunk sizes that the model cannot take.
-    pub fn new(
-        settings: &Documents,
-        embedder: &Embedder,
-        s3: S3,
-        stores: Vec<Box<dyn VectorStore>>,
-        options: &EncodeOptions,
-    ) -> Result<Self> {
+    pub fn new(settings: &Documents, embedder: &Embedder, s3: S3, stores: Vec<Box<dyn VectorStore>>) -> Result<Self> {
         let manifest = embedder.manifest();
         let read_options = ReadOptions { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
         Chunker::new(embedder.tokenizer(), manifest, read_options.chunk)?;
@@ -89,7 +82,7 @@ impl DocumentPipeline {
             );
         }
         let model = ModelRef::of(manifest);
-        let (ReadOptions { extract, chunk }, metadata) = (&read_options, settings.metadata);
+        let (ReadOptions { extract, chunk }, options, metadata) = (&read_options, &settings.encode, settings.metadata);
         // Where the reader of PDFs lies says nothing about what it reads.
         let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
         let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
@@ -98,7 +91,7 @@ impl DocumentPipeline {
             embedder: embedder.clone(),
             settings: settings.clone(),
             room: Arc::new(Semaphore::new(ROOM as usize)),
-            layout: OutputLayout::new(&settings.output, settings.format),
+            layout: OutputLayout::new(&settings.output, settings.encode.format),
             output: s3.bucket(&settings.output.bucket),
             s3,
             read_options,

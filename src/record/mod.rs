@@ -1,23 +1,23 @@
-//! What is written for each chunk of a document; the one shape that every store and both file formats share.
+//! What documents and stores speak of: changes, documents, records with their fields, versions, the store trait.
 
 mod change;
-mod output;
+mod field;
 mod output_layout;
 mod source_version;
 mod vector_store;
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
 pub use change::{Change, ChangeKind};
-pub use output::{EncodeOptions, ModelRef, OutputFormat, VectorEncoding};
+pub use field::{FIELDS, Field, FieldType, FieldValue, Presence, RecordKind, Row};
 pub use output_layout::OutputLayout;
 pub use source_version::{SourceVersion, VersionOrder, compare_sequencers};
-pub use vector_store::{DocumentWriter, End, Existing, StoreFuture, VectorStore, WriteError, WriteRequest};
+pub use vector_store::{DocumentWriter, End, Existing, VectorStore, WriteError, WriteRequest};
+
+use crate::model::Manifest;
 
 /// An object that is, or was, a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     pub bucket: String,
     /// As S3 names it, decoded.
@@ -37,7 +37,7 @@ pub struct Document {
 }
 
 /// Where in its document a chunk stands; what does not apply to a format is absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// Of a PDF, from 1.
     pub page: Option<u32>,
@@ -69,10 +69,42 @@ pub struct Record {
     pub vector: Vec<f32>,
 }
 
+/// The model that made the vectors.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelRef {
+    pub id: String,
+    pub revision: String,
+    /// sha256 of the model's file, lower-case hex.
+    pub hash: String,
+    pub dimensions: usize,
+}
+
+impl ModelRef {
+    pub fn of(manifest: &Manifest) -> Self {
+        Self {
+            id: manifest.id.clone(),
+            revision: manifest.revision.clone(),
+            hash: manifest.files.model.sha256.clone(),
+            dimensions: manifest.dimensions,
+        }
+    }
+}
+
+impl Document {
+    /// `s3://bucket/key`.
+    pub fn uri(&self) -> String {
+        Self::uri_of(&self.bucket, &self.key)
+    }
+
+    pub fn uri_of(bucket: &str, key: &str) -> String {
+        format!("s3://{bucket}/{key}")
+    }
+}
+
 impl Record {
     /// The id of chunk `index` of a document: UUIDv5 of `s3://bucket/key#index` in the namespace of URLs.
     pub fn id_of(bucket: &str, key: &str, index: usize) -> uuid::Uuid {
-        let name = format!("s3://{bucket}/{key}#{index}");
+        let name = format!("{}#{index}", Document::uri_of(bucket, key));
         uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, name.as_bytes())
     }
 }

@@ -8,7 +8,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::config::{FileFormat, S3Location};
+use crate::config::{OutputFormat, S3Location};
 
 /// Bytes of a key, says "Object key naming guidelines".
 const LONGEST_KEY: usize = 1024;
@@ -17,11 +17,11 @@ const LONGEST_KEY: usize = 1024;
 #[derive(Debug, Clone)]
 pub struct OutputLayout {
     output: S3Location,
-    format: FileFormat,
+    format: OutputFormat,
 }
 
 impl OutputLayout {
-    pub fn new(output: &S3Location, format: FileFormat) -> Self {
+    pub fn new(output: &S3Location, format: OutputFormat) -> Self {
         Self { output: output.clone(), format }
     }
 
@@ -35,8 +35,8 @@ impl OutputLayout {
             bucket,
             key,
             match self.format {
-                FileFormat::JsonLines => ".jsonl",
-                FileFormat::Parquet => ".parquet",
+                OutputFormat::JsonLines => ".jsonl",
+                OutputFormat::Parquet => ".parquet",
             },
         )
     }
@@ -69,14 +69,14 @@ mod tests {
     use super::*;
 
     fn layout(output: &str) -> OutputLayout {
-        OutputLayout::new(&S3Location::parse(output).unwrap(), FileFormat::JsonLines)
+        OutputLayout::new(&S3Location::parse(output).unwrap(), OutputFormat::JsonLines)
     }
 
     #[test]
     fn results_lie_under_the_documents_own_name() {
         assert_eq!(layout("s3://out/a").result("docs", "x/y.txt"), "a/docs/x/y.txt.jsonl");
         assert_eq!(layout("s3://out").outcome("docs", "x"), "docs/x.outcome.json");
-        let parquet = OutputLayout { format: FileFormat::Parquet, ..layout("s3://out") };
+        let parquet = OutputLayout { format: OutputFormat::Parquet, ..layout("s3://out") };
         assert_eq!(parquet.result("docs", "x"), "docs/x.parquet");
     }
 

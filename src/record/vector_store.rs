@@ -24,39 +24,38 @@
 //! A document is done when every configured store has finished it. If one fails the document is tried again, and
 //! those that had finished hold its source version by then and are passed over.
 
-use std::future::Future;
-use std::pin::Pin;
-
+use async_trait::async_trait;
 use serde_json::Value;
 
-use super::{Document, Record, SourceVersion};
+use super::{Document, ModelRef, Record, RecordKind, Row, SourceVersion};
 use crate::error::StoreError;
 
-/// A store's work on its way.
-pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, WriteError>> + Send + 'a>>;
-
 /// A place where vectors go.
+#[async_trait]
 pub trait VectorStore: Send + Sync {
     /// Its word in `EMBED_SINK`; also the key of its state in a checkpoint.
     fn name(&self) -> &'static str;
 
     /// What there is of the document at `key` of `bucket`.
-    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing>;
+    async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError>;
 
     /// Begins to write a document over `existing`. `state` is what [`DocumentWriter::checkpoint`] gave for this very
     /// source version: the next record is the one after those written by then; without it the next record is chunk 0.
-    fn begin<'a>(
+    async fn begin<'a>(
         &'a self,
         request: WriteRequest<'a>,
         existing: &'a Existing,
         state: Option<&'a Value>,
-    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>>;
+    ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError>;
 
     /// Removes every record of the document, source version last; nothing to remove is no error.
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()>;
+    async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError>;
 
-    /// Drops what an earlier `state` keeps and nobody will go on with.
-    fn abort<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> StoreFuture<'a, ()>;
+    /// Drops what an earlier `state` keeps and nobody will go on with. By default nothing: the next attempt
+    /// overwrites or deletes it.
+    async fn abort(&self, _bucket: &str, _key: &str, _state: &Value) -> Result<(), WriteError> {
+        Ok(())
+    }
 }
 
 /// What a store holds of a document.
@@ -64,10 +63,10 @@ pub trait VectorStore: Send + Sync {
 pub struct Existing {
     /// The version that is there, whole; `None`: none, or remains of an attempt.
     pub source_version: Option<SourceVersion>,
-    /// By which the store will know whether it still is so; its own affair.
+    /// Opaque to callers. The store uses it to detect that another writer changed the document after `get`.
     pub tag: Option<String>,
-    /// Its chunks, or a number above.
-    pub chunks: usize,
+    /// Its chunks, or a number above; `None`: the store does not know.
+    pub chunks: Option<usize>,
 }
 
 /// One version of a document that is to be written.
@@ -75,28 +74,36 @@ pub struct Existing {
 pub struct WriteRequest<'a> {
     pub document: &'a Document,
     pub source_version: &'a SourceVersion,
-    /// Of the whole document; known before the first record.
-    pub chunks: usize,
+    /// Chunks of the whole document, where that is known before the first record.
+    pub chunks: Option<usize>,
+}
+
+impl<'a> WriteRequest<'a> {
+    /// `record`, a chunk of this document, with all that its fields are taken from; `text`: whether it carries its
+    /// text.
+    pub fn row(&self, record: &'a Record, model: &'a ModelRef, text: bool) -> Row<'a> {
+        Row { document: self.document, model, record, kind: RecordKind::Chunk, chunks: self.chunks, text }
+    }
 }
 
 /// A document that is being written to one store.
+#[async_trait]
 pub trait DocumentWriter: Send {
     /// Takes the next records, chunks ascending, each chunk once a writer.
-    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()>;
+    async fn write(&mut self, records: &[Record]) -> Result<(), WriteError>;
 
     /// Makes durable what was written; the state with which [`VectorStore::begin`] goes on after it. So may this
     /// writer.
-    fn checkpoint(&mut self) -> StoreFuture<'_, Value>;
+    async fn checkpoint(&mut self) -> Result<Value, WriteError>;
 
     /// Ends the document: from now on it is there, and chunks that an older version had more are not.
-    fn commit<'a>(self: Box<Self>, end: &'a End) -> StoreFuture<'a, ()>
-    where
-        Self: 'a;
+    async fn commit(self: Box<Self>, end: &End) -> Result<(), WriteError>;
 }
 
-/// What is known of a document once its last chunk is put.
+/// What is known of a document once its last chunk is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
+    pub chunks: usize,
     /// Tokens that went through the model, special tokens included.
     pub tokens: usize,
 }

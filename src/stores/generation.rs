@@ -21,7 +21,8 @@ pub struct DocumentHead {
     /// Of one version under one configuration: [`version_id`].
     #[serde(rename = "mark")]
     pub version_id: String,
-    /// Chunks that there may be, older versions' included.
+    /// Chunks that there are at most, those of older versions and unfinished attempts included. Qdrant, which deletes
+    /// by a filter and needs no such number, has 0 until it is known.
     pub chunks: usize,
     /// [`SourceVersion::entries`]; absent until every point is there.
     #[serde(rename = "stamp", default, skip_serializing_if = "Option::is_none")]
@@ -39,7 +40,7 @@ impl DocumentHead {
             .source_version
             .as_ref()
             .and_then(|source_version| SourceVersion::read(|name| source_version.get(name).map(String::as_str)));
-        Existing { source_version, tag: serde_json::to_string(self).ok(), chunks: self.chunks }
+        Existing { source_version, tag: serde_json::to_string(self).ok(), chunks: Some(self.chunks) }
     }
 
     /// Whether it is what an attempt at `version_id` left, or is leaving: another one can go on with its number.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use lambda_embed::record::{Document, EncodeOptions, ModelRef, OutputFormat, Place, Record, VectorEncoding};
+use lambda_embed::config::{EncodeOptions, OutputFormat, VectorEncoding};
+use lambda_embed::record::{Document, ModelRef, Place, Record};
 use lambda_embed::stores::s3::encoder;
 use serde_json::{Map, Value, json};
 
@@ -53,21 +54,15 @@ fn every_reader_finds_the_records_that_were_written() {
     let model = ModelRef { id: "m".to_owned(), revision: "1".to_owned(), hash: "0".to_owned(), dimensions: DIMENSIONS };
     let records: Vec<Record> = (0..RECORDS).map(record).collect();
     for (format, suffix) in [(OutputFormat::JsonLines, "jsonl"), (OutputFormat::Parquet, "parquet")] {
-        let options = EncodeOptions {
-            format,
-            vector: VectorEncoding::Numbers,
-            text: true,
-            document_vector: true,
-            chunks: Some(RECORDS),
-        };
-        let mut writer = encoder(&document(), &model, &options, None).unwrap();
+        let options = EncodeOptions { format, vector: VectorEncoding::Numbers, text: true, document_vector: true };
+        let mut writer = encoder(&document(), &model, &options, Some(RECORDS), None).unwrap();
         let mut bytes = Vec::new();
         for (number, batch) in records.chunks(640).enumerate() {
             writer.push(batch).unwrap();
             if number == 1 {
                 let state = writer.state().unwrap();
                 bytes.extend(writer.take());
-                writer = encoder(&document(), &model, &options, Some(&state)).unwrap();
+                writer = encoder(&document(), &model, &options, Some(RECORDS), Some(&state)).unwrap();
             }
             bytes.extend(writer.take());
         }

@@ -27,6 +27,7 @@ mod collection;
 mod payload;
 mod rest_client;
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use self::collection::{Collection, Missing};
@@ -36,8 +37,7 @@ use super::generation::{DocumentHead, WriteSession, state};
 use crate::config::{Qdrant, Secret};
 use crate::error::StoreError;
 use crate::record::{
-    Document, DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, StoreFuture, VectorStore, WriteError,
-    WriteRequest,
+    Document, DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
 };
 
 /// Points of one request; Qdrant advises a few hundred at most.
@@ -48,7 +48,7 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Points in a collection.
 pub struct QdrantStore {
-    store: Collection,
+    collection: Collection,
     model: ModelRef,
     /// Whether points carry their text.
     text: bool,
@@ -57,69 +57,50 @@ pub struct QdrantStore {
 impl QdrantStore {
     pub fn new(place: &Qdrant, key: Option<Secret>, model: ModelRef, text: bool) -> Self {
         let http = RestClient::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), CALL_RETRY_POLICY);
-        Self { store: Collection::new(http, &place.collection, model.dimensions), model, text }
+        Self { collection: Collection::new(http, &place.collection, model.dimensions), model, text }
     }
 
     async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
-        let embed = self.store.embed(Record::id_of(bucket, key, 0)).await?;
+        let embed = self.collection.embed(Record::id_of(bucket, key, 0)).await?;
         // A point that is not ours is overwritten like one that is not there.
         Ok(embed.and_then(|embed| serde_json::from_value(embed).ok()))
     }
 }
 
+#[async_trait]
 impl VectorStore for QdrantStore {
     fn name(&self) -> &'static str {
         "qdrant"
     }
 
-    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
-        Box::pin(async move {
-            self.store.ready().await?;
-            Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
-        })
+    async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
+        self.collection.ready().await?;
+        Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
     }
 
-    fn begin<'a>(
+    async fn begin<'a>(
         &'a self,
         request: WriteRequest<'a>,
         existing: &'a Existing,
         state: Option<&'a Value>,
-    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
-        Box::pin(async move {
-            let WriteSession { previous, version_id, generation, claimed } =
-                WriteSession::of(existing, request.source_version, state)?;
-            let previous = previous.map(|head| head.generation);
-            let writer = QdrantWriter {
-                store: self,
-                request,
-                version_id,
-                previous,
-                generation,
-                claimed,
-                points: Vec::new(),
-                bytes: 0,
-            };
-            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
-        })
+    ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError> {
+        let WriteSession { previous, version_id, generation, claimed } =
+            WriteSession::of(existing, request.source_version, state)?;
+        let previous = previous.map(|head| head.generation);
+        let (points, bytes) = (Vec::new(), 0);
+        Ok(Box::new(QdrantWriter { store: self, request, version_id, previous, generation, claimed, points, bytes }))
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let Some(DocumentHead { generation, .. }) = DocumentHead::of(existing) else { return Ok(()) };
-            let first = json!({"has_id": [Record::id_of(bucket, key, 0)]});
-            let others = json!({"must": [of_document(bucket, key), up_to(generation)], "must_not": [first]});
-            let first = json!({"must": [first, exactly(generation)]});
-            self.store.batch(json!([{"delete": {"filter": others}}, {"delete": {"filter": first}}])).await?;
-            match self.head(bucket, key).await? {
-                None => Ok(()),
-                Some(_) => Err(WriteError::Conflict),
-            }
-        })
-    }
-
-    fn abort<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> StoreFuture<'a, ()> {
-        // The next generation overwrites or deletes what there is.
-        Box::pin(async { Ok(()) })
+    async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
+        let Some(DocumentHead { generation, .. }) = DocumentHead::of(existing) else { return Ok(()) };
+        let first = json!({"has_id": [Record::id_of(bucket, key, 0)]});
+        let others = json!({"must": [of_document(bucket, key), up_to(generation)], "must_not": [first]});
+        let first = json!({"must": [first, exactly(generation)]});
+        self.collection.batch(json!([{"delete": {"filter": others}}, {"delete": {"filter": first}}])).await?;
+        match self.head(bucket, key).await? {
+            None => Ok(()),
+            Some(_) => Err(WriteError::Conflict),
+        }
     }
 }
 
@@ -139,63 +120,54 @@ struct QdrantWriter<'a> {
     bytes: usize,
 }
 
+#[async_trait]
 impl DocumentWriter for QdrantWriter<'_> {
-    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            for record in records {
-                // The claim was the first point itself.
-                if record.chunk == 0 && self.claimed {
-                    continue;
-                }
-                let embed = match record.chunk {
-                    0 => json!(self.head(None)),
-                    _ => json!({"writing": self.generation}),
-                };
-                let point = point(&self.request, record, &self.store.model, self.store.text, embed);
-                let point = point.map_err(|e| StoreError::retryable("a record cannot be put").with_source(e))?;
-                if !self.points.is_empty() && self.bytes + point.len() > BATCH_BYTES {
-                    self.flush().await?;
-                }
-                self.bytes += point.len();
-                self.points.push(point);
-                if self.points.len() == BATCH_POINTS {
-                    self.flush().await?;
-                }
+    async fn write(&mut self, records: &[Record]) -> Result<(), WriteError> {
+        for record in records {
+            // The claim was the first point itself.
+            if record.chunk == 0 && self.claimed {
+                continue;
             }
-            Ok(())
-        })
+            let embed = match record.chunk {
+                0 => json!(self.head(self.request.chunks, None)),
+                _ => json!({"writing": self.generation}),
+            };
+            let point = point(&self.request.row(record, &self.store.model, self.store.text), embed);
+            let point = point.map_err(|e| StoreError::retryable("a record cannot be put").with_source(e))?;
+            if !self.points.is_empty() && self.bytes + point.len() > BATCH_BYTES {
+                self.flush().await?;
+            }
+            self.bytes += point.len();
+            self.points.push(point);
+            if self.points.len() == BATCH_POINTS {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
 
-    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
-        Box::pin(async move {
-            self.flush().await?;
-            Ok(state(self.generation))
-        })
+    async fn checkpoint(&mut self) -> Result<Value, WriteError> {
+        self.flush().await?;
+        Ok(state(self.generation))
     }
 
-    fn commit<'a>(mut self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
-    where
-        Self: 'a,
-    {
-        Box::pin(async move {
-            self.flush().await?;
-            let Document { bucket, key, .. } = self.request.document;
-            let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
-            let there = self.store.store.count(&ours).await?;
-            if there != self.request.chunks as u64 {
-                let message = format!("{there} of {} points are there", self.request.chunks);
-                return Err(self
-                    .overtaken()
-                    .await?
-                    .unwrap_or(WriteError::StaleCheckpoint(StoreError::permanent(message))));
-            }
-            let older = json!({"must": [of_document(bucket, key), before(self.generation)]});
-            let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.generation)]});
-            let stamped = json!({"embed": self.head(Some(self.request.source_version))});
-            let source_version = json!({"payload": stamped, "filter": first});
-            self.store.store.batch(json!([{"delete": {"filter": older}}, {"set_payload": source_version}])).await?;
-            self.overtaken().await?.map_or(Ok(()), Err)
-        })
+    async fn commit(mut self: Box<Self>, end: &End) -> Result<(), WriteError> {
+        self.flush().await?;
+        let Document { bucket, key, .. } = self.request.document;
+        let collection = &self.store.collection;
+        let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
+        let count = collection.count(&ours).await?;
+        if count != end.chunks as u64 {
+            let message = format!("{count} of {} points are there", end.chunks);
+            let stale = WriteError::StaleCheckpoint(StoreError::permanent(message));
+            return Err(self.overtaken().await?.unwrap_or(stale));
+        }
+        let older = json!({"must": [of_document(bucket, key), before(self.generation)]});
+        let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.generation)]});
+        let embed = json!({"embed": self.head(Some(end.chunks), Some(self.request.source_version))});
+        let whole = json!({"payload": embed, "filter": first});
+        collection.batch(json!([{"delete": {"filter": older}}, {"set_payload": whole}])).await?;
+        self.overtaken().await?.map_or(Ok(()), Err)
     }
 }
 
@@ -204,23 +176,25 @@ impl QdrantWriter<'_> {
     async fn flush(&mut self) -> Result<(), WriteError> {
         let mut points = std::mem::take(&mut self.points);
         self.bytes = 0;
-        let store = &self.store.store;
+        let collection = &self.store.collection;
         if !self.claimed && !points.is_empty() {
             let first = [points.remove(0)];
             match self.previous {
-                None => store.upsert(&first, &json!({"must": [unmarked()]}), Missing::Insert).await?,
+                None => collection.upsert(&first, &json!({"must": [unmarked()]}), Missing::Insert).await?,
                 // A point that was there and is gone was removed with its object.
-                Some(previous) => store.upsert(&first, &json!({"must": [exactly(previous)]}), Missing::Leave).await?,
+                Some(previous) => {
+                    collection.upsert(&first, &json!({"must": [exactly(previous)]}), Missing::Leave).await?
+                }
             }
             // Whoever lost has put nothing else yet, and leaves everything as it is.
-            match self.found().await? {
+            match self.current_head().await? {
                 Some(head) if head.generation == self.generation => self.claimed = true,
                 _ => return Err(WriteError::Conflict),
             }
         }
         if !points.is_empty() {
             let older = json!({"should": [up_to(self.generation), unmarked()]});
-            store.upsert(&points, &older, Missing::Insert).await?;
+            collection.upsert(&points, &older, Missing::Insert).await?;
             return self.overtaken().await?.map_or(Ok(()), Err);
         }
         Ok(())
@@ -228,23 +202,23 @@ impl QdrantWriter<'_> {
 
     /// Whether a later generation has begun, or the document was removed; what was put since then is taken back.
     async fn overtaken(&self) -> Result<Option<WriteError>, StoreError> {
-        let head = self.found().await?;
+        let head = self.current_head().await?;
         if head.is_some_and(|head| head.generation == self.generation) {
             return Ok(None);
         }
         let Document { bucket, key, .. } = self.request.document;
         let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
-        self.store.store.batch(json!([{"delete": {"filter": ours}}])).await?;
+        self.store.collection.batch(json!([{"delete": {"filter": ours}}])).await?;
         Ok(Some(WriteError::Conflict))
     }
 
-    async fn found(&self) -> Result<Option<DocumentHead>, StoreError> {
+    async fn current_head(&self) -> Result<Option<DocumentHead>, StoreError> {
         self.store.head(&self.request.document.bucket, &self.request.document.key).await
     }
 
-    fn head(&self, source_version: Option<&SourceVersion>) -> DocumentHead {
+    fn head(&self, chunks: Option<usize>, source_version: Option<&SourceVersion>) -> DocumentHead {
         let (version_id, source_version) = (self.version_id.clone(), source_version.map(SourceVersion::entries));
-        DocumentHead { generation: self.generation, version_id, chunks: self.request.chunks, source_version }
+        DocumentHead { generation: self.generation, version_id, chunks: chunks.unwrap_or_default(), source_version }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The document's own vector: the mean of its chunks', of length 1, kept up while they pass by.
+//! The document's own vector: the mean of its chunks' vectors, of length 1, summed up while they are written.
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Serialize};
@@ -23,17 +23,16 @@ pub struct DocumentVector {
 }
 
 impl DocumentVector {
-    pub fn new(dimensions: usize) -> Self {
-        Self { sum: vec![0.0; dimensions], chunks: 0, tokens: 0, end: 0 }
-    }
-
-    /// The sums that a checkpoint kept.
-    pub fn read(state: &[u8], dimensions: usize) -> Result<Self> {
+    /// Empty sums, or those that a checkpoint's `state` holds.
+    pub fn open(dimensions: usize, state: Option<&[u8]>) -> Result<Self> {
+        let Some(state) = state else {
+            return Ok(Self { sum: vec![0.0; dimensions], chunks: 0, tokens: 0, end: 0 });
+        };
         let read: Self = serde_json::from_slice(state).map_err(bad_state)?;
-        if read.sum.len() != dimensions {
-            return Err(bad_state(format!("{} dimensions, the model has {dimensions}", read.sum.len())));
+        match read.sum.len() == dimensions {
+            true => Ok(read),
+            false => Err(bad_state(format!("{} dimensions, the model has {dimensions}", read.sum.len()))),
         }
-        Ok(read)
     }
 
     pub fn state(&self) -> Vec<u8> {
@@ -51,7 +50,7 @@ impl DocumentVector {
     pub fn record(&self, document: &Document) -> Option<Record> {
         let length = self.sum.iter().map(|value| value * value).sum::<f64>().sqrt();
         (self.chunks > 0).then(|| Record {
-            id: Uuid::new_v5(&Uuid::NAMESPACE_URL, format!("s3://{}/{}", document.bucket, document.key).as_bytes()),
+            id: Uuid::new_v5(&Uuid::NAMESPACE_URL, document.uri().as_bytes()),
             chunk: self.chunks,
             start: 0,
             end: self.end,

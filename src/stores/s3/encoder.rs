@@ -2,15 +2,16 @@
 //!
 //! ```text
 //! encoder -> push(records) … take() -> bytes          uploaded as they come
-//!                          state() + take()           a later invocation goes on: encoder(…, resumed)
+//!                          state() + take()           a later invocation goes on: encoder(…, state)
 //!                          finish() -> last bytes
 //! ```
 //!
 //! Invariants: the bytes depend on the records and on where they were checkpointed alone; what `take` returned is
 //! never changed by what follows.
 
+use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
-use crate::record::{Document, EncodeOptions, ModelRef, Record};
+use crate::record::{Document, ModelRef, Record, RecordKind, Row};
 
 /// One output object in the making.
 pub trait Encoder: Send {
@@ -28,35 +29,22 @@ pub trait Encoder: Send {
     fn finish(self: Box<Self>) -> Result<Vec<u8>>;
 }
 
-/// What a record is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RecordKind {
-    Chunk,
-    Document,
-}
-
-impl RecordKind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Chunk => "chunk",
-            Self::Document => "document",
-        }
-    }
-}
-
 /// What stands in a file beside each record, the same for all of them.
-#[derive(Debug, Clone)]
 pub(super) struct Constants {
     pub(super) document: Document,
     pub(super) model: ModelRef,
-    pub(super) chunks: Option<usize>,
-    pub(super) text: bool,
+    chunks: Option<usize>,
+    text: bool,
 }
 
 impl Constants {
-    pub(super) fn new(document: &Document, model: &ModelRef, options: &EncodeOptions) -> Self {
-        Self { document: document.clone(), model: model.clone(), chunks: options.chunks, text: options.text }
+    pub(super) fn new(document: &Document, model: &ModelRef, options: &EncodeOptions, chunks: Option<usize>) -> Self {
+        Self { document: document.clone(), model: model.clone(), chunks, text: options.text }
+    }
+
+    pub(super) fn row<'a>(&'a self, record: &'a Record, kind: RecordKind) -> Row<'a> {
+        let Self { document, model, chunks, text } = self;
+        Row { document, model, record, kind, chunks: *chunks, text: *text }
     }
 }
 

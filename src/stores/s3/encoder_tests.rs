@@ -9,7 +9,8 @@ use arrow_array::types::{Float32Type, Int64Type};
 use arrow_schema::DataType;
 use serde_json::{Value, json};
 
-use crate::record::{Document, EncodeOptions, ModelRef, OutputFormat, Place, Record, VectorEncoding};
+use crate::config::{EncodeOptions, OutputFormat, VectorEncoding};
+use crate::record::{Document, ModelRef, Place, Record};
 
 const DIMENSIONS: usize = 8;
 
@@ -32,7 +33,7 @@ fn model() -> ModelRef {
 }
 
 fn options(format: OutputFormat) -> EncodeOptions {
-    EncodeOptions { format, vector: VectorEncoding::Numbers, text: true, document_vector: false, chunks: Some(9) }
+    EncodeOptions { format, vector: VectorEncoding::Numbers, text: true, document_vector: false }
 }
 
 fn record(chunk: usize) -> Record {
@@ -58,13 +59,13 @@ fn records(count: usize) -> Vec<Record> {
 /// A whole file, pushed in batches; with `interrupted`, each batch by an encoder of its own.
 fn file(options: &EncodeOptions, count: usize, batch: usize, interrupted: bool) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut encoder = super::encoder(&document(), &model(), options, None).unwrap();
+    let mut encoder = super::encoder(&document(), &model(), options, Some(9), None).unwrap();
     for batch in records(count).chunks(batch) {
         encoder.push(batch).unwrap();
         if interrupted {
             let state = encoder.state().unwrap();
             bytes.extend(encoder.take());
-            encoder = super::encoder(&document(), &model(), options, Some(&state)).unwrap();
+            encoder = super::encoder(&document(), &model(), options, Some(9), Some(&state)).unwrap();
         } else {
             bytes.extend(encoder.take());
         }
@@ -147,7 +148,7 @@ fn an_interrupted_parquet_file_holds_the_same_rows() {
 fn checkpoints_at_the_same_places_make_the_same_bytes() {
     let options = EncodeOptions { document_vector: true, ..options(OutputFormat::Parquet) };
     let mut bytes = Vec::new();
-    let mut encoder = super::encoder(&document(), &model(), &options, None).unwrap();
+    let mut encoder = super::encoder(&document(), &model(), &options, Some(9), None).unwrap();
     for batch in records(50).chunks(7) {
         encoder.push(batch).unwrap();
         encoder.state().unwrap();
@@ -205,11 +206,11 @@ fn a_document_without_chunks_is_an_empty_file() {
 #[test]
 fn a_state_of_another_shape_is_refused() {
     let options = EncodeOptions { document_vector: true, ..options(OutputFormat::Parquet) };
-    let mut encoder = super::encoder(&document(), &model(), &options, None).unwrap();
+    let mut encoder = super::encoder(&document(), &model(), &options, Some(9), None).unwrap();
     encoder.push(&records(3)).unwrap();
     let state = encoder.state().unwrap();
     let resume = |model: &ModelRef, options: &EncodeOptions, state: &[u8]| {
-        super::encoder(&document(), model, options, Some(state)).map(|_| ())
+        super::encoder(&document(), model, options, Some(9), Some(state)).map(|_| ())
     };
     assert!(resume(&model(), &options, &state).is_ok());
     assert!(resume(&ModelRef { dimensions: 9, ..model() }, &options, &state).is_err());

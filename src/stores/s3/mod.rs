@@ -17,6 +17,7 @@ mod parquet;
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use hyper::body::Bytes;
@@ -25,19 +26,21 @@ use serde_json::Value;
 
 pub use self::encoder::Encoder;
 use crate::aws::{Bucket, Headers, Part, Precondition};
+use crate::config::{EncodeOptions, OutputFormat};
 use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::record::{
-    Document, DocumentWriter, EncodeOptions, End, Existing, ModelRef, OutputFormat, OutputLayout, Record,
-    SourceVersion, StoreFuture, VectorStore, WriteError, WriteRequest,
+    Document, DocumentWriter, End, Existing, ModelRef, OutputLayout, Record, SourceVersion, VectorStore, WriteError,
+    WriteRequest,
 };
 
 /// Bytes of a part. S3 takes 5 MB to 5 GB and 10,000 parts: 80 GB, the vectors of 3 GB of text.
 const PART_BYTES: usize = 8 << 20;
 
-/// Bytes of the object's own metadata that are carried along at most; S3 takes 2 KB with ours.
+/// Bytes of the source object's metadata that are carried along at most; S3 takes 2 KB in all, ours included.
 const CARRIED_BYTES: usize = 1500;
 
-/// How many chunks the object holds, beside the source version.
+/// The metadata entry with the object's number of chunks. A multipart upload's metadata is fixed when it begins, so
+/// there is none on an object whose number of chunks was not known by then.
 const CHUNKS: &str = "embed-chunks";
 
 /// Results as objects below the output's prefix.
@@ -54,94 +57,87 @@ impl S3Store {
     }
 }
 
+#[async_trait]
 impl VectorStore for S3Store {
     fn name(&self) -> &'static str {
         "s3"
     }
 
-    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
-        Box::pin(async move {
-            let Some(found) = self.bucket.head(&self.layout.result(bucket, key), None).await? else {
-                return Ok(Existing::default());
-            };
-            let source_version = SourceVersion::read(|name| found.metadata.get(name).map(String::as_str));
-            let chunks = found.metadata.get(CHUNKS).and_then(|chunks| chunks.parse().ok()).unwrap_or_default();
-            Ok(Existing { source_version, tag: Some(found.etag), chunks })
-        })
+    async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
+        let Some(object) = self.bucket.head(&self.layout.result(bucket, key), None).await? else {
+            return Ok(Existing::default());
+        };
+        let source_version = SourceVersion::read(|name| object.metadata.get(name).map(String::as_str));
+        let chunks = object.metadata.get(CHUNKS).and_then(|chunks| chunks.parse().ok());
+        Ok(Existing { source_version, tag: Some(object.etag), chunks })
     }
 
-    fn begin<'a>(
+    async fn begin<'a>(
         &'a self,
         request: WriteRequest<'a>,
         existing: &'a Existing,
         state: Option<&'a Value>,
-    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
-        Box::pin(async move {
-            let state: State = match state {
-                None => State::default(),
-                Some(state) => serde_json::from_value(state.clone()).map_err(|e| lost("it is not understood", e))?,
-            };
-            let decode = |text: &str| BASE64.decode(text).map_err(|e| lost("it is damaged", e));
-            let encoded = state.encoder.as_deref().map(decode).transpose()?;
-            let options = EncodeOptions { chunks: Some(request.chunks), ..self.options.clone() };
-            let encoder = encoder(request.document, &self.model, &options, encoded.as_deref()).map_err(faulty)?;
-            let object = MultipartWriter {
-                bucket: &self.bucket,
-                key: self.layout.result(&request.document.bucket, &request.document.key),
-                metadata: metadata(&request),
-                content_type: match self.options.format {
-                    OutputFormat::JsonLines => "application/x-ndjson",
-                    OutputFormat::Parquet => "application/vnd.apache.parquet",
-                },
-                existing,
-                pending: decode(&state.pending)?,
-                upload: state.upload,
-            };
-            let writer = S3Writer { encoder, object };
-            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
-        })
+    ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError> {
+        let state: State = match state {
+            None => State::default(),
+            Some(state) => serde_json::from_value(state.clone()).map_err(|e| unusable("it is not understood", e))?,
+        };
+        let decode = |text: &str| BASE64.decode(text).map_err(|e| unusable("it is damaged", e));
+        let encoded = state.encoder.as_deref().map(decode).transpose()?;
+        let encoder = encoder(request.document, &self.model, &self.options, request.chunks, encoded.as_deref());
+        let object = ObjectWriter {
+            bucket: &self.bucket,
+            key: self.layout.result(&request.document.bucket, &request.document.key),
+            metadata: metadata(&request),
+            content_type: match self.options.format {
+                OutputFormat::JsonLines => "application/x-ndjson",
+                OutputFormat::Parquet => "application/vnd.apache.parquet",
+            },
+            existing,
+            pending: decode(&state.pending)?,
+            upload: state.upload,
+        };
+        Ok(Box::new(S3Writer { encoder: encoder.map_err(not_encoded)?, object }))
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            match &existing.tag {
-                None => Ok(()),
-                Some(tag) => self.bucket.delete(&self.layout.result(bucket, key), Some(tag)).await.map_err(refused),
-            }
-        })
+    async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
+        match &existing.tag {
+            None => Ok(()),
+            Some(tag) => self.bucket.delete(&self.layout.result(bucket, key), Some(tag)).await.map_err(write_error),
+        }
     }
 
-    fn abort<'a>(&'a self, bucket: &'a str, key: &'a str, state: &'a Value) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let upload = serde_json::from_value::<State>(state.clone()).ok().and_then(|state| state.upload);
-            match upload {
-                None => Ok(()),
-                Some(upload) => Ok(self.bucket.abort_upload(&self.layout.result(bucket, key), &upload.id).await?),
-            }
-        })
+    async fn abort(&self, bucket: &str, key: &str, state: &Value) -> Result<(), WriteError> {
+        let upload = serde_json::from_value::<State>(state.clone()).ok().and_then(|state| state.upload);
+        match upload {
+            None => Ok(()),
+            Some(upload) => Ok(self.bucket.abort_upload(&self.layout.result(bucket, key), &upload.id).await?),
+        }
     }
 }
 
-/// An encoder for `document`'s records; `resumed` is the [`state`](Encoder::state) of the one that began.
+/// An encoder for `document`'s records, of which there will be `chunks` if that is known already; `state` is the
+/// [`state`](Encoder::state) of an earlier encoder that this one continues.
 ///
 /// # Errors
-/// A state that is not one, or that another format or model left.
+/// A state that is not one, or that an encoder of another format or model left.
 pub fn encoder(
     document: &Document,
     model: &ModelRef,
     options: &EncodeOptions,
-    resumed: Option<&[u8]>,
+    chunks: Option<usize>,
+    state: Option<&[u8]>,
 ) -> crate::Result<Box<dyn Encoder>> {
     Ok(match options.format {
-        OutputFormat::JsonLines => Box::new(jsonl::JsonLines::new(document, model, options, resumed)?),
-        OutputFormat::Parquet => Box::new(parquet::Parquet::new(document, model, options, resumed)?),
+        OutputFormat::JsonLines => Box::new(jsonl::JsonLines::new(document, model, options, chunks, state)?),
+        OutputFormat::Parquet => Box::new(parquet::Parquet::new(document, model, options, chunks, state)?),
     })
 }
 
-/// The source version, the number of chunks, and the object's own entries as far as there is room.
+/// The source version, the number of chunks if it is known, and the object's own entries if there is room.
 fn metadata(request: &WriteRequest<'_>) -> BTreeMap<String, String> {
     let mut entries = request.source_version.entries();
-    entries.insert(CHUNKS.to_owned(), request.chunks.to_string());
+    entries.extend(request.chunks.map(|chunks| (CHUNKS.to_owned(), chunks.to_string())));
     let own = &request.document.metadata;
     if own.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= CARRIED_BYTES {
         for (name, value) in own {
@@ -168,47 +164,39 @@ struct Upload {
     parts: Vec<Part>,
 }
 
-/// A document in the making.
+/// A document that is being written.
 struct S3Writer<'a> {
     encoder: Box<dyn Encoder>,
-    object: MultipartWriter<'a>,
+    object: ObjectWriter<'a>,
 }
 
+#[async_trait]
 impl DocumentWriter for S3Writer<'_> {
-    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            self.encoder.push(records).map_err(faulty)?;
-            self.object.append(self.encoder.take()).await
-        })
+    async fn write(&mut self, records: &[Record]) -> Result<(), WriteError> {
+        self.encoder.push(records).map_err(not_encoded)?;
+        self.object.append(self.encoder.take()).await
     }
 
-    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
-        Box::pin(async move {
-            let encoder = self.encoder.state().map_err(faulty)?;
-            self.object.append(self.encoder.take()).await?;
-            let state = State {
-                upload: self.object.upload.clone(),
-                encoder: Some(BASE64.encode(encoder)),
-                pending: BASE64.encode(&self.object.pending),
-            };
-            serde_json::to_value(state).map_err(|e| faulty(Error::internal("a checkpoint cannot be written", e)))
-        })
+    async fn checkpoint(&mut self) -> Result<Value, WriteError> {
+        let encoder = self.encoder.state().map_err(not_encoded)?;
+        self.object.append(self.encoder.take()).await?;
+        let state = State {
+            upload: self.object.upload.clone(),
+            encoder: Some(BASE64.encode(encoder)),
+            pending: BASE64.encode(&self.object.pending),
+        };
+        serde_json::to_value(state).map_err(|e| not_encoded(Error::internal("a checkpoint cannot be written", e)))
     }
 
-    fn commit<'a>(self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
-    where
-        Self: 'a,
-    {
-        Box::pin(async move {
-            let Self { encoder, mut object } = *self;
-            object.append(encoder.finish().map_err(faulty)?).await?;
-            object.finish().await
-        })
+    async fn commit(self: Box<Self>, end: &End) -> Result<(), WriteError> {
+        let Self { encoder, mut object } = *self;
+        object.append(encoder.finish().map_err(not_encoded)?).await?;
+        object.finish(end.chunks).await
     }
 }
 
-/// The object that the bytes go to.
-struct MultipartWriter<'a> {
+/// The object that the bytes go to: one request if it is small, else a multipart upload.
+struct ObjectWriter<'a> {
     bucket: &'a Bucket,
     key: String,
     metadata: BTreeMap<String, String>,
@@ -219,8 +207,8 @@ struct MultipartWriter<'a> {
     upload: Option<Upload>,
 }
 
-impl MultipartWriter<'_> {
-    /// Takes bytes and uploads what fills whole parts, so that parts are cut at the same bytes whoever cuts them.
+impl ObjectWriter<'_> {
+    /// Takes bytes and uploads full parts. A part always ends at the same byte, whichever invocation uploads it.
     async fn append(&mut self, mut bytes: Vec<u8>) -> Result<(), WriteError> {
         self.pending.append(&mut bytes);
         while self.pending.len() > PART_BYTES {
@@ -241,16 +229,17 @@ impl MultipartWriter<'_> {
         };
         let number = upload.parts.len() + 1;
         let uploaded = self.bucket.upload_part(&self.key, &upload.id, number, Bytes::from(bytes)).await;
-        upload.parts.push(uploaded.map_err(refused)?);
+        upload.parts.push(uploaded.map_err(write_error)?);
         self.upload = Some(upload);
         Ok(())
     }
 
-    async fn finish(mut self) -> Result<(), WriteError> {
+    async fn finish(mut self, chunks: usize) -> Result<(), WriteError> {
         let rest = std::mem::take(&mut self.pending);
         if self.upload.is_none() {
+            self.metadata.insert(CHUNKS.to_owned(), chunks.to_string());
             let put = self.bucket.put(&self.key, Bytes::from(rest), self.headers(), self.precondition());
-            return put.await.map_err(refused);
+            return put.await.map_err(write_error);
         }
         if !rest.is_empty() {
             self.upload_part(rest).await?;
@@ -262,7 +251,7 @@ impl MultipartWriter<'_> {
                 let _ = self.bucket.abort_upload(&self.key, &upload.id).await;
                 Err(WriteError::Conflict)
             }
-            completed => completed.map_err(refused),
+            completed => completed.map_err(write_error),
         }
     }
 
@@ -275,7 +264,7 @@ impl MultipartWriter<'_> {
     }
 }
 
-fn refused(error: StoreError) -> WriteError {
+fn write_error(error: StoreError) -> WriteError {
     match error.kind {
         StoreErrorKind::PreconditionFailed => WriteError::Conflict,
         StoreErrorKind::NoSuchUpload => WriteError::StaleCheckpoint(error),
@@ -283,12 +272,12 @@ fn refused(error: StoreError) -> WriteError {
     }
 }
 
-/// A fault of ours; a retry may meet another day.
-fn faulty(error: Error) -> WriteError {
+/// A fault of ours, after which the event comes back.
+fn not_encoded(error: Error) -> WriteError {
     WriteError::Store(StoreError::retryable("the records cannot be encoded").with_source(error))
 }
 
-fn lost(why: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WriteError {
+fn unusable(why: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WriteError {
     WriteError::StaleCheckpoint(StoreError::permanent(format!("the checkpoint is of no use: {why}")).with_source(cause))
 }
 
@@ -311,13 +300,13 @@ mod tests {
             metadata: BTreeMap::from([("author".to_owned(), "me".to_owned()), (CHUNKS.to_owned(), "x".to_owned())]),
         };
         let source_version = SourceVersion::of(&document, "f");
-        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: 3 });
+        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: Some(3) });
         assert_eq!(
             (entries["author"].as_str(), entries[CHUNKS].as_str(), entries["embed-etag"].as_str()),
             ("me", "3", "e")
         );
         document.metadata.insert("long".to_owned(), "x".repeat(CARRIED_BYTES));
-        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: 3 });
+        let entries = metadata(&WriteRequest { document: &document, source_version: &source_version, chunks: Some(3) });
         assert!(!entries.contains_key("author") && entries.contains_key("embed-etag"));
     }
 }

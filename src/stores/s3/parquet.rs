@@ -1,21 +1,21 @@
-//! Parquet, written row group by row group, so that memory holds one of them and an interrupted file goes on.
+//! Parquet, written row group by row group: memory holds one of them, and a later invocation continues the file.
 //!
 //! ```text
-//! records -> row group: a small file of its own, in memory, by Arrow's writer
-//!         -> its pages are the output's next bytes; its footer's entry waits, with its offsets moved
+//! records -> row group: Arrow's writer makes a small file of it, in memory
+//!         -> its pages are the output's next bytes; its footer entry, with shifted offsets, joins the others
 //! finish  -> one footer of all entries
 //! ```
 //!
-//! The state of an unfinished file is that footer so far. Page indexes and bloom filters, whose offsets would have to
-//! be moved as well, are not written: nobody looks a vector up by its value.
+//! The state of an unfinished file is that footer so far. Arrow's writer cannot continue a file that another process
+//! began, and a document that takes longer than one invocation needs that. Page indexes and bloom filters, whose
+//! offsets would have to be shifted as well, are not written: nobody looks a vector up by its value.
 
-use std::io::Write as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, StringBuilder};
 use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
 use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{
@@ -25,83 +25,93 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
 use super::document_vector::DocumentVector;
-use super::encoder::{Constants, Encoder, RecordKind, bad_state};
+use super::encoder::{Constants, Encoder, bad_state};
+use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
-use crate::record::{Document, EncodeOptions, ModelRef, Record};
+use crate::record::{Document, FIELDS, Field, FieldType, FieldValue, ModelRef, Presence, Record, RecordKind};
 
-/// Records of a row group. At 384 dimensions and half a page of text some 6 MB, which is what waits in memory.
+/// Records of a row group, which are held in memory: some 6 MB at 384 dimensions and half a page of text each.
 const ROW_GROUP: usize = 2048;
 
 /// What a Parquet file begins with, and ends with.
 const MAGIC: &[u8] = b"PAR1";
 
-/// The level that costs least; vectors do not pack, text does at any level.
+/// The cheapest level: vectors hardly compress at any level, and text compresses well at each.
 const ZSTD_LEVEL: i32 = 1;
 
 pub struct Parquet {
     constants: Constants,
     schema: SchemaRef,
     properties: WriterProperties,
-    waiting: Vec<(Record, RecordKind)>,
+    /// Records of the row group that is not full yet.
+    pending: Vec<(Record, RecordKind)>,
     groups: Vec<RowGroupMetaData>,
-    /// A file of no rows: what the footer says beside its row groups.
-    frame: FileMetaData,
-    whole: Option<DocumentVector>,
+    /// The metadata of a file without rows: all that the footer holds beside its row groups.
+    empty: FileMetaData,
+    document_vector: Option<DocumentVector>,
     bytes: Vec<u8>,
     /// Bytes of the file so far, those that were taken included.
     written: i64,
 }
 
 impl Parquet {
-    pub fn new(document: &Document, model: &ModelRef, options: &EncodeOptions, resumed: Option<&[u8]>) -> Result<Self> {
+    pub fn new(
+        document: &Document,
+        model: &ModelRef,
+        options: &EncodeOptions,
+        chunks: Option<usize>,
+        state: Option<&[u8]>,
+    ) -> Result<Self> {
         let schema = Arc::new(schema(model.dimensions, options.text));
         let properties = properties()?;
         let empty = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))
             .and_then(ArrowWriter::close)
             .map_err(not_written)?;
-        let mut made = Self {
-            constants: Constants::new(document, model, options),
+        let document_vector = options.document_vector.then(|| DocumentVector::open(model.dimensions, None));
+        let mut new = Self {
+            constants: Constants::new(document, model, options, chunks),
             schema,
             properties,
-            waiting: Vec::new(),
+            pending: Vec::new(),
             groups: Vec::new(),
-            frame: empty.file_metadata().clone(),
-            whole: options.document_vector.then(|| DocumentVector::new(model.dimensions)),
+            empty: empty.file_metadata().clone(),
+            document_vector: document_vector.transpose()?,
             bytes: MAGIC.to_vec(),
             written: MAGIC.len() as i64,
         };
-        if let Some(state) = resumed {
-            made.resume(state)?;
+        if let Some(state) = state {
+            new.resume(state)?;
         }
-        Ok(made)
+        Ok(new)
     }
 
-    /// Takes up what [`state`](Encoder::state) left.
+    /// Continues the file whose encoder left `state`.
     fn resume(&mut self, state: &[u8]) -> Result<()> {
         let (written, rest) = state.split_at_checked(8).ok_or_else(|| bad_state("it is cut short"))?;
         let (footer_length, rest) = rest.split_at_checked(8).ok_or_else(|| bad_state("it is cut short"))?;
         let number = |bytes: &[u8]| bytes.try_into().map(i64::from_le_bytes).map_err(bad_state);
         let footer_length = usize::try_from(number(footer_length)?).map_err(bad_state)?;
-        let (footer, whole) = rest.split_at_checked(footer_length).ok_or_else(|| bad_state("it is cut short"))?;
+        let (footer, document_vector) =
+            rest.split_at_checked(footer_length).ok_or_else(|| bad_state("it is cut short"))?;
         let metadata = ParquetMetaDataReader::decode_metadata(footer).map_err(bad_state)?;
-        if metadata.file_metadata().schema() != self.frame.schema() {
+        if metadata.file_metadata().schema() != self.empty.schema() {
             return Err(bad_state("its columns are others"));
         }
         self.groups = metadata.row_groups().to_vec();
         self.written = number(written)?;
-        if self.whole.is_some() {
-            self.whole = Some(DocumentVector::read(whole, self.constants.model.dimensions)?);
+        if let Some(sums) = &mut self.document_vector {
+            *sums = DocumentVector::open(self.constants.model.dimensions, Some(document_vector))?;
         }
         self.bytes.clear();
         Ok(())
     }
 
-    /// Writes what waits as a row group.
+    /// Writes the pending records as a row group.
     fn close_group(&mut self) -> Result<()> {
-        if self.waiting.is_empty() {
+        if self.pending.is_empty() {
             return Ok(());
         }
-        let rows = std::mem::take(&mut self.waiting);
+        let rows = std::mem::take(&mut self.pending);
         let batch = self.batch(&rows)?;
         let mut file = Vec::new();
         let written = ArrowWriter::try_new(&mut file, Arc::clone(&self.schema), Some(self.properties.clone()))
@@ -116,8 +126,8 @@ impl Parquet {
         // From the first page, after the magic, to the end of the last one.
         let end = group.columns().iter().map(|column| column.byte_range()).map(|(start, length)| start + length).max();
         let pages = &file[MAGIC.len()..end.unwrap_or_default() as usize];
-        let moved_by = self.written - MAGIC.len() as i64;
-        self.groups.push(moved(group, moved_by, self.groups.len()).map_err(not_written)?);
+        let shift = self.written - MAGIC.len() as i64;
+        self.groups.push(shifted(group, shift, self.groups.len()).map_err(not_written)?);
         self.written += pages.len() as i64;
         self.bytes.extend_from_slice(pages);
         Ok(())
@@ -125,74 +135,64 @@ impl Parquet {
 
     /// The columns of `rows`, in the schema's order.
     fn batch(&self, rows: &[(Record, RecordKind)]) -> Result<RecordBatch> {
-        let Constants { document, model, chunks, text } = &self.constants;
-        let constant = |value: Option<&str>| -> ArrayRef { Arc::new(StringArray::from(vec![value; rows.len()])) };
-        let strings = |of: &dyn Fn(&Record, RecordKind) -> Option<String>| -> ArrayRef {
-            Arc::new(rows.iter().map(|(record, kind)| of(record, *kind)).collect::<StringArray>())
-        };
-        let ints = |of: &dyn Fn(&Record, RecordKind) -> Option<i64>| -> ArrayRef {
-            Arc::new(rows.iter().map(|(record, kind)| of(record, *kind)).collect::<PrimitiveArray<Int64Type>>())
-        };
-        let metadata =
-            serde_json::to_string(&document.metadata).map_err(|e| Error::internal("metadata is no JSON", e))?;
-        let chunk = |kind: RecordKind| kind == RecordKind::Chunk;
-        let modified = vec![document.last_modified * 1000; rows.len()];
-        let pages = rows.iter().map(|(record, _)| record.place.page.map(|page| page as i32));
-        let mut headings = ListBuilder::new(StringBuilder::new());
-        let mut vectors = FixedSizeListBuilder::new(Float32Builder::new(), model.dimensions as i32)
-            .with_field(Field::new("item", DataType::Float32, false));
-        for (record, _) in rows {
-            headings.append_value(record.place.headings.iter().map(Some));
-            vectors.values().append_slice(&record.vector);
-            vectors.append(true);
-        }
-        let mut columns = vec![
-            strings(&|record, _| Some(record.id.to_string())),
-            strings(&|_, kind| Some(kind.name().to_owned())),
-            constant(Some(&document.bucket)),
-            constant(Some(&document.key)),
-            constant(document.version.as_deref()),
-            constant(Some(&document.etag)),
-            Arc::new(PrimitiveArray::<TimestampMillisecondType>::from(modified).with_timezone("UTC")),
-            constant(document.content_type.as_deref()),
-            ints(&|record, kind| chunk(kind).then_some(record.chunk as i64)),
-            ints(&|record, kind| {
-                if chunk(kind) { chunks.map(|chunks| chunks as i64) } else { Some(record.chunk as i64) }
-            }),
-            ints(&|record, _| Some(record.start as i64)),
-            ints(&|record, _| Some(record.end as i64)),
-            ints(&|record, _| Some(record.tokens as i64)),
-        ];
-        if *text {
-            columns.push(strings(&|record, kind| chunk(kind).then(|| record.text.clone())));
-        }
-        columns.extend([
-            Arc::new(pages.collect::<PrimitiveArray<Int32Type>>()) as ArrayRef,
-            strings(&|record, _| record.place.title.clone()),
-            Arc::new(headings.finish()),
-            ints(&|record, _| record.place.record.map(|record| record as i64)),
-            strings(&|record, _| Some(serde_json::Value::Object(record.fields.clone()).to_string())),
-            constant(Some(&metadata)),
-            constant(Some(&model.id)),
-            constant(Some(&model.revision)),
-            constant(Some(&model.hash)),
-            Arc::new(vectors.finish()),
-        ]);
+        let columns = self.schema.fields().iter().filter_map(|column| Field::named(column.name()));
+        let columns = columns.map(|field| self.column(field, rows)).collect();
         RecordBatch::try_new(Arc::clone(&self.schema), columns)
             .map_err(|e| Error::internal("records do not fit their columns", e))
+    }
+
+    fn column(&self, field: &Field, rows: &[(Record, RecordKind)]) -> ArrayRef {
+        let values = rows.iter().map(|(record, kind)| field.value(&self.constants.row(record, *kind)));
+        match field.field_type {
+            FieldType::Text | FieldType::Json => Arc::new(values.map(FieldValue::text).collect::<StringArray>()),
+            FieldType::Int32 => {
+                let values = values.map(|value| value.integer().map(|number| number as i32));
+                Arc::new(values.collect::<PrimitiveArray<Int32Type>>())
+            }
+            FieldType::Int64 => {
+                let values = values.map(|value| value.integer().map(|number| number as i64));
+                Arc::new(values.collect::<PrimitiveArray<Int64Type>>())
+            }
+            FieldType::Time => {
+                let values = values.map(|value| match value {
+                    FieldValue::Time(seconds) => Some(seconds * 1000),
+                    _ => None,
+                });
+                Arc::new(values.collect::<PrimitiveArray<TimestampMillisecondType>>().with_timezone("UTC"))
+            }
+            FieldType::TextList => {
+                let mut lists = ListBuilder::new(StringBuilder::new());
+                for value in values {
+                    let FieldValue::TextList(texts) = value else { continue };
+                    lists.append_value(texts.iter().map(Some));
+                }
+                Arc::new(lists.finish())
+            }
+            FieldType::Vector => {
+                let mut vectors =
+                    FixedSizeListBuilder::new(Float32Builder::new(), self.constants.model.dimensions as i32)
+                        .with_field(ArrowField::new("item", DataType::Float32, false));
+                for value in values {
+                    let FieldValue::Vector(vector) = value else { continue };
+                    vectors.values().append_slice(vector);
+                    vectors.append(true);
+                }
+                Arc::new(vectors.finish())
+            }
+        }
     }
 
     /// All row groups so far as one footer.
     fn metadata(&self) -> ParquetMetaData {
         let rows = self.groups.iter().map(RowGroupMetaData::num_rows).sum();
-        let frame = &self.frame;
+        let empty = &self.empty;
         let file = FileMetaData::new(
-            frame.version(),
+            empty.version(),
             rows,
-            frame.created_by().map(str::to_owned),
-            frame.key_value_metadata().cloned(),
-            frame.schema_descr_ptr(),
-            frame.column_orders().cloned(),
+            empty.created_by().map(str::to_owned),
+            empty.key_value_metadata().cloned(),
+            empty.schema_descr_ptr(),
+            empty.column_orders().cloned(),
         );
         ParquetMetaData::new(file, self.groups.clone())
     }
@@ -208,11 +208,11 @@ impl Parquet {
 impl Encoder for Parquet {
     fn push(&mut self, records: &[Record]) -> Result<()> {
         for record in records {
-            if let Some(whole) = &mut self.whole {
-                whole.add(record);
+            if let Some(document_vector) = &mut self.document_vector {
+                document_vector.add(record);
             }
-            self.waiting.push((record.clone(), RecordKind::Chunk));
-            if self.waiting.len() == ROW_GROUP {
+            self.pending.push((record.clone(), RecordKind::Chunk));
+            if self.pending.len() == ROW_GROUP {
                 self.close_group()?;
             }
         }
@@ -231,58 +231,40 @@ impl Encoder for Parquet {
         let mut state = self.written.to_le_bytes().to_vec();
         state.extend((footer.len() as i64).to_le_bytes());
         state.extend(footer);
-        state.extend(self.whole.as_ref().map(DocumentVector::state).unwrap_or_default());
+        state.extend(self.document_vector.as_ref().map(DocumentVector::state).unwrap_or_default());
         Ok(state)
     }
 
     fn finish(mut self: Box<Self>) -> Result<Vec<u8>> {
-        if let Some(record) = self.whole.as_ref().and_then(|whole| whole.record(&self.constants.document)) {
-            self.waiting.push((record, RecordKind::Document));
+        let document_vector = self.document_vector.take();
+        if let Some(record) = document_vector.and_then(|vector| vector.record(&self.constants.document)) {
+            self.pending.push((record, RecordKind::Document));
         }
         self.close_group()?;
         let footer = self.footer()?;
-        self.bytes.write_all(&footer).map_err(|e| Error::internal("the footer was not kept", e))?;
+        self.bytes.extend(footer);
         Ok(self.bytes)
     }
 }
 
-/// docs/documents.md is its description.
+/// A column for each field. `dimensions` has none: the type of `vector` states it.
 fn schema(dimensions: usize, text: bool) -> Schema {
-    use DataType::{Int32, Int64, Utf8};
-    let needed = |name: &str, of: DataType| Field::new(name, of, false);
-    let optional = |name: &str, of: DataType| Field::new(name, of, true);
-    let mut fields = vec![
-        needed("id", Utf8),
-        needed("kind", Utf8),
-        needed("bucket", Utf8),
-        needed("key", Utf8),
-        optional("version", Utf8),
-        needed("etag", Utf8),
-        needed("last_modified", DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into()))),
-        optional("content_type", Utf8),
-        optional("chunk", Int64),
-        optional("chunks", Int64),
-        needed("start", Int64),
-        needed("end", Int64),
-        needed("tokens", Int64),
-    ];
-    if text {
-        fields.push(optional("text", Utf8));
-    }
-    let vector = DataType::FixedSizeList(Arc::new(needed("item", DataType::Float32)), dimensions as i32);
-    fields.extend([
-        optional("page", Int32),
-        optional("title", Utf8),
-        needed("headings", DataType::List(Arc::new(optional("item", Utf8)))),
-        optional("record", Int64),
-        needed("fields", Utf8),
-        needed("metadata", Utf8),
-        needed("model", Utf8),
-        needed("model_revision", Utf8),
-        needed("model_sha256", Utf8),
-        needed("vector", vector),
-    ]);
-    Schema::new(fields)
+    let columns = FIELDS.iter().filter(|field| field.name != "dimensions");
+    let columns = columns.filter(|field| text || field.presence != Presence::IfGiven).map(|field| {
+        let data_type = match field.field_type {
+            FieldType::Text | FieldType::Json => DataType::Utf8,
+            FieldType::Int32 => DataType::Int32,
+            FieldType::Int64 => DataType::Int64,
+            FieldType::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+            FieldType::TextList => DataType::List(Arc::new(ArrowField::new("item", DataType::Utf8, true))),
+            FieldType::Vector => {
+                let item = ArrowField::new("item", DataType::Float32, false);
+                DataType::FixedSizeList(Arc::new(item), dimensions as i32)
+            }
+        };
+        ArrowField::new(field.name, data_type, field.presence != Presence::Required)
+    });
+    Schema::new(columns.collect::<Vec<_>>())
 }
 
 fn properties() -> Result<WriterProperties> {
@@ -290,7 +272,7 @@ fn properties() -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(not_written)?;
     Ok(WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
-        // Floats of a vector are all different and do not pack.
+        // The floats of a vector are all different, so neither a dictionary nor compression makes them smaller.
         .set_column_dictionary_enabled(vector.clone(), false)
         .set_column_compression(vector, Compression::UNCOMPRESSED)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -299,15 +281,15 @@ fn properties() -> Result<WriterProperties> {
         .build())
 }
 
-/// `group` at another place of a file.
-fn moved(group: &RowGroupMetaData, by: i64, ordinal: usize) -> parquet::errors::Result<RowGroupMetaData> {
+/// `group` as it is described when its pages lie `by` bytes further into the file.
+fn shifted(group: &RowGroupMetaData, by: i64, ordinal: usize) -> parquet::errors::Result<RowGroupMetaData> {
     let column = |column: &ColumnChunkMetaData| {
         column
             .clone()
             .into_builder()
             .set_data_page_offset(column.data_page_offset() + by)
             .set_dictionary_page_offset(column.dictionary_page_offset().map(|offset| offset + by))
-            // A footer that was read again has lost them: a file is the same bytes however often it was interrupted.
+            // A footer that was read back has lost them. Without them a file has the same bytes, interrupted or not.
             .clear_page_encoding_stats()
             .build()
     };

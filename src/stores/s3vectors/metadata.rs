@@ -1,18 +1,23 @@
-//! What a vector of S3 Vectors carries: metadata within the service's limits.
+//! What a vector of S3 Vectors carries: a record's fields within the service's limits.
 //!
-//! Limits of "Limitations and restrictions" in S3's user guide: 40 KB a vector, 2 KB of it filterable, 50 keys, 10
-//! keys of an index not filterable, and values that are strings, numbers, booleans or lists of them. So what is small
-//! is filterable, what may be long is not; what does not fit any more is left out and named in `left_out`.
+//! "Limitations and restrictions" in S3's user guide: 40 KB a vector, 2 KB of it filterable, 50 keys, 10 keys of an
+//! index not filterable, and values that are strings, numbers, booleans or lists of them. So short fields are
+//! filterable and long ones are not; a field that does not fit is omitted, and `left_out` names it.
 
 use aws_smithy_types::Document as Metadata;
 use serde_json::{Map, Value, json};
 
-use crate::record::{Document, ModelRef, Record, WriteRequest};
+use crate::record::{Field, FieldValue, Row};
 use crate::stores::generation::DocumentHead;
 
-/// Keys that an index declares as not filterable when it is made; later it cannot.
+/// Of these, `source` takes 1,093 bytes at most, the others a few hundred.
+const FILTERABLE: [&str; 10] =
+    ["chunk", "chunks", "start", "end", "tokens", "page", "record", "last_modified", "model", "model_sha256"];
+
+/// Keys that an index declares as not filterable when it is made; later it cannot. Short ones come first, because what
+/// comes last is the first to be left out.
 pub const NOT_FILTERABLE: [&str; 9] =
-    ["text", "title", "headings", "fields", "metadata", "version", "etag", "content_type", HEAD];
+    [HEAD, "etag", "version", "content_type", "title", "headings", "text", "metadata", "fields"];
 
 /// A [`DocumentHead`] as JSON, on a document's first vector; of the others, the number of their generation.
 pub const HEAD: &str = "embed";
@@ -20,62 +25,38 @@ pub const HEAD: &str = "embed";
 /// Bytes of a vector's metadata as JSON: 40 KB, less a tenth for whatever the service counts otherwise.
 const BYTES: usize = 36 << 10;
 
-/// The metadata of `record`.
-pub fn metadata(
-    request: &WriteRequest<'_>,
-    record: &Record,
-    model: &ModelRef,
-    text: bool,
-    head: String,
-) -> Map<String, Value> {
-    let Document { bucket, key, version, etag, last_modified, content_type, metadata, .. } = request.document;
-    let mut entries = Map::new();
-    let filterable = [
-        // 1,093 bytes at most; the rest is a few hundred.
-        ("source", json!(format!("s3://{bucket}/{key}"))),
-        ("chunk", json!(record.chunk)),
-        ("chunks", json!(request.chunks)),
-        ("start", json!(record.start)),
-        ("end", json!(record.end)),
-        ("tokens", json!(record.tokens)),
-        ("page", json!(record.place.page)),
-        ("record", json!(record.place.record)),
-        ("last_modified", json!(last_modified)),
-        ("model", json!(model.id)),
-        ("model_sha256", json!(model.hash)),
-    ];
-    let long = [
-        (HEAD, json!(head)),
-        ("etag", json!(etag)),
-        ("version", json!(version)),
-        ("content_type", json!(content_type)),
-        ("title", json!(record.place.title)),
-        ("headings", json!(record.place.headings)),
-        ("text", json!(text.then_some(&record.text))),
-        // Objects are no values here.
-        ("metadata", json!((!metadata.is_empty()).then(|| json!(metadata).to_string()))),
-        ("fields", json!((!record.fields.is_empty()).then(|| json!(record.fields).to_string()))),
-    ];
-    let (mut bytes, mut left_out) = (0, Vec::new());
-    for (name, value) in filterable.into_iter().chain(long) {
-        if value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
-            continue;
-        }
+/// The metadata of `row`'s record.
+pub fn metadata(row: &Row<'_>, head: String) -> Map<String, Value> {
+    let field = |name| Some((name, value(Field::named(name)?.value(row))?));
+    let entries = [Some(("source", json!(row.document.uri())))];
+    let entries = entries.into_iter().chain(FILTERABLE.map(field)).chain([Some((HEAD, json!(head)))]);
+    let (mut metadata, mut bytes, mut left_out) = (Map::new(), 0, Vec::new());
+    for (name, value) in entries.chain(NOT_FILTERABLE.map(field)).flatten() {
         let size = name.len() + value.to_string().len() + 4;
         if bytes + size > BYTES {
             left_out.push(name);
             continue;
         }
         bytes += size;
-        entries.insert(name.to_owned(), value);
+        metadata.insert(name.to_owned(), value);
     }
     if !left_out.is_empty() {
-        entries.insert("left_out".to_owned(), json!(left_out));
+        metadata.insert("left_out".to_owned(), json!(left_out));
     }
-    entries
+    metadata
 }
 
-/// The head in a first vector's metadata; `None` where it is none of ours.
+/// A field's value as the service takes it, which takes no objects; `None` for one that is empty.
+fn value(value: FieldValue<'_>) -> Option<Value> {
+    match value {
+        FieldValue::Null | FieldValue::TextList([]) => None,
+        FieldValue::Fields(fields) => (!fields.is_empty()).then(|| json!(value.text())),
+        FieldValue::Metadata(metadata) => (!metadata.is_empty()).then(|| json!(value.text())),
+        value => Some(json!(value)),
+    }
+}
+
+/// The head in a first vector's metadata; `None` where another program wrote it.
 pub fn head(metadata: &Metadata) -> Option<DocumentHead> {
     serde_json::from_str(metadata.as_object()?.get(HEAD)?.as_string()?).ok()
 }
@@ -86,7 +67,7 @@ pub fn generation(metadata: &Metadata) -> Option<u64> {
     text.parse().ok().or_else(|| serde_json::from_str::<DocumentHead>(text).ok().map(|head| head.generation))
 }
 
-/// As the SDK takes it.
+/// JSON as the SDK takes it.
 pub fn document(value: Value) -> Metadata {
     match value {
         Value::Null => Metadata::Null,
@@ -108,7 +89,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::record::{Place, SourceVersion};
+    use crate::record::{Document, ModelRef, Place, Record, RecordKind};
 
     fn entries(text: &str, fields: Value) -> Map<String, Value> {
         let key = "\u{1F980}".repeat(256);
@@ -123,7 +104,6 @@ mod tests {
             size: 1,
             metadata: BTreeMap::from([("author".to_owned(), "m".repeat(2000))]),
         };
-        let source_version = SourceVersion::of(&document, "f");
         let record = Record {
             id: Record::id_of("b", "k", 0),
             chunk: 123_456,
@@ -136,8 +116,8 @@ mod tests {
             vector: vec![1.0],
         };
         let model = ModelRef { id: "m".repeat(64), revision: String::new(), hash: "h".repeat(64), dimensions: 1 };
-        let request = WriteRequest { document: &document, source_version: &source_version, chunks: 123_457 };
-        metadata(&request, &record, &model, true, "7".to_owned())
+        let (document, model, record, kind) = (&document, &model, &record, RecordKind::Chunk);
+        metadata(&Row { document, model, record, kind, chunks: Some(123_457), text: true }, "7".to_owned())
     }
 
     #[test]
@@ -149,6 +129,7 @@ mod tests {
         assert!(json!(filterable).to_string().len() <= 2 << 10, "{filterable:?}");
         assert!(entries["left_out"].as_array().unwrap().contains(&json!("fields")), "{}", entries["left_out"]);
         assert!(entries.len() <= 50 && NOT_FILTERABLE.len() <= 10);
+        assert!(FILTERABLE.iter().all(|name| entries.contains_key(*name)));
     }
 
     #[test]

@@ -20,6 +20,7 @@
 mod index;
 mod metadata;
 
+use async_trait::async_trait;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 pub use aws_sdk_s3vectors::Client;
 use aws_sdk_s3vectors::config::retry::RetryConfig;
@@ -37,7 +38,7 @@ use crate::aws::TraceHeader;
 use crate::config::{Aws, S3Vectors};
 use crate::error::StoreError;
 use crate::record::{
-    DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, StoreFuture, VectorStore, WriteError, WriteRequest,
+    DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
 };
 
 /// Attempts at one request: 1 + 2 + 4 + 8 s of waiting at most.
@@ -45,6 +46,10 @@ const ATTEMPTS: u32 = 5;
 
 /// Until one attempt's answer.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Chunks that a head allows for while their number is not known; it doubles as they grow beyond it. Above
+/// [`PUT_AT_ONCE`], so that a document of one request needs one head.
+const FIRST_BOUND: usize = 1024;
 
 /// Bytes of one request's vectors, roughly; the service takes 20 MB.
 const BATCH_BYTES: usize = 8 << 20;
@@ -95,49 +100,38 @@ impl S3VectorsStore {
     }
 }
 
+#[async_trait]
 impl VectorStore for S3VectorsStore {
     fn name(&self) -> &'static str {
         "s3vectors"
     }
 
-    fn get<'a>(&'a self, bucket: &'a str, key: &'a str) -> StoreFuture<'a, Existing> {
-        Box::pin(async move {
-            self.index.ready().await?;
-            Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
-        })
+    async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
+        self.index.ready().await?;
+        Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
     }
 
-    fn begin<'a>(
+    async fn begin<'a>(
         &'a self,
         request: WriteRequest<'a>,
         existing: &'a Existing,
         state: Option<&'a Value>,
-    ) -> StoreFuture<'a, Box<dyn DocumentWriter + 'a>> {
-        Box::pin(async move {
-            let WriteSession { previous, version_id, generation, claimed } =
-                WriteSession::of(existing, request.source_version, state)?;
-            let chunks = previous.as_ref().map_or(0, |head| head.chunks).max(request.chunks);
-            let head = DocumentHead { generation, version_id, chunks, source_version: None };
-            let writer =
-                S3VectorsWriter { store: self, request, previous, head, claimed, vectors: Vec::new(), bytes: 0 };
-            Ok(Box::new(writer) as Box<dyn DocumentWriter>)
-        })
+    ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError> {
+        let WriteSession { previous, version_id, generation, claimed } =
+            WriteSession::of(existing, request.source_version, state)?;
+        let chunks = previous.as_ref().map_or(0, |head| head.chunks).max(request.chunks.unwrap_or(FIRST_BOUND));
+        let head = DocumentHead { generation, version_id, chunks, source_version: None };
+        let (vectors, end, bytes) = (Vec::new(), 0, 0);
+        Ok(Box::new(S3VectorsWriter { store: self, request, previous, head, claimed, vectors, end, bytes }))
     }
 
-    fn remove<'a>(&'a self, bucket: &'a str, key: &'a str, existing: &'a Existing) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            let Some(previous) = DocumentHead::of(existing) else { return Ok(()) };
-            if self.head(bucket, key).await?.as_ref() != Some(&previous) {
-                return Err(WriteError::Conflict);
-            }
-            self.index.delete(&ids(bucket, key, 1..previous.chunks)).await?;
-            Ok(self.index.delete(&ids(bucket, key, 0..1)).await?)
-        })
-    }
-
-    fn abort<'a>(&'a self, _bucket: &'a str, _key: &'a str, _state: &'a Value) -> StoreFuture<'a, ()> {
-        // The next generation overwrites or deletes what there is.
-        Box::pin(async { Ok(()) })
+    async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
+        let Some(previous) = DocumentHead::of(existing) else { return Ok(()) };
+        if self.head(bucket, key).await?.as_ref() != Some(&previous) {
+            return Err(WriteError::Conflict);
+        }
+        self.index.delete(&ids(bucket, key, 1..previous.chunks)).await?;
+        Ok(self.index.delete(&ids(bucket, key, 0..1)).await?)
     }
 }
 
@@ -145,7 +139,7 @@ impl VectorStore for S3VectorsStore {
 struct S3VectorsWriter<'a> {
     store: &'a S3VectorsStore,
     request: WriteRequest<'a>,
-    /// What was looked at.
+    /// The head that was there when the caller called `get`.
     previous: Option<DocumentHead>,
     /// Of this generation.
     head: DocumentHead,
@@ -153,80 +147,62 @@ struct S3VectorsWriter<'a> {
     claimed: bool,
     /// Not put yet.
     vectors: Vec<PutInputVector>,
+    /// The chunk after the last of `vectors`.
+    end: usize,
+    /// Of `vectors`.
     bytes: usize,
 }
 
+#[async_trait]
 impl DocumentWriter for S3VectorsWriter<'_> {
-    fn write<'a>(&'a mut self, records: &'a [Record]) -> StoreFuture<'a, ()> {
-        Box::pin(async move {
-            for record in records {
-                // The claim was the first vector itself.
-                if record.chunk == 0 && self.claimed {
-                    continue;
-                }
-                let head = match record.chunk {
-                    0 => json!(self.head).to_string(),
-                    _ => self.head.generation.to_string(),
-                };
-                let entries = metadata(&self.request, record, &self.store.model, self.store.text, head);
-                // A number takes 12 bytes in JSON.
-                let bytes = json!(entries).to_string().len() + 12 * record.vector.len();
-                if self.bytes + bytes > BATCH_BYTES || self.vectors.len() == PUT_AT_ONCE {
-                    self.flush().await?;
-                }
-                self.bytes += bytes;
-                self.vectors.push(vector(record.id, record.vector.clone(), document(Value::Object(entries)))?);
+    async fn write(&mut self, records: &[Record]) -> Result<(), WriteError> {
+        for record in records {
+            // The claim was the first vector itself.
+            if record.chunk == 0 && self.claimed {
+                continue;
             }
-            Ok(())
-        })
+            let head = match record.chunk {
+                0 => json!(self.head).to_string(),
+                _ => self.head.generation.to_string(),
+            };
+            let entries = metadata(&self.request.row(record, &self.store.model, self.store.text), head);
+            // A number takes 12 bytes in JSON.
+            let bytes = json!(entries).to_string().len() + 12 * record.vector.len();
+            if self.bytes + bytes > BATCH_BYTES || self.vectors.len() == PUT_AT_ONCE {
+                self.flush().await?;
+            }
+            self.bytes += bytes;
+            self.end = record.chunk + 1;
+            self.vectors.push(vector(record.id, record.vector.clone(), document(Value::Object(entries)))?);
+        }
+        Ok(())
     }
 
-    fn checkpoint(&mut self) -> StoreFuture<'_, Value> {
-        Box::pin(async move {
-            self.flush().await?;
-            Ok(state(self.head.generation))
-        })
+    async fn checkpoint(&mut self) -> Result<Value, WriteError> {
+        self.flush().await?;
+        Ok(state(self.head.generation))
     }
 
-    fn commit<'a>(mut self: Box<Self>, _end: &'a End) -> StoreFuture<'a, ()>
-    where
-        Self: 'a,
-    {
-        Box::pin(async move {
-            self.flush().await?;
-            self.is_ours().await?;
-            let (index, chunks) = (&self.store.index, self.request.chunks);
-            let there = index.get(&self.ids(0..chunks), Bring::Metadata).await?;
-            let ours = |found: &&Option<Metadata>| found.as_ref().and_then(generation) == Some(self.head.generation);
-            let ours = there.iter().map(|vector| &vector.metadata).filter(ours).count();
-            if ours != chunks {
-                let message = format!("{ours} of {chunks} vectors are there as they were put");
-                return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
-            }
-            index.delete(&self.ids(chunks..self.head.chunks)).await?;
-            let first = index.get(&self.ids(0..1), Bring::Everything).await?.pop();
-            let Some((Some(Metadata::Object(mut entries)), Some(VectorData::Float32(numbers)))) =
-                first.map(|first| (first.metadata, first.data))
-            else {
-                return Err(WriteError::Conflict);
-            };
-            if generation(&Metadata::Object(entries.clone())) != Some(self.head.generation) {
-                return Err(WriteError::Conflict);
-            }
-            let head = DocumentHead {
-                chunks,
-                source_version: Some(SourceVersion::entries(self.request.source_version)),
-                ..self.head.clone()
-            };
-            entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
-            index.put(vec![vector(self.ids(0..1)[0], numbers, Metadata::Object(entries))?]).await?;
-            self.is_ours().await
-        })
+    async fn commit(mut self: Box<Self>, end: &End) -> Result<(), WriteError> {
+        self.flush().await?;
+        self.is_ours().await?;
+        let index = &self.store.index;
+        let vectors = index.get(&self.ids(0..end.chunks), Bring::Metadata).await?;
+        let ours = |metadata: &&Option<Metadata>| metadata.as_ref().and_then(generation) == Some(self.head.generation);
+        let count = vectors.iter().map(|vector| &vector.metadata).filter(ours).count();
+        if count != end.chunks {
+            let message = format!("{count} of {} vectors are there as they were put", end.chunks);
+            return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
+        }
+        index.delete(&self.ids(end.chunks..self.head.chunks)).await?;
+        let source_version = Some(SourceVersion::entries(self.request.source_version));
+        self.put_head(&DocumentHead { chunks: end.chunks, source_version, ..self.head.clone() }).await?;
+        self.is_ours().await
     }
 }
 
 impl S3VectorsWriter<'_> {
-    /// Puts what was gathered.
+    /// Puts the vectors that were gathered.
     async fn flush(&mut self) -> Result<(), WriteError> {
         let mut vectors = std::mem::take(&mut self.vectors);
         self.bytes = 0;
@@ -235,28 +211,50 @@ impl S3VectorsWriter<'_> {
         }
         if !self.claimed {
             let Some(first) = vectors.drain(..1).next() else { return Ok(()) };
-            if self.found().await? != self.previous {
+            if self.current_head().await? != self.previous {
                 return Err(WriteError::Conflict);
             }
             self.store.index.put(vec![first]).await?;
             self.claimed = true;
         }
         self.is_ours().await?;
+        if self.end > self.head.chunks {
+            self.head.chunks = 2 * self.end;
+            self.put_head(&self.head).await?;
+        }
         if !vectors.is_empty() {
             self.store.index.put(vectors).await?;
         }
         Ok(())
     }
 
+    /// Replaces the head in the first vector, which has to be this generation's.
+    async fn put_head(&self, head: &DocumentHead) -> Result<(), WriteError> {
+        let index = &self.store.index;
+        let first = index.get(&self.ids(0..1), Bring::Everything).await?.pop();
+        let Some((Some(metadata), Some(VectorData::Float32(numbers)))) =
+            first.map(|first| (first.metadata, first.data))
+        else {
+            return Err(WriteError::Conflict);
+        };
+        match (generation(&metadata), metadata) {
+            (Some(generation), Metadata::Object(mut entries)) if generation == self.head.generation => {
+                entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
+                Ok(index.put(vec![vector(self.ids(0..1)[0], numbers, Metadata::Object(entries))?]).await?)
+            }
+            _ => Err(WriteError::Conflict),
+        }
+    }
+
     /// Whether the document's head is this generation's still.
     async fn is_ours(&self) -> Result<(), WriteError> {
-        match self.found().await? {
+        match self.current_head().await? {
             Some(head) if head.generation == self.head.generation => Ok(()),
             _ => Err(WriteError::Conflict),
         }
     }
 
-    async fn found(&self) -> Result<Option<DocumentHead>, StoreError> {
+    async fn current_head(&self) -> Result<Option<DocumentHead>, StoreError> {
         self.store.head(&self.request.document.bucket, &self.request.document.key).await
     }
 
