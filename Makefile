@@ -37,7 +37,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub test-clients test-template test-package test-docs test-examples test-sam image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -148,16 +148,43 @@ $(CLIENTS_READY): tests/clients/requirements.txt
 	@$(CLIENTS)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --no-deps --require-hashes -r $<
 	@touch $@
 
-test-clients: build runtime $(CLIENTS_READY) ## Run real clients, a browser and schemathesis against `bootstrap serve`
+# Clients in other languages need their toolchains, so TESTS_WITHOUT=node,java,go leaves out those that it names.
+clients-node: $(CLIENTS)-node/.ready ## Prepare the clients in JavaScript (needs Node.js 20 or later)
+clients-java: $(CLIENTS)-java/.ready ## Build the clients in Java (needs Maven and a JDK from 17 on)
+clients-go: $(CLIENTS)-go/.ready ## Build the clients in Go (needs Go 1.26 or later)
+
+# Node.js looks for packages beside the program that imports them.
+$(CLIENTS)-node/.ready: $(wildcard tests/clients/node/*)
+	@{ command -v npm && node --eval 'process.exit(+(parseInt(process.versions.node) < 20))'; } >/dev/null || { echo "clients-node: Node.js 20 or later with npm is missing; TESTS_WITHOUT=node leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/node"
+	@mkdir -p $(@D) && cp $^ $(@D)
+	@cd $(@D) && npm ci --silent --no-audit --no-fund --ignore-scripts
+	@touch $@
+
+$(CLIENTS)-java/.ready: $(shell find tests/clients/java -type f)
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "clients-java: Maven or a JDK is missing; TESTS_WITHOUT=java leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/java"
+	@rm -rf $(@D)
+	@mvn --quiet --batch-mode --file tests/clients/java package -Dbuilt=$(abspath $(@D))
+	@touch $@
+
+$(CLIENTS)-go/.ready: $(shell find tests/clients/go -type f)
+	@command -v go >/dev/null || { echo "clients-go: Go is missing; TESTS_WITHOUT=go leaves its clients out"; exit 1; }
+	@echo "preparing $(@D) from tests/clients/go"
+	@mkdir -p $(@D)
+	@cd tests/clients/go && go build -o ../../../$(@D)/ ./...
+	@touch $@
+
+COMMA := ,
+test-clients: build runtime $(CLIENTS_READY) $(addprefix clients-,$(filter-out $(subst $(COMMA), ,$(TESTS_WITHOUT)),node java go)) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
-bench-memory: build ## Latency and cost by memory size, in containers of that size
-	@$(MAKE) --no-print-directory runtime model MODEL=bge-small-shape
+bench-memory: build runtime model ## Latency and cost by memory size, in containers of that size
 	@$(PYTHON) -m tools.bench.memory
 
-bench-http: build runtime ## Measure the handler's overhead, and the memory of 2,048 texts in one request
+bench-http: build runtime model ## Measure the handler's overhead, and the memory of 2,048 texts in one request
 	cargo bench --locked --bench handler
-	$(PYTHON) -m benches.http_memory all-MiniLM-L6-v2
+	$(PYTHON) -m benches.http_memory
 
 # cargo-fuzz without a sanitizer builds on the stable toolchain; panics are what is looked for.
 fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by side
@@ -186,10 +213,10 @@ mutants: runtime ## Change the code and see that a test notices (needs cargo-mut
 	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
 	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
-lint: ## Formatting, clippy, licences and sources
+lint: $(READY) ## Formatting, clippy, licences and sources
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
-	$(PYTHON) -m tools.licences
+	$(PY) -m tools.licences
 
 $(AUDIT)/.ready: tools/audit/requirements.txt
 	@echo "preparing $(AUDIT) from $<"
@@ -204,26 +231,42 @@ audit: $(AUDIT)/.ready ## Known vulnerabilities among the locked dependencies (n
 	@for locked in $$(git ls-files '*requirements.txt' tests/sam/checkov.txt); do echo "$$locked"; \
 	  $(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement "$$locked" || exit 1; done
 
-# The peers of the benchmarks: FastEmbed in an environment of its own, fastembed-rs and the bare loop.
-peers: runtime
-	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
-	@$(PY) -m tools.bench.stock
-	@test -x target/bench/venv/bin/python || $(PYTHON) -m venv target/bench/venv
-	@target/bench/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/bench/requirements.txt
+# The peers of the benchmarks, each in an environment of its own. BENCH_WITHOUT=langchain4j goes on without Maven and a
+# JDK, and names it under the tables.
+BENCH_VENV := target/bench/venv
+PYTORCH_VENV := target/bench/pytorch
+LANGCHAIN4J := target/bench/langchain4j
+peers: runtime model $(BENCH_VENV)/.ready $(if $(filter yes,$(PYTORCH)),$(PYTORCH_VENV)/.ready) $(if $(findstring langchain4j,$(BENCH_WITHOUT)),,$(LANGCHAIN4J)/.ready)
+	@$(PY) -m tools.bench.folders
 	cargo build --release --locked --manifest-path benches/peers/Cargo.toml --target-dir target/peers
 
-bench: build peers ## Documents per second beside FastEmbed, fastembed-rs and a bare loop
+$(BENCH_VENV)/.ready: tools/bench/requirements.txt
+$(PYTORCH_VENV)/.ready: tools/bench/pytorch.txt
+$(BENCH_VENV)/.ready $(PYTORCH_VENV)/.ready:
+	@echo "preparing $(@D) from $<"
+	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+$(LANGCHAIN4J)/.ready: benches/peers/java/pom.xml benches/peers/java/Peer.java
+	@command -v mvn >/dev/null && command -v javac >/dev/null || { echo "langchain4j needs Maven and a JDK of 17 or newer; BENCH_WITHOUT=langchain4j goes on without it"; exit 1; }
+	@echo "preparing $(@D) from $<"
+	@rm -rf $(@D)
+	@mvn --quiet --batch-mode --file $< org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies \
+	  -DincludeScope=runtime -DoutputDirectory=$(abspath $(@D))/lib
+	@javac -cp '$(@D)/lib/*' -d $(@D)/classes benches/peers/java/Peer.java
+	@touch $@
+
+bench: build peers ## Documents per second beside what one would use instead (PYTORCH=yes: PyTorch too, 5.8 GB)
 	@$(PY) -m tools.bench.engine
 
-bench-ingest: build runtime ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
-	@$(MAKE) --no-print-directory model MODEL=bge-small-shape
+bench-ingest: build runtime model ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
 	@$(PY) -m tools.bench.ingest
 
 bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
 	@$(PY) -m tools.bench.cold
 
-bench-resident: build ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
-	@$(MAKE) --no-print-directory model runtime MODEL=bge-small-shape
+bench-resident: build runtime model ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
 	@$(PY) -m tools.bench.resident
 
 # ---- Deployment
@@ -259,7 +302,7 @@ sam-build: $(SAM_ENV)/.ready
 # The first time its questions are asked one by one; the answers are kept in deploy.toml, deploy-<stack>.toml for a
 # stack of another name. `rm deploy.toml` asks again.
 deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time ([ARCH=x86_64|arm64] [MODEL=<id>|none] [STACK=<name>])
-	@$(PYTHON) -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
+	@$(SAM_ENV)/bin/python -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
 
 # What a container-image function is made of: the package's folder and the Dockerfile. Lambda takes no image with
 # attestations, which buildx adds unasked.
@@ -307,13 +350,17 @@ test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam va
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
+# Nothing is installed: what is not there is unpacked below target/qemu.
+qemu: ## Prepare what runs arm64's binaries on x86_64
+	@$(PYTHON) -m tools.qemu
+
 # The first failure ends it: SAM can spend a function's whole timeout on each.
-test-sam: build runtime emulator s3-server local-model $(SAM_ENV)/.ready ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu (ARM64=no leaves it out)
-	@$(MAKE) --no-print-directory sam-build MODEL=$$(cat target/local-model)
-ifneq ($(ARM64),no)
-	@$(MAKE) --no-print-directory package ARCH=arm64 MODEL=$$(cat target/local-model)
+test-sam: build runtime emulator s3-server model sam-build ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
+ifeq ($(findstring arm64,$(TESTS_WITHOUT)),)
+	@$(MAKE) --no-print-directory qemu
+	@$(MAKE) --no-print-directory package ARCH=arm64
 endif
-	ARM64=$(ARM64) $(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
+	$(SAM_ENV)/bin/python -m unittest discover --failfast --start-directory tests/sam --top-level-directory .
 
 clean: ## Remove everything that was built or fetched
 	rm -rf target dist .aws-sam $(VENV) models/bge-small-en-v1.5 models/all-MiniLM-L6-v2

@@ -37,10 +37,8 @@ struct Pair {
 impl Pair {
     fn open(threads: usize) -> Self {
         let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let models =
-            ["bge-small-en-v1.5", "bge-small-shape", "all-MiniLM-L6-v2"].map(|id| root.join("models").join(id));
-        let model = models.into_iter().find(|folder| folder.join("manifest.json").is_file());
-        let model = model.expect("a model is in models/; `make model MODEL=all-MiniLM-L6-v2` builds one");
+        let model = root.join("models/bge-small-en-v1.5");
+        assert!(model.join("manifest.json").is_file(), "{} is missing: run `make model`", model.display());
         let library = root.join("target/runtime").join(std::env::consts::ARCH).join("libonnxruntime.so");
         let variables = [
             ("EMBED_MODEL_DIR", model.display().to_string()),

@@ -13,17 +13,19 @@ import platform
 import re
 import subprocess
 import sys
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import tomlkit  # keeps what SAM and people wrote as it is; SAM's own choice
+from tomlkit.exceptions import ParseError
 
 DEFAULT_STACK, DEFAULT_MODEL = "lambda-embed", "bge-small-en-v1.5"
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
 # A name that SAM takes for an environment nobody asks for.
 TABLE = "package"
-KEPT = re.compile(rf'^\[{TABLE}\]\nmodel = "[^"]*"\n', re.MULTILINE)
-ARCHITECTURE = re.compile(r'(Architecture=\\?"?)(x86_64|arm64)')
+# In SAM's list of parameters, `Architecture="arm64" MemoryMegabytes="1769"`.
+ARCHITECTURE = re.compile(r'(Architecture="?)(x86_64|arm64)')
 
 
 class Refused(Exception):
@@ -46,10 +48,9 @@ def file_of(stack: str) -> Path:
 
 def plan(path: Path, stack: str, architecture: str = "", model: str = "") -> Plan:
     """What a deployment with these wishes does (empty: as before, or the default); notes it in `path`. Raises Refused."""
-    text = path.read_text() if path.exists() else "version = 0.1\n"
     try:
-        kept = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        kept = tomlkit.parse(path.read_text() if path.exists() else "version = 0.1\n")
+    except ParseError as error:
         raise Refused(f"{error}; mend it, or remove the file to be asked again") from error
     answers = kept.get("default", {}).get("deploy", {}).get("parameters", {})
     answered = "stack_name" in answers
@@ -66,13 +67,21 @@ def plan(path: Path, stack: str, architecture: str = "", model: str = "") -> Pla
     if architecture not in ARCHITECTURES:
         raise Refused(f"Lambda has no architecture {architecture}: ARCH=x86_64 or ARCH=arm64")
     architecture = ARCHITECTURES[architecture]
-    if answered:
-        text = ARCHITECTURE.sub(rf"\g<1>{architecture}", text)
-    path.write_text(KEPT.sub("", text).rstrip() + f'\n\n[{TABLE}]\nmodel = "{model}"\n')
+    if wished:
+        answers["parameter_overrides"] = _with_architecture(answers["parameter_overrides"], architecture)
+    kept[TABLE] = {"model": model}
+    path.write_text(tomlkit.dumps(kept))
     arguments = ["--config-file", str(path.resolve()), "--capabilities", "CAPABILITY_IAM", "--resolve-s3"]
     if not answered:
         arguments += ["--guided", "--stack-name", stack, "--parameter-overrides", f"Architecture={architecture}"]
     return Plan(architecture, model, arguments)
+
+
+def _with_architecture(overrides: str | list[str], architecture: str) -> str | list[str]:
+    """SAM's parameters, one string as SAM writes them or a list as people may, with another architecture."""
+    if isinstance(overrides, str):
+        return ARCHITECTURE.sub(rf"\g<1>{architecture}", overrides)
+    return [ARCHITECTURE.sub(rf"\g<1>{architecture}", override) for override in overrides]
 
 
 def main() -> int:

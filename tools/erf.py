@@ -1,4 +1,6 @@
-"""The error function over numpy arrays, to double precision, without SciPy.
+"""The error function over numpy arrays, to double precision.
+
+SciPy has it, in 35 MB that a release may round differently, and a model's bytes depend on it.
 
 Rational approximations of Stephen Moshier's Cephes library (`ndtr.c`): erf itself for |x| < 1,
 its complement beyond. Largest error against `math.erf` is below 1e-15.

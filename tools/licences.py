@@ -1,73 +1,45 @@
 """Checks licences, bans and sources of every linked crate: `python -m tools.licences`.
 
-Reads deny.toml, the file of `cargo deny`, and uses that program where it is installed; building it
-would cost a fresh machine more than the whole test suite, so elsewhere the same three questions are
-answered here from `cargo metadata`: is every licence allowed, is nothing banned, does everything
-come from crates.io.
+Reads deny.toml, the file of `cargo deny`, and uses that program where it is installed. Building it takes a fresh
+machine longer than the whole test suite, so elsewhere `cargo metadata` answers the same three questions: is every
+licence allowed, is nothing banned, does everything come from crates.io?
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
+
+from license_expression import ExpressionError, LicenseExpression, Licensing, get_spdx_licensing
 
 CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 
 
 def satisfied(expression: str, allowed: set[str]) -> bool:
-    """Whether an SPDX expression can be met with `allowed`; AND binds tighter than OR.
+    """Whether an SPDX expression can be met with `allowed`. Old manifests write `MIT/Apache-2.0` for OR.
 
-    Old manifests write `MIT/Apache-2.0` for OR. Raises ValueError for what is no expression.
+    Raises ExpressionError for what is no expression.
     """
-    tokens = re.findall(r"[()]|[^\s()]+", expression.replace("/", " OR "))
-    position = 0
+    spdx = _spdx()
 
-    def peek() -> str | None:
-        return tokens[position] if position < len(tokens) else None
+    def met(node: LicenseExpression) -> bool:
+        if isinstance(node, spdx.OR):
+            return any(map(met, node.args))
+        if isinstance(node, spdx.AND):
+            return all(map(met, node.args))
+        return str(node) in allowed
 
-    def take() -> str:
-        nonlocal position
-        if position == len(tokens):
-            raise ValueError(f"{expression!r} ends early")
-        position += 1
-        return tokens[position - 1]
+    return met(spdx.parse(expression.replace("/", " OR ")))
 
-    def either() -> bool:
-        met = both()
-        while peek() == "OR":
-            take()
-            met = both() or met
-        return met
 
-    def both() -> bool:
-        met = one()
-        while peek() == "AND":
-            take()
-            met = one() and met
-        return met
-
-    def one() -> bool:
-        if peek() == "(":
-            take()
-            met = either()
-            if take() != ")":
-                raise ValueError(f"{expression!r} lacks a closing parenthesis")
-            return met
-        name = take()
-        if peek() == "WITH":
-            take()
-            name = f"{name} WITH {take()}"
-        return name in allowed
-
-    met = either()
-    if peek() is not None:
-        raise ValueError(f"{expression!r} goes on where it should end")
-    return met
+@cache
+def _spdx() -> Licensing:
+    return get_spdx_licensing()
 
 
 def complaints(metadata: dict, rules: dict) -> list[str]:
@@ -80,7 +52,7 @@ def complaints(metadata: dict, rules: dict) -> list[str]:
         licence = package["license"] or "no licence named"
         try:
             fine = satisfied(licence, allowed)
-        except ValueError:
+        except ExpressionError:
             fine = False
         if not fine:
             found.append(f"{crate}: licence {licence} is not allowed")

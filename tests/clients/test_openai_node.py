@@ -1,42 +1,21 @@
-"""openai-node, as its users call it; skipped where Node.js 20 or later with npm is not installed."""
+"""openai-node's two formats, and what it makes of a refusal."""
 
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import unittest
 
 from tests.clients.harness import ROOT, TEXTS, ServedCase, float32, invoked
-
-SOURCE = ROOT / "tests/clients/node"
-# The packages go below target/, where everything fetched is.
-FOLDER = ROOT / "target/clients-node"
-FILES = ("package.json", "package-lock.json", "embeddings.mjs")
+from tests.clients.parts import require
 
 
-def node_is_there() -> bool:
-    if not (shutil.which("node") and shutil.which("npm")):
-        return False
-    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
-    return int(version.removeprefix("v").split(".")[0] or 0) >= 20
-
-
-@unittest.skipUnless(node_is_there(), "Node.js 20 or later with npm is not installed")
 class OpenAiNode(ServedCase):
-    @classmethod
-    def setUpClass(cls) -> None:
-        super().setUpClass()
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        for name in FILES:
-            shutil.copy(SOURCE / name, FOLDER / name)
-        command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        subprocess.run(command, cwd=FOLDER, check=True, capture_output=True, timeout=120)
-
     def test_vectors_are_the_same_and_token_ids_are_refused(self) -> None:
-        command = ["node", "embeddings.mjs", self.url + "/v1"]
+        require(self, "node")
+        command = ["node", ROOT / "target/clients-node/embeddings.mjs", self.url + "/v1"]
         texts = json.dumps({"model": "fixture", "texts": TEXTS})
-        done = subprocess.run(command, cwd=FOLDER, input=texts, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, input=texts, capture_output=True, text=True, timeout=60)
         self.assertEqual(done.returncode, 0, done.stderr)
         found = json.loads(done.stdout)
         expected = invoked({"input": TEXTS})

@@ -38,7 +38,7 @@ class Checked(Exception):
 
 def make(command: Command) -> None:
     """Plans it: unknown targets and broken recipes fail, nothing is made."""
-    words = [word.replace("<id>", "all-MiniLM-L6-v2") for word in command.words]
+    words = [word.replace("<id>", "bge-small-en-v1.5") for word in command.words]
     ran = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
         raise Checked(ran.stderr)
@@ -189,17 +189,20 @@ ELSEWHERE = {
     "base-image": ("tests/sam/harness.py", "tools.base_image"),
     "image": ("tests/sam/test_image.py", '"docker", "build"'),
     "local": ("tests/sam/test_local.py", "sam_local.answer"),
-    "model": ("Makefile", "test-tools: $(READY)\n\t@$(PY) -m tools.build"),
+    "model": ("Makefile", "goldens: $(READY)\n\t@$(PY) -m tools.build"),
     "package": (".ci/run", "make package ARCH=x86_64"),
     "push-model": ("tests/sam/test_local.py", '"push-model"'),
+    "qemu": ("Makefile", "--no-print-directory qemu"),
     "serve": ("tests/it/readme.rs", "serve"),
     "test": (".ci/run", "make test\n"),
+    "test-sam": (".ci/run", "make test-sam"),
     "test-clients": ("Makefile", "test: test-rust test-tools test-clients"),
 }
 # Targets that no test runs, and what they ask for; their results stand in docs, with the command.
 BY_HAND = {
     "deploy": "an AWS account; tests/sam/test_deploy.py goes as far as its questions",
     **dict.fromkeys(("bench", "bench-cold", "bench-http", "bench-ingest", "bench-memory", "bench-resident"), "a quiet machine"),
+    "test-hub": "a network that reaches the model hub",
     "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
     **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }

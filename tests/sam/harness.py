@@ -66,10 +66,11 @@ def model_id() -> str:
     return json.loads((model() / "manifest.json").read_text())["id"]
 
 
-def reference(event: Path) -> Any:
-    """What the plain release binary answers to the same event, with the same model."""
+def reference(event: Path, folder: Path | None = None) -> Any:
+    """What the plain release binary answers to the same event, with the model that was built into the function or the
+    one in `folder`."""
     runtime = ROOT / "target/runtime" / os.uname().machine / "libonnxruntime.so"
-    variables = {"EMBED_MODEL_DIR": str(model()), "EMBED_ORT_LIB": str(runtime), "PATH": os.environ["PATH"]}
+    variables = {"EMBED_MODEL_DIR": str(folder or model()), "EMBED_ORT_LIB": str(runtime), "PATH": os.environ["PATH"]}
     command = [BOOTSTRAP, "invoke", event]
     ran = subprocess.run(command, capture_output=True, text=True, check=True, env=variables)
     return json.loads(ran.stdout)

@@ -82,6 +82,14 @@ class Deploy(unittest.TestCase):
         with self.assertRaisesRegex(Refused, "ARCH=x86_64"):
             plan(self.file, "lambda-embed", "riscv64")
 
+    def test_parameters_as_a_list_are_kept_as_one(self) -> None:
+        answered = ANSWERED.partition("parameter_overrides")[0]
+        self.file.write_text(f"{answered}# mine\nparameter_overrides = ['Architecture=x86_64', 'Auth=IAM']\n")
+        self.assertEqual(plan(self.file, "lambda-embed", "arm64").architecture, "arm64")
+        parameters = tomllib.loads(self.file.read_text())["default"]["deploy"]["parameters"]["parameter_overrides"]
+        self.assertEqual(parameters, ["Architecture=arm64", "Auth=IAM"])
+        self.assertIn("# mine", self.file.read_text())
+
     def test_stacks_have_files_of_their_own(self) -> None:
         self.assertEqual([str(file_of(stack)) for stack in ("lambda-embed", "new")], ["deploy.toml", "deploy-new.toml"])
         self.assertIn("new", plan(self.file, "new").arguments)

@@ -2,8 +2,8 @@
 
 Process start to the first request for an event, and to the first answer: bundled, on one core and on two,
 with the files in the page cache and dropped from it, hashes checked or trusted; from S3 on loopback, with an
-empty cache and with a kept one; beside FastEmbed and fastembed-rs on the same int8 file. Every round starts each
-program once, so that a slow minute of the machine is everybody's.
+empty cache and with a kept one; beside the peers. Every round starts each program once, so that a slow minute of the
+machine is everybody's.
 """
 
 from __future__ import annotations
@@ -19,17 +19,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.bench import peers
+from tools.bench.folders import OWN
 from tools.bench.peers import LIBRARY
-from tools.bench.report import median, table, write
+from tools.bench.report import machine, median, table, write
 from tools.bench.start import BINARY, Start, event, start
-from tools.bench.stock import SHAPE
 
-EVENT = event(["what does a cold start cost?"])
+EVENT = event([peers.FIRST])
 CALLS = 100
 # Between calls, in seconds. Without a pause the CPU itself gets faster for the first hundred calls, which says
 # nothing of the function; on Lambda calls come one by one.
 PAUSE = 0.03
-MODEL = Path("models") / SHAPE
 
 
 def drop_from_page_cache(paths: list[Path]) -> None:
@@ -43,14 +42,14 @@ def drop_from_page_cache(paths: list[Path]) -> None:
 
 def ours(cores: int, verify: str, dropped: bool) -> Start:
     if dropped:
-        drop_from_page_cache([LIBRARY, BINARY, *MODEL.iterdir()])
-    return start(MODEL, [EVENT], cores, {"EMBED_VERIFY": verify})
+        drop_from_page_cache([LIBRARY, BINARY, *OWN.iterdir()])
+    return start(OWN, [EVENT], cores, {"EMBED_VERIFY": verify})
 
 
 @contextmanager
 def s3_server() -> Iterator[dict[str, str]]:
     """A server of the model on loopback, and the variables that point the function at it."""
-    command = [sys.executable, "-m", "tools.bench.s3_server", str(MODEL)]
+    command = [sys.executable, "-m", "tools.bench.s3_server", str(OWN)]
     with (
         subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server,
         tempfile.TemporaryDirectory(prefix="lambda-embed-cache-") as cache,
@@ -99,15 +98,17 @@ def rounds(count: int, s3: dict[str, str]) -> dict[str, list[dict[str, float]]]:
         add_s3(cores, False)
         add_s3(cores, True)
 
-    def add_peer(name: str, command: list[str]) -> None:
+    def add_peer(peer: peers.Peer) -> None:
         def once() -> dict[str, float]:
-            found = peers.run(command, [])
+            found = peers.run(peer, [])
             return {"ready": found.first, "first": found.first, "peak": found.peak}
 
-        programs[name] = once
+        programs[f"{peer.name.removesuffix(', batch 1')}, 2 cores, warm cache"] = once
 
-    add_peer("fastembed-rs, 2 cores, warm cache", peers.fastembed_rs(1))
-    add_peer("FastEmbed (Python), 2 cores, warm cache", peers.fastembed(1))
+    # Of two batch sizes one: a start knows none.
+    for peer in peers.chosen():
+        if "default batch" not in peer.name:
+            add_peer(peer)
     for once in programs.values():
         once()
     found: dict[str, list[dict[str, float]]] = {name: [] for name in programs}
@@ -121,7 +122,7 @@ def rounds(count: int, s3: dict[str, str]) -> dict[str, list[dict[str, float]]]:
 
 def warm_calls() -> dict[str, float]:
     """The first call after init beside the hundredth, medians of nine starts, in milliseconds."""
-    starts = [start(MODEL, [EVENT] * CALLS, 2, {"EMBED_VERIFY": "sizes"}, PAUSE) for _ in range(9)]
+    starts = [start(OWN, [EVENT] * CALLS, 2, {"EMBED_VERIFY": "sizes"}, PAUSE) for _ in range(9)]
     return {
         "first call": median([found.calls[0] for found in starts]),
         "hundredth call": median([found.calls[-1] for found in starts]),
@@ -143,10 +144,12 @@ def main() -> int:
             row[stage] = median([run[stage] for run in runs]) if stage in runs[0] else ""
         row["peak, MB"] = median([run["peak"] for run in runs])
         rows.append(row)
-    print(table(rows))
+    print(f"{machine()}\n\n{table(rows)}")
+    if without := peers.left_out():
+        print(f"left out: {', '.join(without)}")
     calls = warm_calls()
     print(f"\nfirst call after init {calls['first call']:.1f} ms, hundredth {calls['hundredth call']:.1f} ms")
-    write(Path("target/bench/cold.json"), {"model": SHAPE, "runs": options.runs, "rows": rows, "calls": calls})
+    write(Path("target/bench/cold.json"), {"runs": options.runs, "rows": rows, "calls": calls})
     return 0
 
 

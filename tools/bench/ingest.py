@@ -21,11 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.bench import corpora, cost
-from tools.bench.report import median, table, write
+from tools.bench.folders import OWN
+from tools.bench.report import machine, median, table, write
 from tools.bench.start import MEGABYTES_PER_CPU, Start, event, start
-from tools.bench.stock import SHAPE
 
-MODEL = Path("models") / SHAPE
 SOURCE, OUTPUT = "documents", "vectors"
 # Tokens of a document, special tokens of its windows not counted; and how many of them, so that each size takes
 # some seconds.
@@ -122,7 +121,7 @@ def run(bucket: Bucket, events: Sequence[bytes], name: str) -> Start:
         "AWS_REGION": "us-east-1",
         "EMBED_LOG": "warn",
     }
-    return start(MODEL, events, cores=1, variables=variables)
+    return start(OWN, events, cores=1, variables=variables)
 
 
 def results(bucket: Bucket, keys: Sequence[str], name: str) -> list[dict[str, object]]:
@@ -154,7 +153,7 @@ def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, obj
         single.append(seconds(run(bucket, [task(first[0]), *map(task, rest)], f"batch-{number}")))
         texts = [str(window["text"]) for window in windows]
         requests = [texts[at : at + REQUEST] for at in range(0, len(texts), REQUEST)]
-        bare.append(seconds(start(MODEL, [event(texts[:1]), *map(event, requests)], cores=1)))
+        bare.append(seconds(start(OWN, [event(texts[:1]), *map(event, requests)], cores=1)))
     tokens = sum(int(str(window["tokens"])) for window in windows)
     took = median(queue)
     return {
@@ -181,7 +180,7 @@ def main() -> int:
         {name: f"{value:.2f}" if "own" in name or "one a" in name else value for name, value in row.items()}
         for row in rows
     ]
-    print(table(shown))
+    print(f"{machine()}\n\n{table(shown)}")
     price = cost.PRICE["x86_64"]
     lines = []
     for row in rows:

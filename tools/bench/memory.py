@@ -14,6 +14,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -21,13 +23,12 @@ from statistics import fmean
 from tools import base_image, engine
 from tools.bench import corpora
 from tools.bench.cost import PRICE
+from tools.bench.folders import OWN
 from tools.bench.peers import LIBRARY, peak_megabytes
 from tools.bench.report import machine, median, table, write
 from tools.bench.runtime_api import RuntimeApi
 from tools.bench.start import BINARY, MEGABYTES_PER_CPU, event
-from tools.bench.stock import SHAPE
 
-MODEL = Path("models") / SHAPE
 SIZES = (256, 512, 1024, 1769, 3538)
 QUERIES = 200
 # Of this machine's own libraries, for which the benchmarks' binary is linked.
@@ -57,7 +58,7 @@ def measure(megabytes: int) -> Measured:
     command = ["docker", "run", "--rm", "--name", name, "--network", "host"]
     # The largest weight there is: a busy machine's other programs count less.
     command += ["--cpu-shares", "262144", "--cpus", f"{share:.3f}", "--memory", f"{megabytes}m", "--memory-swap", f"{megabytes}m"]
-    for path, inside in ((BINARY, "bootstrap"), (LIBRARY, "lib/libonnxruntime.so"), (MODEL, "model")):
+    for path, inside in ((BINARY, "bootstrap"), (LIBRARY, "lib/libonnxruntime.so"), (OWN, "model")):
         command += ["--volume", f"{path.resolve()}:/var/task/{inside}:ro"]
     variables = {
         "AWS_LAMBDA_RUNTIME_API": api.address,
@@ -99,6 +100,33 @@ def measure(megabytes: int) -> Measured:
     )
 
 
+@contextmanager
+def docker() -> Iterator[None]:
+    """The user's Docker engine, or one of our own where none answers. Raises RuntimeError where neither can be had."""
+    if engine.answers():
+        yield
+        return
+    if not engine.Engine.startable():
+        raise RuntimeError("no Docker engine answers, and only root, with dockerd installed, can start one")
+    own = engine.Engine()
+    os.environ["DOCKER_HOST"] = own.environment["DOCKER_HOST"]
+    try:
+        yield
+    finally:
+        own.stop()
+
+
+def measurements(runs: int) -> dict[int, list[Measured]]:
+    """`runs` containers of every size that this machine's cores have room for, in turn."""
+    base_image.imported(IMAGE)
+    sizes = [size for size in SIZES if size <= len(os.sched_getaffinity(0)) * MEGABYTES_PER_CPU]
+    found: dict[int, list[Measured]] = {size: [] for size in sizes}
+    for _ in range(runs):
+        for size in sizes:
+            found[size].append(measure(size))
+    return found
+
+
 def row(megabytes: int, found: Measured) -> dict[str, object]:
     """What a reader chooses by; dollars for x86_64."""
     second = megabytes / 1024 * PRICE["x86_64"]
@@ -122,16 +150,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.memory", description=__doc__.split("\n")[0])
     parser.add_argument("--runs", type=int, default=3, help="containers of each size, default: %(default)s")
     options = parser.parse_args()
-    if not engine.answers():
-        print("tools.bench.memory: no Docker engine answers", file=sys.stderr)
+    try:
+        with docker():
+            found = measurements(options.runs)
+    except RuntimeError as error:
+        print(f"tools.bench.memory: {error}", file=sys.stderr)
         return 1
-    base_image.imported(IMAGE)
-    cores = len(os.sched_getaffinity(0))
-    sizes = [size for size in SIZES if size <= cores * MEGABYTES_PER_CPU]
-    found: dict[int, list[Measured]] = {size: [] for size in sizes}
-    for _ in range(options.runs):
-        for size in sizes:
-            found[size].append(measure(size))
     rows = [row(size, min(runs, key=lambda m: m.p50)) for size, runs in found.items()]
     print(f"{machine()}; the best of {options.runs} runs of each\n\n{table(rows)}")
     write(Path("target/bench/memory.json"), {"rows": rows})

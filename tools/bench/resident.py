@@ -14,11 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tools.bench import corpora
-from tools.bench.report import table, write
+from tools.bench.folders import OWN
+from tools.bench.report import machine, table, write
 from tools.bench.start import event, start
-from tools.bench.stock import SHAPE
 
-MODEL = Path("models") / SHAPE
 SMALL = 128 * 1024 * 1024
 SETTLED = 500  # calls after which nothing new should be needed
 CONTROLLER = Path("/sys/fs/cgroup/memory")
@@ -50,7 +49,7 @@ def resident(pid: int, field: str) -> float:
 def queries(within: list[str] | None, count: int = 200) -> dict[str, object]:
     """Short queries one by one on one thread."""
     events = [event([text]) for text in corpora.short(count)]
-    found = start(MODEL, events, 1, {"EMBED_VERIFY": "sizes"}, within=within or ())
+    found = start(OWN, events, 1, {"EMBED_VERIFY": "sizes"}, within=within or ())
     return {"what": "short queries" + (", limit 128 MB" if within else ""), "calls": count, "peak, MB": found.peak}
 
 
@@ -66,7 +65,7 @@ def many(count: int) -> dict[str, object]:
         if answers == count:
             seen["at the end, MB"] = resident(pid, "VmRSS")
 
-    found = start(MODEL, events, 2, {"EMBED_VERIFY": "sizes"}, watch=watch)
+    found = start(OWN, events, 2, {"EMBED_VERIFY": "sizes"}, watch=watch)
     return {"what": "mixed lengths", "calls": count, **seen, "peak, MB": found.peak}
 
 
@@ -78,10 +77,10 @@ def main() -> int:
     with limited(SMALL) as within:
         if within:
             rows.append(queries(within))
-    print(table(rows))
+    print(f"{machine()}\n\n{table(rows)}")
     grown = many(options.calls)
     print(table([grown]))
-    write(Path("target/bench/resident.json"), {"model": SHAPE, "rows": rows, "mixed": grown})
+    write(Path("target/bench/resident.json"), {"rows": rows, "mixed": grown})
     return 0 if grown["at the end, MB"] <= 1.1 * grown["peak after 500, MB"] else 1
 
 

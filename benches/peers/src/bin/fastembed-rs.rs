@@ -1,11 +1,6 @@
-//! fastembed-rs over a local model folder, driven line by line; see `tools/bench/peers.py`.
-//!
-//! `fastembed-rs FOLDER BATCH`: prints `ready` after the first vector, then for each line of standard
-//! input, a JSON list of texts, the seconds that embedding it took.
+//! fastembed-rs: `fastembed-rs FOLDER BATCH`, the folder with a hub's files, `model.onnx` among them.
 
-use std::io::BufRead;
 use std::path::Path;
-use std::time::Instant;
 
 use fastembed::{InitOptionsUserDefined, Pooling, TextEmbedding, TokenizerFiles, UserDefinedEmbeddingModel};
 
@@ -22,13 +17,5 @@ fn main() {
     };
     let model = UserDefinedEmbeddingModel::new(read("model.onnx"), tokenizer).with_pooling(Pooling::Cls);
     let mut model = TextEmbedding::try_new_from_user_defined(model, InitOptionsUserDefined::default()).expect("a model");
-    model.embed(vec!["what does a cold start cost?"], Some(batch)).expect("a vector");
-    println!("ready");
-    for line in std::io::stdin().lock().lines() {
-        let texts: Vec<String> = serde_json::from_str(&line.expect("a line")).expect("a list of texts");
-        let started = Instant::now();
-        let vectors = model.embed(&texts, Some(batch)).expect("vectors");
-        assert_eq!(vectors.len(), texts.len());
-        println!("{}", started.elapsed().as_secs_f64());
-    }
+    peers::serve(|texts| model.embed(texts, Some(batch)).expect("vectors"));
 }

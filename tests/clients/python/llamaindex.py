@@ -1,0 +1,14 @@
+"""LlamaIndex's OpenAIEmbedding."""
+
+from llama_index.embeddings.openai import OpenAIEmbedding
+
+from tests.clients.python.jobs import answer
+
+
+def embed(job: dict) -> list[list[float]]:
+    # `model` takes names of OpenAI's models alone.
+    names = {"model_name": job["model"], "api_base": job["url"], "api_key": job["key"]}
+    return OpenAIEmbedding(max_retries=0, **names).get_text_embedding_batch(job["texts"])
+
+
+answer(embed)

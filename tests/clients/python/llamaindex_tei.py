@@ -1,0 +1,16 @@
+"""LlamaIndex's TextEmbeddingsInference."""
+
+from llama_index.embeddings.text_embeddings_inference import TextEmbeddingsInference
+
+from tests.clients.python.jobs import answer
+
+
+def embed(job: dict) -> list[list[float]]:
+    options = {"auth_token": job["key"]} if job["key"] else {}
+    # Without them its own instructions come before the texts.
+    options |= {"text_instruction": "", "query_instruction": ""}
+    client = TextEmbeddingsInference(model_name=job["model"], base_url=job["url"], **options)
+    return client.get_text_embedding_batch(job["texts"])
+
+
+answer(embed)
