@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-WIDTH, LABELS, BAR, GAP, HEAD = 760, 250, 22, 10, 44
+WIDTH, LABELS, BAR, GAP, HEAD = 800, 290, 22, 10, 44
 # One accent for ours, one grey for others; both keep a contrast of at least 3 on white and on near-black.
 OURS, OTHERS, TEXT = "#c2410c", "#7c8794", "#6b7280"
 

@@ -73,7 +73,7 @@ def throughput(rounds: int, chosen: Sequence[str]) -> dict[str, dict[str, list[M
 
 
 def latency() -> list[dict[str, object]]:
-    """A single query's median and 99th percentile, in milliseconds: the function on two cores and on one, and the peers."""
+    """A single query's median and 99th percentile: the peers on two cores, the function on two and on one."""
     texts = corpora.short(QUERIES + 20)
     rows = []
 
@@ -156,20 +156,22 @@ def charts(tables: dict[str, list[dict[str, object]]]) -> None:
         chart.bars(Path(f"docs/charts/throughput-{name}.svg"), title, "/s", values)
 
 
-def report(found: dict[str, dict[str, list[Measured]]], queries: list[dict[str, object]], found_speed: dict[str, float]) -> None:
+def report(
+    found: dict[str, dict[str, list[Measured]]], queries: list[dict[str, object]], tokens: dict[str, float]
+) -> None:
     """Prints the tables and the bars, and writes charts and JSON."""
     tables = {name: rows_of(measured, CORPORA[name]) for name, measured in found.items()}
     print(machine())
     for name, rows in tables.items():
         print(f"\n{name}: {len(CORPORA[name])} texts, two threads\n\n{table(rows)}")
     print(f"\nsingle queries of 8 to 24 tokens\n\n{table(queries)}")
-    print("\ndollars for a million tokens\n\n" + table(cost.rows(found_speed["one thread"], found_speed["two threads"])))
+    print("\ndollars for a million tokens\n\n" + table(cost.rows(tokens["one thread"], tokens["two threads"])))
     promised = bars(found["mixed"]) if "mixed" in found else []
     print("\n" + "\n".join(promised))
     if without := peers.left_out():
         print(f"\nleft out: {', '.join(without)}")
     charts(tables)
-    content = {"tables": tables, "queries": queries, "speed": found_speed, "bars": promised}
+    content = {"tables": tables, "queries": queries, "speed": tokens, "bars": promised}
     write(Path("target/bench/engine.json"), content)
 
 

@@ -38,7 +38,8 @@ def write(bert: Bert, tokenizer: Path, folder: Path) -> None:
         blobs.append(blob.ljust(_aligned(len(blob)), b"\0"))
         at += len(blobs[-1])
     vocabulary, hidden = bert.words.shape
-    model = [hidden, len(bert.layers), bert.heads, bert.layers[0].down.weight.shape[0], vocabulary, len(bert.positions), 2]
+    inner = len(bert.layers[0].down.weight)
+    model = [hidden, len(bert.layers), bert.heads, inner, vocabulary, len(bert.positions), 2]
     head = HEADER.pack(table, start, MAGIC, VERSION, *model, len(found), 0).ljust(table, b"\0")
     (folder / "model.fte").write_bytes((head + b"".join(entries)).ljust(start, b"\0") + b"".join(blobs))
     words = sorted(Tokenizer.from_file(str(tokenizer)).get_vocab().items(), key=lambda item: item[1])

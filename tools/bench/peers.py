@@ -3,8 +3,9 @@
     one line of texts in -> {"seconds": what embedding them took, "first": the first one's vector}
 
 All embed with bge-small-en-v1.5, on the same cores, and those that run on ONNX Runtime on the same release of it
-(langchain4j on the newest that there is for Java). A peer whose first vector is not that model's fails the run. BENCH_WITHOUT=langchain4j,openvino leaves peers out by the
-first word of their names; PYTORCH=yes takes sentence-transformers in.
+(langchain4j on the newest that there is for Java). A peer whose first vector is not that model's fails the run.
+BENCH_WITHOUT=langchain4j,openvino leaves peers out by the first word of their names; PYTORCH=yes takes
+sentence-transformers in.
 """
 
 from __future__ import annotations
@@ -57,8 +58,10 @@ FASTEMBED_DEFAULT = Peer("FastEmbed, default batch", _python("use_fastembed", ST
 FASTEMBED_BEST = Peer("FastEmbed, batch 1", _python("use_fastembed", STOCK, 1), INT8)
 BARE_STOCK = Peer("bare loop, stock file", _rust("bare", STOCK, 2), INT8)
 BARE_OWN = Peer("bare loop, our file", _rust("bare", OWN, 2), INT8)
-PYTORCH_DEFAULT = Peer("sentence-transformers, default batch", _python("use_pytorch", CHECKPOINT, 32, venv=PYTORCH), FLOAT)
-PYTORCH_SINGLE = Peer("sentence-transformers, batch 1", _python("use_pytorch", CHECKPOINT, 1, venv=PYTORCH), FLOAT)
+PYTORCH_PEERS = (
+    Peer("sentence-transformers, default batch", _python("use_pytorch", CHECKPOINT, 32, venv=PYTORCH), FLOAT),
+    Peer("sentence-transformers, batch 1", _python("use_pytorch", CHECKPOINT, 1, venv=PYTORCH), FLOAT),
+)
 OTHERS = (
     Peer("fastembed-rs, default batch", _rust("fastembed-rs", STOCK, 256), INT8),
     Peer("fastembed-rs, batch 1", _rust("fastembed-rs", STOCK, 1), INT8),
@@ -82,7 +85,7 @@ def left_out() -> list[str]:
 def chosen() -> list[Peer]:
     """All peers but the bare loops, FastEmbed first."""
     without = left_out()
-    pytorch = [PYTORCH_DEFAULT, PYTORCH_SINGLE] if os.environ.get("PYTORCH") == "yes" else []
+    pytorch = PYTORCH_PEERS if os.environ.get("PYTORCH") == "yes" else ()
     return [FASTEMBED_DEFAULT, FASTEMBED_BEST, *(p for p in OTHERS if _first_word(p) not in without), *pytorch]
 
 

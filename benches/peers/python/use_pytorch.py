@@ -1,4 +1,4 @@
-"""sentence-transformers on PyTorch: `use_pytorch.py FOLDER BATCH`, the folder with a checkpoint. Its default batch is 32."""
+"""sentence-transformers on PyTorch: `use_pytorch.py FOLDER BATCH`, a checkpoint's folder. Its default batch is 32."""
 
 import logging
 import sys

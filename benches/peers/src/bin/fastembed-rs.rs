@@ -16,6 +16,7 @@ fn main() {
         tokenizer_config_file: read("tokenizer_config.json"),
     };
     let model = UserDefinedEmbeddingModel::new(read("model.onnx"), tokenizer).with_pooling(Pooling::Cls);
-    let mut model = TextEmbedding::try_new_from_user_defined(model, InitOptionsUserDefined::default()).expect("a model");
+    let mut model =
+        TextEmbedding::try_new_from_user_defined(model, InitOptionsUserDefined::default()).expect("a model");
     peers::serve(|texts| model.embed(texts, Some(batch)).expect("vectors"));
 }
