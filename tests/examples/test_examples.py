@@ -42,7 +42,7 @@ class Terraform(Example):
         folder = self.folder
         found = self.run_in(folder, "terraform", "init", "-backend=false", "-input=false", "-no-color")
         if found.returncode != 0:
-            raise parts.Missing(parts.message("terraform-provider", found.stderr.strip()))
+            raise parts.Missing(parts.message("terraform-provider", " ".join(found.stderr.split())[:300]))
         report = json.loads(self.run_in(folder, "terraform", "validate", "-json").stdout)
         self.assertTrue(report["valid"], report["diagnostics"])
         self.assertEqual(report["warning_count"], 0, report["diagnostics"])
