@@ -153,7 +153,7 @@ def main() -> int:
     try:
         with docker():
             found = measurements(options.runs)
-    except RuntimeError as error:
+    except (RuntimeError, base_image.Missing) as error:
         print(f"tools.bench.memory: {error}", file=sys.stderr)
         return 1
     rows = [row(size, min(runs, key=lambda m: m.p50)) for size, runs in found.items()]
