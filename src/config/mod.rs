@@ -45,7 +45,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
-    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; what lies elsewhere is passed over, and a start whose output lies within it is refused; without it whoever may invoke the function chooses among all that its role reads" },
+    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; objects elsewhere are ignored, and an output inside it stops the start. If unset, anyone who can invoke the function can have it read any object that its role can read" },
     Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
     Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
     Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
