@@ -33,12 +33,14 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The words that follow `prefix` in `code`, where it begins a path; those of `prefix{a, b::c}` too.
+/// The words that follow `prefix` in `code`, where it begins a path and no string; those of `prefix{a, b::c}` too.
 fn named<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let first_word = |text: &'a str| text.trim_start().split(|c| !is_word(c)).next().unwrap();
     let mut found = Vec::new();
-    for (at, _) in code.match_indices(prefix).filter(|(at, _)| !code[..*at].ends_with(|c| is_word(c) || c == ':')) {
+    for (at, _) in
+        code.match_indices(prefix).filter(|(at, _)| !code[..*at].ends_with(|c| is_word(c) || c == ':' || c == '"'))
+    {
         let rest = &code[at + prefix.len()..];
         match rest.strip_prefix('{') {
             // A group within the group belongs to the word before it.
