@@ -8,7 +8,7 @@ use crate::concurrency::admission::{Admission, Permit};
 use crate::concurrency::offload;
 use crate::documents::{self, DocumentPipeline, Outcome, Summary};
 use crate::error::{Error, Result};
-use crate::event::{self, HttpResponse, Invocation, Message, S3BatchJob, SqsBatchResponse, TaskCode};
+use crate::event::{self, HttpRequest, HttpResponse, Invocation, Message, S3BatchJob, SqsBatchResponse, TaskCode};
 use crate::http_api::Api;
 use crate::observability::Observer;
 use crate::observability::call::{self, Call, Deadline};
@@ -74,7 +74,13 @@ impl Handler {
     /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
     /// a job's tasks.
     pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-        self.watch(call, self.answer(self.enter(event.len()).map(Some), event, call)).await
+        let answered = async { self.answer(self.enter(event.len()), decode(event, call)?, call).await };
+        self.watch(call, answered).await
+    }
+
+    /// Answers an HTTP request that did not come in an event, for a call that is watched already.
+    pub async fn http(&self, request: &HttpRequest, call: &Call) -> HttpResponse {
+        self.api.http(request, call).await
     }
 
     /// Calls that are dropped from now on are so because the process ends.
@@ -87,23 +93,19 @@ impl Handler {
         self.observer.watch(call, work).await
     }
 
-    /// [`handle`](Self::handle) for a call that is watched already. `permit` is that of a call that was taken in, or
-    /// why it was not; a call that needs no room has none.
-    pub async fn answer(&self, permit: Result<Option<Permit>>, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-        let invocation = event::decode(event)?;
-        call.meter.note(|m| m.source = invocation.source());
+    /// [`handle`](Self::handle) for an event that is decoded and a call that is watched already. `permit` is what
+    /// [`enter`](Self::enter) gave; a health check is answered without one.
+    pub async fn answer(&self, permit: Result<Permit>, invocation: Invocation, call: &Call) -> Result<Box<RawValue>> {
         match (invocation, permit) {
-            (Invocation::Http(request), Err(error)) if !self.api.is_health_check(&request.path) => {
+            (Invocation::Http(source, request), Err(error)) if !self.api.is_health_check(&request.path) => {
                 call.meter.fail(&error);
-                request.event_source.encode(self.api.error_response(&request.path, &error))
+                source.encode(self.api.error_response(&request.path, &error))
             }
-            (Invocation::Http(request), _permit) => {
-                let (response, event_source) = (self.api.http(&request, call).await, request.event_source);
+            (Invocation::Http(source, request), _permit) => {
+                let response = self.http(&request, call).await;
                 let large = response.body.len() >= offload::FROM_BYTES;
-                offload::spawn_blocking_if(large, "encoding a response panicked", move |_| {
-                    event_source.encode(response)
-                })
-                .await
+                let encode = move |_: &_| source.encode(response);
+                offload::spawn_blocking_if(large, "encoding a response panicked", encode).await
             }
             (_, Err(error)) => Err(error),
             (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, call).await,
@@ -183,6 +185,16 @@ impl Handler {
         });
         Ok((outcomes, summary))
     }
+}
+
+/// Decodes a call's event and notes its source, which logs and metrics name.
+///
+/// # Errors
+/// Those of [`event::decode`].
+pub fn decode(event: &[u8], call: &Call) -> Result<Invocation> {
+    let invocation = event::decode(event)?;
+    call.meter.note(|m| m.source = invocation.source());
+    Ok(invocation)
 }
 
 /// What S3 Batch Operations is told; what is gone or skipped was dealt with.

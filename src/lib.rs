@@ -1,38 +1,43 @@
-//! Text embeddings inside AWS Lambda: an event goes in, its vectors come out.
+//! Text embeddings inside AWS Lambda: an event comes in, its text becomes vectors, the vectors go out.
 //!
-//! # The way data flows
+//! # Data flow
 //!
 //! ```text
-//! Runtime API event (bytes)
-//!   -> event::decode      which AWS source is it?      Invocation::{Http, Direct, S3, Queue, Batch}
-//!   -> handler            the one match
-//!        Http, Direct     -> http_api   request -> texts, vectors -> response
-//!        S3, Queue, Batch -> documents  object -> text -> chunks -> records -> stores
-//!   -> embedding          text -> token ids -> ONNX session -> unit vector
+//! AWS Lambda
+//!   main -> lambda     takes each event from the Runtime API
+//!   event::decode      bytes -> Invocation::{Http, Direct, S3, Queue, Batch}
+//!   handler            one match over the invocation
+//!     Http, Direct       -> http_api    request -> texts -> vectors -> response
+//!     S3, Queue, Batch   -> documents   object -> text -> chunks -> vectors -> stores
+//!   embedding          text -> token ids -> ONNX session -> unit vector
+//!
+//! a terminal
+//!   main -> cli        serve: a socket's requests go to http_api, without an event around them
+//!                      invoke: one event goes to handler
 //! ```
 //!
-//! # The map
+//! # Map
 //!
-//! | module | holds |
+//! | module | what it does |
 //! |---|---|
-//! | [`app`] | composition: a configuration in, a ready handler out |
-//! | [`handler`] | one invocation, from the decoded event to its response |
-//! | [`lambda`] | the Runtime API's loop, the drain on SIGTERM, an init that ends before the model is loaded |
+//! | [`lambda`] | runs the Runtime API's loop, ends calls on SIGTERM, lets an init end before the model is loaded |
 //! | [`cli`] | `serve`, `invoke`, `doctor`, `push-model` |
-//! | [`event`] | the shapes of AWS events, and of the responses that each expects |
-//! | [`http_api`] | the HTTP contracts: OpenAI's, text-embeddings-inference's, Qdrant's inference |
-//! | [`documents`] | one S3 object: read, extract, chunk, embed, write, outcome |
+//! | [`app`] | builds a [`handler::Handler`] from a [`config::Config`]; the only module that knows all parts |
+//! | [`handler`] | answers one invocation |
+//! | [`http_api`] | the HTTP contracts of OpenAI, text-embeddings-inference and Qdrant's inference |
+//! | [`documents`] | turns S3 objects into vectors: read, extract, chunk, embed, write, report |
+//! | [`event`] | decodes AWS events, encodes the response that each source expects |
 //! | [`embedding`] | tokenizer, session, worker pool, scheduler, pooling, self-test |
-//! | [`stores`] | S3, Qdrant, S3 Vectors |
-//! | [`record`] | what documents and stores speak of: changes, documents, records, the store trait |
-//! | [`model`] | the manifest of a model folder, and where its files come from |
-//! | [`aws`] | AWS's clients, one bucket's requests, secrets |
-//! | [`config`] | the environment, read once into a [`config::Config`] |
-//! | [`observability`] | the call, its metrics and log lines |
-//! | [`concurrency`] | admission, blocking work, panics |
-//! | [`error`] | one [`Error`] and the table of what each kind means to a caller |
+//! | [`stores`] | writes vectors to S3, Qdrant and S3 Vectors |
+//! | [`record`] | what `documents` and `stores` share: changes, documents, records, the trait of a store |
+//! | [`model`] | reads a model folder's manifest, checks its files, downloads and uploads models |
+//! | [`aws`] | AWS clients, requests to one bucket, secrets |
+//! | [`config`] | reads the environment once, into a [`config::Config`] |
+//! | [`observability`] | measures each call, writes its log line and its metrics |
+//! | [`concurrency`] | limits the calls under way, runs blocking work, catches panics |
+//! | [`error`] | one [`Error`], and one table of what each kind means to a caller |
 //!
-//! # The layering rule
+//! # Layering rule
 //!
 //! A module imports only modules on lines below its own:
 //!
@@ -52,12 +57,18 @@
 //! error
 //! ```
 //!
-//! So `documents` and `stores` know of `record` and not of each other, and only `app` knows every part.
+//! So `documents` and `stores` know `record` and not each other. `tests/it/layering.rs` checks this rule, and that these
+//! libraries are named only here:
 //!
-//! A library is named in few modules: `ort` in `embedding::session`; `tokenizers` in `embedding::tokenizer` and
-//! `embedding::split_points`; the clients of S3, Secrets Manager and SSM in `aws` and `model::s3_object_store`; that of
-//! S3 Vectors in `stores::s3vectors`; `std::env` in `config` and `main`; `lambda_runtime` in `lambda`,
-//! `observability::call` and `error`.
+//! | library | modules |
+//! |---|---|
+//! | `ort` | `embedding::session` |
+//! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
+//! | AWS SDK for S3 | `aws`, `model::s3_object_store` |
+//! | AWS SDK for Secrets Manager and SSM | `aws` |
+//! | AWS SDK for S3 Vectors | `stores::s3vectors` |
+//! | `std::env` | `config`, `main` |
+//! | `lambda_runtime` | `lambda`, `observability::call`, `error` |
 
 #![deny(unsafe_code)]
 

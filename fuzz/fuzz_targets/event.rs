@@ -1,7 +1,5 @@
-//! Any bytes as a Lambda event: decoded, its body unpacked, an answer put into its door's envelope.
+//! Any bytes as a Lambda event: decoded, its body unpacked, an answer put into its source's envelope.
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    lambda_embed::event::check(data);
-});
+libfuzzer_sys::fuzz_target!(|data: &[u8]| lambda_embed_fuzz::event(data));

@@ -1,6 +1,7 @@
 //! AWS's HTTP front doors: their events become one [`HttpRequest`], an [`HttpResponse`] becomes the answer
 //! that the same event source expects.
 
+use std::borrow::Cow;
 use std::io::Read;
 
 use aws_lambda_events::encodings::Body;
@@ -31,15 +32,17 @@ pub enum EventSource {
 /// A request, whichever event source it came through.
 #[derive(Debug)]
 pub struct HttpRequest {
-    pub event_source: EventSource,
     pub method: Method,
     /// Path without the API's stage.
     pub path: String,
     /// Names are lower-case, as [`HeaderMap`] keeps them.
     pub headers: HeaderMap,
-    /// As the event source sent it; [`HttpRequest::bytes`] decompresses it.
-    pub body: String,
+    /// As it arrived; [`HttpRequest::bytes`] undoes base64 and gzip.
+    pub body: Vec<u8>,
     pub is_base64: bool,
+    /// Whether an answer that is compressed on request reaches the client as such bytes. A REST API hands its base64
+    /// on unless binary media types are set up there; it compresses by itself when it is told to.
+    pub binary_answers: bool,
 }
 
 /// An answer, before an event source's envelope.
@@ -61,39 +64,42 @@ pub(super) fn decode_v2(event: &[u8]) -> Result<Invocation> {
         Some(stage) if own_host && stage != "$default" => without_prefix(&path, &format!("/{stage}")).to_owned(),
         _ => path,
     };
-    Ok(Invocation::Http(HttpRequest {
-        event_source: EventSource::ApiGatewayV2,
+    let request = HttpRequest {
         method: context.http.method,
         path,
         headers: event.headers,
-        body: event.body.unwrap_or_default(),
+        body: event.body.unwrap_or_default().into_bytes(),
         is_base64: event.is_base64_encoded,
-    }))
+        binary_answers: true,
+    };
+    Ok(Invocation::Http(EventSource::ApiGatewayV2, request))
 }
 
 pub(super) fn decode_v1(event: &[u8]) -> Result<Invocation> {
     let event: ApiGatewayProxyRequest = parse(event, "API Gateway REST API (payload 1.0)")?;
-    Ok(Invocation::Http(HttpRequest {
-        event_source: EventSource::ApiGatewayV1,
+    let request = HttpRequest {
         method: event.http_method,
         path: event.path.unwrap_or_default(),
         headers: if event.multi_value_headers.is_empty() { event.headers } else { event.multi_value_headers },
-        body: event.body.unwrap_or_default(),
+        body: event.body.unwrap_or_default().into_bytes(),
         is_base64: event.is_base64_encoded,
-    }))
+        binary_answers: false,
+    };
+    Ok(Invocation::Http(EventSource::ApiGatewayV1, request))
 }
 
 pub(super) fn decode_alb(event: &[u8]) -> Result<Invocation> {
     let event: AlbTargetGroupRequest = parse(event, "Application Load Balancer")?;
     let multi_value = !event.multi_value_headers.is_empty();
-    Ok(Invocation::Http(HttpRequest {
-        event_source: EventSource::Alb { multi_value },
+    let request = HttpRequest {
         method: event.http_method,
         path: event.path.unwrap_or_default(),
         headers: if multi_value { event.multi_value_headers } else { event.headers },
-        body: event.body.unwrap_or_default(),
+        body: event.body.unwrap_or_default().into_bytes(),
         is_base64: event.is_base64_encoded,
-    }))
+        binary_answers: true,
+    };
+    Ok(Invocation::Http(EventSource::Alb { multi_value }, request))
 }
 
 fn parse<T: DeserializeOwned>(event: &[u8], event_source: &str) -> Result<T> {
@@ -115,14 +121,15 @@ impl HttpRequest {
     ///
     /// # Errors
     /// A request error for what is not base64, not gzip, of another encoding, or too large.
-    pub fn bytes(&self, limit: usize) -> Result<Vec<u8>> {
+    pub fn bytes(&self, limit: usize) -> Result<Cow<'_, [u8]>> {
         let too_large =
             || Error::request(Kind::TooLarge, None, format!("the body is larger than {limit} bytes, its limit"));
         let malformed = |what: &str| Error::request(Kind::Malformed, None, format!("the body is not {what}"));
         let compressed = if self.is_base64 {
-            BASE64.decode(&self.body).map_err(|e| malformed(&format!("valid base64 ({e}), though it says so")))?
+            let decoded = BASE64.decode(&self.body);
+            Cow::Owned(decoded.map_err(|e| malformed(&format!("valid base64 ({e}), though it says so")))?)
         } else {
-            self.body.as_bytes().to_vec()
+            Cow::Borrowed(self.body.as_slice())
         };
         let encoding = self.headers.get(header::CONTENT_ENCODING).map(HeaderValue::as_bytes);
         let bytes = match encoding.map(|name| name.to_ascii_lowercase()).as_deref() {
@@ -130,11 +137,11 @@ impl HttpRequest {
             Some(b"gzip") => {
                 let mut decompressed = Vec::new();
                 // One byte more than allowed tells a body at the limit from one beyond it.
-                let mut reader = flate2::read::MultiGzDecoder::new(compressed.as_slice()).take(limit as u64 + 1);
+                let mut reader = flate2::read::MultiGzDecoder::new(&*compressed).take(limit as u64 + 1);
                 reader
                     .read_to_end(&mut decompressed)
                     .map_err(|_| malformed("valid gzip, though its Content-Encoding says so"))?;
-                decompressed
+                Cow::Owned(decompressed)
             }
             Some(_) => {
                 let message = "this Content-Encoding is not understood; send gzip or none";
@@ -189,14 +196,8 @@ mod tests {
     fn request(body: String, is_base64: bool, encoding: Option<&'static str>) -> HttpRequest {
         let encoding = encoding.map(|name| (header::CONTENT_ENCODING, HeaderValue::from_static(name)));
         let (method, path) = (Method::POST, "/".to_owned());
-        HttpRequest {
-            event_source: EventSource::ApiGatewayV2,
-            method,
-            path,
-            headers: HeaderMap::from_iter(encoding),
-            body,
-            is_base64,
-        }
+        let headers = HeaderMap::from_iter(encoding);
+        HttpRequest { method, path, headers, body: body.into_bytes(), is_base64, binary_answers: true }
     }
 
     proptest::proptest! {

@@ -12,12 +12,13 @@ mod body;
 mod dimensions;
 mod direct;
 mod docs_page;
-mod openai;
-mod qdrant_inference;
+pub mod openai;
+pub mod qdrant_inference;
 mod response;
-mod tei;
+pub mod tei;
 
-use std::sync::{Arc, LazyLock};
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -181,7 +182,7 @@ impl Api {
         if !matches!(route, Route::Health | Route::Document | Route::Docs | Route::Inference) {
             self.authorize(&request.headers)?;
         }
-        let body = if allow == POST { self.json_body(request)? } else { Vec::new() };
+        let body = if allow == POST { self.json_body(request)? } else { Cow::default() };
         match route {
             Route::Embeddings => openai::embeddings(self, &body, call).await,
             Route::Models => Ok(openai::models(self)),
@@ -198,7 +199,7 @@ impl Api {
 
     /// The body, when its media type is JSON or not given; curl's default for `-d` passes as well,
     /// because the parsers say clearly enough what is not JSON.
-    fn json_body(&self, request: &HttpRequest) -> Result<Vec<u8>> {
+    fn json_body<'a>(&self, request: &'a HttpRequest) -> Result<Cow<'a, [u8]>> {
         let media = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let taken = ["", "application/json", "application/x-www-form-urlencoded", "text/plain"];
@@ -296,35 +297,6 @@ impl Api {
             }
         });
         done
-    }
-}
-
-/// Which contract's request body [`check_body`] reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BodyKind {
-    OpenAi,
-    Tei,
-    Qdrant,
-}
-
-/// Reads a request body as a request to a model of 384 dimensions would and drops it: the parsers alone,
-/// for fuzzing.
-///
-/// # Errors
-/// What the caller would be told.
-pub fn check_body(kind: BodyKind, body: &[u8]) -> Result<()> {
-    static MODEL: LazyLock<Manifest> = LazyLock::new(|| {
-        let file = serde_json::json!({"path": "file", "size": 0, "sha256": "0".repeat(64)});
-        let manifest = serde_json::json!({
-            "format": 1, "id": "small", "name": "makers/small", "revision": "1", "license": "Apache-2.0",
-            "dimensions": 384, "max_tokens": 512, "pooling": "cls", "files": {"model": file, "tokenizer": file},
-        });
-        Manifest::parse(manifest.to_string().as_bytes()).expect("the manifest above is right")
-    });
-    match kind {
-        BodyKind::OpenAi => openai::Request::parse(body, &MODEL).map(drop),
-        BodyKind::Tei => tei::Request::parse(body, &MODEL).map(drop),
-        BodyKind::Qdrant => qdrant_inference::Request::parse(body, &MODEL).map(drop),
     }
 }
 

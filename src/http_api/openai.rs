@@ -51,7 +51,7 @@ impl<'de> Deserialize<'de> for Format {
 }
 
 /// A request in OpenAI's shape, read and checked.
-pub(super) struct Request {
+pub struct Request {
     texts: Vec<String>,
     format: Format,
     options: Options,
@@ -59,7 +59,11 @@ pub(super) struct Request {
 }
 
 impl Request {
-    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+    /// Parses and checks a request body for the model of `manifest`.
+    ///
+    /// # Errors
+    /// What the caller is told: the field and what belongs there.
+    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: Fields<'_> = body::fields(body)?;
         let texts: body::Texts = body::required("input", fields.input)?;
         if let Some(model) = body::field::<String>("model", fields.model)? {

@@ -81,13 +81,17 @@ struct Input {
 }
 
 /// A request in Qdrant's shape, read and checked.
-pub(super) struct Request {
+pub struct Request {
     inputs: Vec<Input>,
     token: Option<String>,
 }
 
 impl Request {
-    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+    /// Parses and checks a request body for the model of `manifest`.
+    ///
+    /// # Errors
+    /// What the caller is told: the field and what belongs there.
+    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: InferenceFields<'_> = body::fields(body)?;
         let token = body::field("token", fields.token)?;
         let Inference(purpose) = body::field("inference", fields.inference)?.unwrap_or_default();

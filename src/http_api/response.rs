@@ -10,7 +10,7 @@ use super::{Contract, json_vector_bytes};
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::event::{EventSource, HttpRequest, HttpResponse};
+use crate::event::{HttpRequest, HttpResponse};
 
 /// Answers below this many bytes are sent as they are: compressing them, and the base64 that a compressed body
 /// needs on its way through Lambda, costs more than it saves.
@@ -120,13 +120,12 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-/// Packs a large answer when the client takes gzip, the largest ones aside. Not behind a REST API, which hands a
-/// body's base64 on as it is unless its binary media types are set up; it compresses answers itself when it is told to.
+/// Compresses a large answer when the client takes gzip, the largest ones on a thread of their own.
 ///
 /// # Errors
 /// What a panic leaves.
 pub async fn compress(request: &HttpRequest, response: HttpResponse) -> Result<HttpResponse> {
-    if request.event_source == EventSource::ApiGatewayV1 {
+    if !request.binary_answers {
         return Ok(response);
     }
     let accepts = request.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -174,8 +173,8 @@ mod tests {
 
     fn taking_gzip() -> HttpRequest {
         let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let (method, path, body) = (Method::POST, "/embed".to_owned(), String::new());
-        HttpRequest { event_source: EventSource::ApiGatewayV2, method, path, headers, body, is_base64: false }
+        let (method, path, body) = (Method::POST, "/embed".to_owned(), Vec::new());
+        HttpRequest { method, path, headers, body, is_base64: false, binary_answers: true }
     }
 
     #[test]

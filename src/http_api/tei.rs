@@ -95,14 +95,18 @@ fn truncation(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Resu
 }
 
 /// A request in this contract's shape, read and checked.
-pub(super) struct Request {
+pub struct Request {
     texts: Vec<String>,
     options: Options,
     dimensions: Dimensions,
 }
 
 impl Request {
-    pub(super) fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+    /// Parses and checks a request body for the model of `manifest`.
+    ///
+    /// # Errors
+    /// What the caller is told: the field and what belongs there.
+    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: EmbedFields<'_> = body::fields(body)?;
         let inputs: body::Texts = body::required("inputs", fields.inputs)?;
         let (truncation, truncation_direction) = truncation(fields.truncate, fields.truncation_direction)?;

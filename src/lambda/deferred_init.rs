@@ -20,8 +20,8 @@ use tokio::sync::watch;
 use crate::app;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::event::{self, HttpRequest, HttpResponse, Invocation, without_prefix};
-use crate::handler::Handler;
+use crate::event::{HttpRequest, HttpResponse, Invocation, without_prefix};
+use crate::handler::{self, Handler};
 use crate::observability::Observer;
 use crate::observability::call::Call;
 
@@ -85,23 +85,23 @@ impl DeferredInit {
     pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, InvocationError> {
         let mut failed_start = None;
         let answered = self.observer.watch(call, async {
-            let at_hand = self.outcome.borrow().clone();
-            let outcome = match at_hand {
+            let invocation = handler::decode(event, call)?;
+            let loaded = self.outcome.borrow().clone();
+            let outcome = match loaded {
                 Some(outcome) => outcome,
-                None => match self.health(event, call) {
-                    Some(response) => return response,
-                    None => match self.loaded_within(call.remaining()).await {
+                None => match &invocation {
+                    Invocation::Http(source, request) if self.is_health_check(request) => {
+                        return source.encode(loading_response(request, call));
+                    }
+                    _ => match self.loaded_within(call.remaining()).await {
                         Some(outcome) => outcome,
-                        None => return not_yet(event, call),
+                        None => return not_yet(&invocation, call),
                     },
                 },
             };
             match outcome {
-                Ok(handler) => handler.answer(handler.enter(event.len()).map(Some), event, call).await,
+                Ok(handler) => handler.answer(handler.enter(event.len()), invocation, call).await,
                 Err(start) => {
-                    if let Ok(invocation) = event::decode(event) {
-                        call.meter.note(|m| m.source = invocation.source());
-                    }
                     call.meter.fail(&start);
                     failed_start = Some(Arc::clone(&start));
                     Err(Error::internal("the model did not load", start))
@@ -131,25 +131,21 @@ impl DeferredInit {
         }
     }
 
-    /// The answer to `GET /health` before the model is there; `None` for every other event.
-    fn health(&self, event: &[u8], call: &Call) -> Option<Result<Box<RawValue>>> {
-        let Ok(Invocation::Http(request)) = event::decode(event) else { return None };
+    /// Whether a request is a `GET /health`, which is answered before the model is there.
+    fn is_health_check(&self, request: &HttpRequest) -> bool {
         let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
-        let asks = path == "/health" && matches!(request.method, Method::GET | Method::HEAD);
-        asks.then(|| request.event_source.encode(loading_response(&request, call)))
+        path == "/health" && matches!(request.method, Method::GET | Method::HEAD)
     }
 }
 
-/// The answer to a call whose time ends before the model is there: the next one finds it further on.
-fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+/// The answer to a call whose time ends before the model is loaded; a later call may find it loaded.
+fn not_yet(invocation: &Invocation, call: &Call) -> Result<Box<RawValue>> {
     let message = "the model is still being loaded and this call's time ends; try again".to_owned();
     let error = Error::Later { kind: Kind::Deadline, message };
-    let invocation = event::decode(event)?;
-    call.meter.note(|m| m.source = invocation.source());
     match invocation {
-        Invocation::Http(request) => {
+        Invocation::Http(source, request) => {
             call.meter.fail(&error);
-            request.event_source.encode(loading_response(&request, call))
+            source.encode(loading_response(request, call))
         }
         _ => Err(error),
     }
@@ -157,10 +153,10 @@ fn not_yet(event: &[u8], call: &Call) -> Result<Box<RawValue>> {
 
 fn loading_response(request: &HttpRequest, call: &Call) -> HttpResponse {
     let status = StatusCode::SERVICE_UNAVAILABLE;
-    call.meter.note(|m| (m.source, m.status) = ("http", Some(status.as_u16())));
+    call.meter.note(|m| m.status = Some(status.as_u16()));
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
-        // Seconds: what is still missing after the init comes soon or not at all.
+        // Seconds. What the init did not finish takes about one more, or never ends.
         (header::RETRY_AFTER, HeaderValue::from_static("1")),
     ]);
     let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };

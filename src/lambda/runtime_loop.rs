@@ -8,11 +8,10 @@
 //!
 //! Metrics and log lines are written when a call ends, so nothing is left to flush.
 
-use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -34,6 +33,12 @@ const DRAIN: Duration = Duration::from_millis(300);
 
 /// Lost connections in a row, without a call between them, after which the process gives up.
 const LOST: u32 = 5;
+
+tokio::task_local! {
+    /// The event of the call that a task works for, as the Runtime API sent it. The runtime itself gets `null`: it
+    /// would parse the event once more, and would answer one that is not JSON without a log line or a metric.
+    static EVENT: Bytes;
+}
 
 /// Takes calls until SIGTERM.
 ///
@@ -85,7 +90,7 @@ async fn invoke(
     calls: &Calls,
     context: &lambda_runtime::Context,
 ) -> std::result::Result<Box<RawValue>, Diagnostic> {
-    let (call, event) = (Call::from(context), calls.event(&context.request_id));
+    let (call, event) = (Call::from(context), EVENT.get());
     let answered = tokio::select! {
         answered = handler.handle(&event, &call) => answered,
         error = async {
@@ -142,9 +147,6 @@ async fn post(path: &str, body: String, error_type: &str) -> std::result::Result
 #[derive(Clone)]
 struct Calls {
     under_way: Arc<watch::Sender<Count>>,
-    /// The events of calls that were taken, by request id. They pass the runtime by, which would answer what is no
-    /// JSON by itself, and nothing would be logged or counted of it.
-    events: Arc<Mutex<HashMap<String, Bytes>>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -156,22 +158,13 @@ struct Count {
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { under_way: Arc::new(watch::Sender::new(Count::default())), events: Arc::default() }
+        Self { under_way: Arc::new(watch::Sender::new(Count::default())) }
     }
 }
 
 impl Calls {
     fn taken(&self) -> u64 {
         self.under_way.borrow().taken
-    }
-
-    /// The event of a call that was taken.
-    fn event(&self, request_id: &str) -> Bytes {
-        self.events().remove(request_id).unwrap_or_default()
-    }
-
-    fn events(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
-        self.events.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// Has what runs end within [`DRAIN`]; returns when nothing runs.
@@ -189,24 +182,18 @@ impl Calls {
 }
 
 /// One call, from its event to the Runtime API's receipt for its answer.
-struct Open {
-    calls: Calls,
-    request_id: String,
-}
+struct Open(Calls);
 
 impl Open {
-    fn new(calls: &Calls, request_id: &str, event: Bytes) -> Self {
+    fn new(calls: &Calls) -> Self {
         calls.under_way.send_modify(|count| (count.taken, count.open) = (count.taken + 1, count.open + 1));
-        calls.events().insert(request_id.to_owned(), event);
-        Self { calls: calls.clone(), request_id: request_id.to_owned() }
+        Self(calls.clone())
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        // Still there if the runtime refused the call by itself.
-        self.calls.events().remove(&self.request_id);
-        self.calls.under_way.send_modify(|count| count.open -= 1);
+        self.0.under_way.send_modify(|count| count.open -= 1);
     }
 }
 
@@ -218,7 +205,7 @@ impl<S> Layer<S> for Calls {
     }
 }
 
-/// The runtime's service with its calls counted and their events kept.
+/// The runtime's service: counts each call and puts its event into [`EVENT`].
 #[derive(Clone)]
 struct Counted<S> {
     inner: S,
@@ -240,8 +227,8 @@ where
 
     fn call(&mut self, mut invocation: LambdaInvocation) -> Self::Future {
         let event = std::mem::replace(&mut invocation.body, Bytes::from_static(b"null"));
-        let open = Open::new(&self.calls, &invocation.context.request_id, event);
-        let answered = self.inner.call(invocation);
+        let open = Open::new(&self.calls);
+        let answered = EVENT.scope(event, self.inner.call(invocation));
         Box::pin(async move {
             let _open = open;
             answered.await

@@ -96,6 +96,9 @@ metrics! {
     INIT_WARM_UP     = "InitWarmUpTime",  "embed_init_warm_up_seconds",        Milliseconds, Service,   Last, "the first run";
 }
 
+/// The gauge that only Prometheus has, because it is of one moment: its name and what it is.
+pub const CALLS: (&str, &str) = ("embed_calls", "calls that are admitted and not yet answered");
+
 /// One metric's value in one call: a count, bytes or milliseconds.
 pub type Value = (&'static Metric, f64);
 

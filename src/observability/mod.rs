@@ -17,10 +17,8 @@ pub mod logging;
 mod memory;
 mod meter;
 pub mod metrics;
-mod metrics_page;
 mod observer;
 mod prometheus;
 
 pub use meter::{CallFailure, Measurements, Meter};
-pub use metrics_page::page;
 pub use observer::Observer;

@@ -5,11 +5,11 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
+use super::Measurements;
 use super::emf::EmfLine;
 use super::memory::Memory;
-use super::metrics::{COLD_START, DURATION, ERRORS, INVOCATIONS, Names, RESIDENT_MEMORY, Value};
+use super::metrics::{CALLS, COLD_START, DURATION, ERRORS, INVOCATIONS, Names, RESIDENT_MEMORY, Value};
 use super::prometheus::Totals;
-use super::{Measurements, metrics_page};
 use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 use crate::observability::call::Call;
@@ -67,7 +67,7 @@ impl Observer {
 
     /// The totals as Prometheus text; `calls` are under way.
     pub fn prometheus(&self, calls: usize) -> String {
-        let (name, about) = metrics_page::CALLS;
+        let (name, about) = CALLS;
         self.lock().prometheus(&[(name, about, calls as f64)])
     }
 

@@ -22,6 +22,7 @@ mod ingest_poison;
 mod ingest_queue;
 mod layering;
 mod limits;
+mod metrics_page;
 mod mutations;
 mod observed;
 mod qdrant;

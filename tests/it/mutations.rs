@@ -3,11 +3,13 @@
 
 use std::path::Path;
 
-use lambda_embed::event;
-use lambda_embed::http_api::{BodyKind, check_body};
+use lambda_embed::Result;
 use lambda_embed::observability::call::Call;
 
 use crate::support::harness::{block_on, fixture_handler, root};
+
+#[path = "../../fuzz/src/lib.rs"]
+mod fuzz_checks;
 
 /// Marsaglia's xorshift64: the same numbers on every machine.
 struct Random(u64);
@@ -98,18 +100,19 @@ fn each_mutation(folder: &str, count: usize, mut check: impl FnMut(&[u8])) {
 
 #[test]
 fn mutated_events_are_decoded_or_refused() {
-    each_mutation("events", 20_000, event::check);
+    each_mutation("events", 20_000, fuzz_checks::event);
 }
 
 #[test]
 fn mutated_bodies_are_read_or_refused_with_a_4xx() {
-    for (folder, kind) in [
-        ("fuzz/seeds/openai_body", BodyKind::OpenAi),
-        ("fuzz/seeds/tei_body", BodyKind::Tei),
-        ("fuzz/seeds/qdrant_body", BodyKind::Qdrant),
-    ] {
+    let parsers: [(&str, fn(&[u8]) -> Result<()>); 3] = [
+        ("fuzz/seeds/openai_body", fuzz_checks::openai_body),
+        ("fuzz/seeds/tei_body", fuzz_checks::tei_body),
+        ("fuzz/seeds/qdrant_body", fuzz_checks::qdrant_body),
+    ];
+    for (folder, parse) in parsers {
         let mut read = 0;
-        each_mutation(folder, 20_000, |body| match check_body(kind, body) {
+        each_mutation(folder, 20_000, |body| match parse(body) {
             Ok(()) => read += 1,
             Err(error) => assert!(error.kind().row().status < 500, "{error}"),
         });

@@ -19,7 +19,7 @@ fn embed_event(body: &Value) -> Value {
 
 #[test]
 fn the_metrics_page_is_the_programs_own() {
-    let page = lambda_embed::observability::page();
+    let page = crate::metrics_page::page();
     let path = root().join("target/metrics.md");
     std::fs::write(&path, &page).unwrap();
     let written = std::fs::read_to_string(root().join("docs/metrics.md")).unwrap_or_default();

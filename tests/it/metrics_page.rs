@@ -1,8 +1,8 @@
-//! `docs/metrics.md`, written from the constants.
+//! The text of `docs/metrics.md`, made from the table of metrics.
 
 use std::fmt::Write;
 
-use super::metrics::{By, METRICS};
+use lambda_embed::observability::metrics::{By, CALLS, METRICS};
 
 const HEAD: &str = "\
 # Metrics
@@ -66,9 +66,6 @@ A line never holds a text, a vector, a token, a token's id or the name of a secr
 kind alone, because the message may quote what the caller wrote; in the messages of ONNX Runtime, which may quote a
 token's id, `#` stands for every number. Other libraries' lines pass from WARN on, whatever the level.
 ";
-
-/// Gauges that exist for Prometheus alone, since they are of one moment: name and what it is.
-pub(super) const CALLS: (&str, &str) = ("embed_calls", "calls that are admitted and not yet answered");
 
 /// The page's text.
 pub fn page() -> String {
