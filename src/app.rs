@@ -1,4 +1,4 @@
-//! Composition: a configuration in, a ready [`Handler`] out. The only place that knows every part.
+//! Builds a ready [`Handler`] from a configuration; the only module that knows every part.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,22 +19,22 @@ use crate::stores::qdrant::QdrantStore;
 use crate::stores::s3::S3Store;
 use crate::stores::s3vectors::{self, S3VectorsStore};
 
-/// Loads what `config` names; nothing is loaded again afterwards.
+/// Loads the model and connects the clients that `config` names.
 ///
 /// # Errors
-/// The first thing that is missing or wrong, with what mends it.
+/// The first part that is missing or wrong, with the remedy.
 pub fn open(config: Arc<Config>) -> Result<(Handler, Startup)> {
     let observer = Arc::new(Observer::new(config.metrics.clone()));
     open_observed(config, observer)
 }
 
-/// [`open`] for calls that `observer` watches, those before the model is there included.
+/// [`open`] with an `observer` that already watches calls while the model loads.
 ///
 /// # Errors
 /// Those of [`open`].
 pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Handler, Startup)> {
     let started = Instant::now();
-    // Tokens by reference are on their way while the model loads.
+    // References to tokens are resolved while the model loads.
     let token = PendingApiKey::start("EMBED_API_KEY", config.api_key.as_ref());
     let qdrant = config.documents.as_ref().and_then(|documents| documents.qdrant.as_ref());
     let qdrant_key = PendingApiKey::start("EMBED_QDRANT_API_KEY", qdrant.and_then(|qdrant| qdrant.api_key.as_ref()));
@@ -58,10 +58,10 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
     Ok((Handler::new(api, pipeline, admission, observer), startup))
 }
 
-/// A client for S3 with its region, and one for S3 Vectors where vectors go there.
+/// A client for S3 with its region, and one for S3 Vectors if it is a store.
 type Clients = (S3, Option<s3vectors::Client>);
 
-/// Makes the clients; on a thread of its own, because looking for credentials may take a while by hand.
+/// Makes the clients. Called on a thread of its own, because finding credentials may take long outside Lambda.
 fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
@@ -74,7 +74,7 @@ fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
     })
 }
 
-/// What takes documents in, with the stores that `EMBED_SINK` lists.
+/// The document pipeline with the stores that `EMBED_SINK` lists.
 fn documents(
     settings: &Documents,
     embedder: &Embedder,
@@ -102,8 +102,8 @@ fn documents(
     DocumentPipeline::new(settings, embedder, s3, stores)
 }
 
-/// Runs `fetch` while ONNX Runtime loads, if the model comes from S3; whether it could load is told where it
-/// is needed. It is waited for, because a process that ends while a library loads may crash on its way out.
+/// Runs `fetch` while ONNX Runtime loads, if the model comes from S3. A failure to load is reported where the library is
+/// used. The load is joined, because a process that exits while a library loads may crash.
 fn beside_the_library<T>(config: &Config, fetch: impl FnOnce() -> T) -> T {
     std::thread::scope(|scope| {
         if config.model_s3.is_some() {

@@ -1,4 +1,4 @@
-//! One invocation, from the event's bytes to the response's.
+//! One invocation: an event's bytes in, the response that its source expects out.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::observability::Observer;
 use crate::observability::call::{self, Call, Deadline};
 use crate::record::Change;
 
-/// Answers invocations over one loaded model; cheap to clone.
+/// Answers invocations with one loaded model; cheap to clone.
 #[derive(Clone)]
 pub struct Handler {
     api: Api,
@@ -40,20 +40,20 @@ impl Handler {
         self.api.runs()
     }
 
-    /// Takes a call with a body of about `bytes` bytes in.
+    /// Admits a call whose body has about `bytes` bytes; the permit counts it until dropped.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`](crate::error::Kind::Overloaded) when too many are under way.
+    /// [`Kind::Overloaded`](crate::error::Kind::Overloaded) when too many calls are under way.
     pub fn enter(&self, bytes: usize) -> Result<Permit> {
         self.admission.enter(bytes)
     }
 
-    /// Whether a request at `path` is answered without being taken in.
+    /// Whether a request at `path` is a health check, which needs no permit.
     pub fn is_health_check(&self, path: &str) -> bool {
         self.api.is_health_check(path)
     }
 
-    /// The answer to a request at `path` that is turned away before it was read.
+    /// The answer to a request at `path` that is rejected before its body is read; logs and counts the call.
     pub async fn reject(&self, path: &str, error: Error, call: &Call) -> HttpResponse {
         call.meter.note(|m| m.source = "http");
         let response = self.api.error_response(path, &error);
@@ -62,17 +62,16 @@ impl Handler {
         response
     }
 
-    /// What this process has counted, as Prometheus text.
+    /// This process's totals as Prometheus text.
     pub fn prometheus(&self) -> String {
         self.observer.prometheus(self.admission.calls())
     }
 
-    /// Takes a call in, decodes `event` and answers it with the JSON that its source expects.
+    /// Admits a call, decodes `event` and answers with the JSON that its source expects.
     ///
     /// # Errors
     /// For a direct invocation and an unknown event, what is wrong with it; for S3's own events, documents that
-    /// have to come back. An HTTP request's mistakes are answers, not errors, and so are a queue's messages and
-    /// a job's tasks.
+    /// need a retry. Mistakes in an HTTP request, a queue's message or a job's task are part of the answer.
     pub async fn handle(&self, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
         let answered = async { self.answer(self.enter(event.len()), decode(event, call)?, call).await };
         self.watch(call, answered).await
@@ -83,7 +82,7 @@ impl Handler {
         self.api.http(request, call).await
     }
 
-    /// Calls that are dropped from now on are so because the process ends.
+    /// Notes that the process ends: calls dropped from now on are logged as stopped, not as abandoned.
     pub fn stop(&self) {
         self.observer.stop();
     }
@@ -115,7 +114,7 @@ impl Handler {
         }
     }
 
-    /// An event that is done as a whole or comes back as a whole.
+    /// Answers an event that succeeds or fails as a whole.
     async fn changes(&self, changes: Vec<Change>, call: &Call) -> Result<Box<RawValue>> {
         let (outcomes, summary) = self.take(changes.clone(), call).await?;
         match documents::retry_error(&changes, &outcomes) {
@@ -124,7 +123,7 @@ impl Handler {
         }
     }
 
-    /// Messages come back one by one.
+    /// Answers a queue with the messages that need a retry.
     async fn queue(&self, messages: Vec<Message>, call: &Call) -> Result<Box<RawValue>> {
         let (mut changes, mut owners, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for (index, message) in messages.iter().enumerate() {
@@ -134,7 +133,7 @@ impl Handler {
                     changes.extend_from_slice(read);
                 }
                 Err(error) => {
-                    // Its kind alone: the reason may quote the message.
+                    // The error's kind alone, because its text may quote the message.
                     let kind = error.kind().row().lambda_type;
                     let id = call::request_id();
                     tracing::error!(requestId = id, message_id = message.id, kind, "a message is not understood");
@@ -150,7 +149,7 @@ impl Handler {
         json(&SqsBatchResponse::failed(failed.into_iter().map(|index| messages[index].id.clone())))
     }
 
-    /// Tasks of a job are answered one by one.
+    /// Answers a job task by task.
     async fn batch(&self, job: S3BatchJob, call: &Call) -> Result<Box<RawValue>> {
         let changes: Vec<_> = job.tasks.iter().filter_map(|task| task.change.as_ref().ok().cloned()).collect();
         let mut outcomes = self.take(changes, call).await?.0.into_iter();
@@ -167,7 +166,7 @@ impl Handler {
 
     async fn take(&self, changes: Vec<Change>, call: &Call) -> Result<(Vec<Outcome>, Summary)> {
         let Some(pipeline) = &self.documents else {
-            // A queue does not read its caller's errors, so whoever runs the function hears of it too.
+            // A queue shows nobody the error, so the log has it too.
             tracing::error!(requestId = call::request_id(), "an event of documents came; EMBED_OUTPUT is not set");
             let message = "this function takes no documents; for events of S3, directly or through SQS, SNS, EventBridge \
                            or S3 Batch Operations, set EMBED_OUTPUT to the s3://bucket/prefix below which their vectors \
@@ -197,7 +196,7 @@ pub fn decode(event: &[u8], call: &Call) -> Result<Invocation> {
     Ok(invocation)
 }
 
-/// What S3 Batch Operations is told; what is gone or skipped was dealt with.
+/// The result of a task for S3 Batch Operations. A deleted or skipped object counts as done.
 fn task_code(outcome: &Outcome) -> TaskCode {
     match outcome {
         outcome if outcome.should_retry() => TaskCode::TemporaryFailure,

@@ -1,4 +1,4 @@
-//! `bootstrap`: under AWS Lambda the function itself, started by hand the local ways in.
+//! `bootstrap`: the function under AWS Lambda, the command-line tool in a terminal.
 
 #![deny(unsafe_code)]
 
@@ -9,7 +9,7 @@ use lambda_embed::lambda::{self, DeferredInit, INIT_BUDGET};
 use lambda_embed::observability::logging;
 use lambda_embed::{Error, cli, config::Config};
 
-/// For ONNX Runtime's sake, whose `malloc` it becomes too: see the dependency's note.
+/// Also replaces ONNX Runtime's `malloc`, which is why it is here: see the note in `Cargo.toml`.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -30,16 +30,15 @@ fn main() -> ExitCode {
     }
 }
 
-/// ONNX Runtime's official Linux builds (1.29 and later) write a device id below the home directory and upload usage
-/// events unless told not to; a function that embeds other people's texts must not. Here, because only `main` knows
-/// that no other thread runs.
+/// Turns ONNX Runtime's telemetry off: its official Linux builds (1.29 and later) otherwise write a device id below the
+/// home directory and upload usage events. `main` does it because only here is it certain that no other thread runs.
 #[allow(unsafe_code)]
 fn without_telemetry() {
     // SAFETY: this is the process's only thread as yet.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
-/// One thread drives the I/O; the model runs on threads of its own.
+/// One thread drives the I/O; the model runs on other threads.
 fn tokio_runtime() -> lambda_embed::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()

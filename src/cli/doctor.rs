@@ -1,4 +1,4 @@
-//! `bootstrap doctor`: everything a start needs, checked one by one, each failure with its remedy.
+//! `bootstrap doctor`: checks each part that a start needs; each failure has its remedy.
 
 use std::process::ExitCode;
 
@@ -28,7 +28,7 @@ pub async fn run() -> ExitCode {
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
     });
-    // The check-up hashes every file, whatever a start is told to trust.
+    // Hashes every file, whatever EMBED_VERIFY says.
     let folder = report.check("manifest", model::open(&config, Verify::Always), |folder| {
         let manifest = &folder.manifest;
         let note = manifest.note.as_deref().map(|note| format!("; {note}")).unwrap_or_default();
@@ -51,7 +51,7 @@ pub async fn run() -> ExitCode {
     report.verdict()
 }
 
-/// Asks for an object below the output, which is there or not: what matters is that the answer is no refusal.
+/// Requests an object below the output. Whether it exists does not matter, only that access is not denied.
 async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     let s3 = aws::connect(&config.aws, Attempts::Standard).await;
     let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
@@ -63,7 +63,7 @@ async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     })
 }
 
-/// A whole start and one text.
+/// Starts the embedder and embeds one text.
 async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     let (embedder, startup) = Embedder::open(config, folder)?;
     let done = embedder.embed(vec!["hello world".to_owned()], Options::default()).await?;
@@ -75,7 +75,7 @@ async fn embed(config: &Config, folder: &ModelFolder) -> Result<String> {
     Ok(format!("{startup}; {probed}; \"hello world\" has {} tokens and length {length:.4}", done.tokens[0]))
 }
 
-/// What of the CPU matters to int8 products.
+/// The CPU's features that int8 products use.
 fn cpu() -> String {
     #[cfg(target_arch = "x86_64")]
     let features = [

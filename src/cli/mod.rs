@@ -1,4 +1,4 @@
-//! Ways in besides Lambda, over the same handler: one event, a small HTTP server, a check-up.
+//! The command line: answer one event, serve HTTP, check an installation, upload a model.
 
 mod doctor;
 mod invoke;
@@ -34,7 +34,7 @@ enum Command {
         /// A file with the event's JSON, or - for standard input
         event: PathBuf,
     },
-    /// Answer HTTP requests, each as an API Gateway (payload 2.0) event
+    /// Answer HTTP requests
     Serve {
         #[arg(long, default_value_t = 3000)]
         port: u16,
@@ -49,10 +49,10 @@ enum Command {
         #[arg(long)]
         to: String,
     },
-    /// Read a PDF from standard input and print its pages; what the function itself starts for each PDF
+    /// Read a PDF from standard input and print its pages; the function starts this for each PDF
     #[command(hide = true)]
     ReadPdf {
-        /// Bytes that it may take
+        /// Bytes of memory that it may use
         #[arg(long)]
         memory: u64,
     },
@@ -72,7 +72,7 @@ pub async fn run() -> Result<ExitCode> {
         }
         Some(Command::Doctor) => Ok(doctor::run().await),
         None => {
-            // Standard output that is closed is no reason to fail.
+            // A closed standard output is not an error.
             let _ = Cli::command().print_help();
             Ok(ExitCode::SUCCESS)
         }

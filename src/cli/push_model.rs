@@ -15,7 +15,7 @@ pub async fn run(folder: &Path, to: &str) -> Result<ExitCode> {
         return Err(wrong("an upload makes a version, it cannot name one".to_owned()));
     }
     let config = Config::from_env()?;
-    // Hashed whatever a start is told to trust: what is wrong here would be wrong everywhere.
+    // Hashes every file, because each function would fetch a wrong one.
     let model = ModelFolder::open(folder, Verify::Always)?;
     let pushed = upload::push(&model, &location, &config.aws).await?;
     let path = location.manifest_key();

@@ -26,14 +26,14 @@ use crate::event::{HttpRequest, HttpResponse};
 use crate::handler::Handler;
 use crate::observability::call::Call;
 
-/// What API Gateway lets through.
+/// API Gateway's limit for a request.
 const BODY_LIMIT: usize = 10 * 1024 * 1024;
-/// How long a body may take to arrive; a slow sender holds a place that others could have.
+/// How long a body may take to arrive: until then it counts against the limit of calls.
 const BODY_TIME: Duration = Duration::from_secs(30);
-/// How long a stop waits for calls under way.
+/// How long the server waits for calls under way before it ends.
 const DRAIN: Duration = Duration::from_secs(30);
 
-/// Serves until SIGINT or SIGTERM, then ends what is under way.
+/// Serves until SIGINT or SIGTERM, then waits [`DRAIN`] at most for calls under way.
 pub async fn run(handler: Handler, address: SocketAddr) -> Result<ExitCode> {
     let failed = |context| move |e: std::io::Error| Error::internal(context, e);
     let listener = TcpListener::bind(address).await.map_err(failed("the address cannot be listened on"))?;
@@ -58,7 +58,7 @@ pub async fn run(handler: Handler, address: SocketAddr) -> Result<ExitCode> {
                         }
                     });
                 }
-                // Out of file descriptors, say: what is open may still end well.
+                // For example out of file descriptors: the open connections still work.
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,9 +1,7 @@
-//! How many calls are taken at once: beyond that a caller hears 429 at once instead of waiting in a queue that
-//! nobody empties, and memory stays bounded.
+//! Limits the calls under way, so that memory stays bounded: a call beyond the limit gets 429 at once.
 //!
-//! Two measures, both taken before a call's body is read: calls, and bytes of their bodies. A Lambda sandbox has
-//! one call at a time, or as many as `AWS_LAMBDA_MAX_CONCURRENCY` says; `bootstrap serve` has as many as clients
-//! open connections.
+//! Two limits, both checked before a call's body is read: the number of calls, and the bytes of their bodies. Lambda
+//! sends one call at a time, or up to `AWS_LAMBDA_MAX_CONCURRENCY`; `bootstrap serve` gets one from each connection.
 
 use std::sync::Arc;
 
@@ -11,11 +9,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::{Error, Kind, Result};
 
-/// Bodies of the largest size that may be under way together: each takes about five times its size on its way.
+/// Bodies of the largest size that may be under way together; each needs about five times its size in memory.
 const FULL_BODIES: usize = 8;
 const KIB: usize = 1024;
 
-/// Takes calls in; its clones count together.
+/// Admits calls; clones share the limits.
 #[derive(Debug, Clone)]
 pub struct Admission {
     calls: Arc<Semaphore>,
@@ -24,7 +22,7 @@ pub struct Admission {
     kib_limit: usize,
 }
 
-/// One admitted call; dropped when it has its answer.
+/// One admitted call; to be dropped when it is answered.
 #[derive(Debug)]
 pub struct Permit {
     _call: OwnedSemaphorePermit,
@@ -32,18 +30,18 @@ pub struct Permit {
 }
 
 impl Admission {
-    /// Takes `calls` calls at once, and bodies worth a few of `body_bytes`.
+    /// Admits `calls` calls at once, with bodies of 8 times `body_bytes` together.
     pub fn new(calls: usize, body_bytes: usize) -> Self {
         let kib_limit = (body_bytes.div_ceil(KIB) * FULL_BODIES).min(u32::MAX as usize);
         let (calls, limit) = (Arc::new(Semaphore::new(calls)), calls);
         Self { calls, limit, kib: Arc::new(Semaphore::new(kib_limit)), kib_limit }
     }
 
-    /// Takes a call with a body of `bytes` bytes in; one that is larger than all bodies together may be counts
-    /// as all of them.
+    /// Admits a call with a body of `bytes` bytes. A body above the limit of all bodies counts as that limit, so that a
+    /// call alone is always admitted.
     ///
     /// # Errors
-    /// [`Kind::Overloaded`] when there is no room.
+    /// [`Kind::Overloaded`] beyond a limit.
     pub fn enter(&self, bytes: usize) -> Result<Permit> {
         let full = |what: String| {
             let message = format!("{what} under way already; try again in a moment");

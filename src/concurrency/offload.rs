@@ -1,27 +1,26 @@
-//! Work that takes a while, on a thread of its own: one thread drives every call's I/O, and what it computes
-//! itself all other calls wait for.
+//! Runs long computations on a thread of their own, because one thread drives the I/O of all calls, which would wait.
 //!
-//! Invariants: work whose caller went away can tell ([`Waiting`]) and ends early; a panic in it is an error that
-//! quotes no text.
+//! Invariants: work can ask whether its caller still waits ([`Waiting`]) and end early; a panic in it becomes an error
+//! that quotes no text.
 
 use std::sync::{Arc, Weak};
 
 use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 
-/// Bytes of JSON from which on writing or packing them goes aside: half a millisecond's work, where handing it
-/// over takes a fiftieth of one.
+/// Bytes of JSON from which on another thread writes or compresses it: that takes half a millisecond, and handing the
+/// work over a fiftieth of one.
 pub const FROM_BYTES: usize = 64 * 1024;
 
-/// Tells work whether its outcome is still waited for.
+/// Tells work whether its caller still waits.
 #[derive(Debug)]
 pub struct Waiting(Weak<()>);
 
 impl Waiting {
-    /// For work to ask between its parts.
+    /// To be called between parts of the work.
     ///
     /// # Errors
-    /// One that nobody will read: nobody waits any longer.
+    /// The caller is gone, so nobody reads this error.
     pub fn check(&self) -> Result<()> {
         if self.0.strong_count() > 0 {
             return Ok(());
@@ -30,22 +29,22 @@ impl Waiting {
     }
 }
 
-/// Does `work` on a thread of its own if it is `long`, else at once; `context` says what failed if it panics there.
+/// Runs `work` on a thread of its own if it is `long`, else here. `context` is the error's message if it panics there.
 ///
 /// # Errors
-/// The work's own, and what a panic leaves.
+/// Those of the work, and [`Kind::Internal`] after a panic.
 pub async fn spawn_blocking_if<T: Send + 'static>(
     long: bool,
     context: &'static str,
     work: impl FnOnce(&Waiting) -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    // Goes when this future does.
+    // Dropped with this future.
     let caller = Arc::new(());
     let waiting = Waiting(Arc::downgrade(&caller));
     if !long {
         return work(&waiting);
     }
-    // It may have had to queue for a thread.
+    // Checked first, because the work may have waited for a thread.
     let begin = move || waiting.check().and_then(|()| work(&waiting));
     let done = tokio::task::spawn_blocking(begin).await;
     drop(caller);

@@ -1,7 +1,7 @@
-//! A panic ends what it happened in, and is told without the words of whoever caused it.
+//! Catches panics and reports them without a caller's text.
 //!
-//! A formatted panic message may quote data: slicing a string in the middle of a character quotes the string.
-//! Only messages that are literals in the source are passed on; of others the place alone is.
+//! A formatted panic message may quote data: slicing a string inside a character quotes the string. So a message is
+//! reported only if it is a literal in the source; otherwise the log has the place alone.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,8 +12,8 @@ use crate::error::{Error, Result};
 
 /// Polls `work`; a panic in it becomes an internal error that says `context`.
 ///
-/// What the work shares with others must bear being left half done: it is plain figures and queues here,
-/// changed by single statements.
+/// State that the work shares with others must stay valid if the work stops anywhere. Here that state consists of numbers
+/// and queues, each changed by a single statement.
 pub async fn caught<T>(context: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
     let mut work = pin!(work);
     std::future::poll_fn(|waker| match catch_unwind(AssertUnwindSafe(|| work.as_mut().poll(waker))) {
@@ -23,13 +23,13 @@ pub async fn caught<T>(context: &'static str, work: impl Future<Output = Result<
     .await
 }
 
-/// A panic's message, if it is a literal.
+/// A panic's message if it is a literal, else a sentence that it is withheld.
 pub fn message(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&'static str>();
     literal.map_or_else(|| "its message is withheld, it may quote a text".to_owned(), |text| (*text).to_owned())
 }
 
-/// Has every panic logged as one line with its place, instead of the standard library's two with its message.
+/// Logs every panic as one line with its place, instead of the standard library's message.
 pub fn log_places() {
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

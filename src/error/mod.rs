@@ -1,7 +1,7 @@
-//! One error type, and one table of what each kind of error means to whoever receives it.
+//! One error type, and one table of what each kind of error means to its receiver.
 //!
-//! A message tells its reader what to do next. What a caller may not see (paths, causes) stays in
-//! the `#[source]` chain, which is logged and never sent.
+//! A message says what to do next. Details that a caller must not see (paths, causes) are in the `#[source]` chain, which
+//! is logged and never sent.
 
 mod store_error;
 
@@ -15,10 +15,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// Everything that can go wrong, by who can mend it.
+/// Every error, grouped by who can fix it.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request itself is wrong; `message` names the mistake and its remedy.
+    /// The request is wrong; `message` names the mistake and its remedy.
     #[error("{message}")]
     Request {
         kind: Kind,
@@ -26,19 +26,19 @@ pub enum Error {
         param: Option<&'static str>,
         message: String,
     },
-    /// A method that the path does not answer; `allow` is the `Allow` header's value.
+    /// The path does not have this method; `allow` is the `Allow` header's value.
     #[error("{path} answers {allow} only")]
     MethodNotAllowed { path: String, allow: &'static str },
     /// A Lambda event of no known shape.
     #[error("{0}")]
     UnknownEvent(String),
-    /// An environment variable with a value that is not understood.
+    /// An environment variable has an invalid value.
     #[error("{variable}={value:?} is not understood: {expected}")]
     Config { variable: String, value: String, expected: String },
     /// ONNX Runtime's library is absent, unreadable or of another version.
     #[error("{message}")]
     Library { message: String },
-    /// A model folder that cannot be used; `message` says why and what brings a good one.
+    /// A model folder that cannot be used; `message` says why and how to get a good one.
     #[error("model folder {}: {message}", folder.display())]
     Model {
         folder: PathBuf,
@@ -55,7 +55,7 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
-    /// A token that its reference does not lead to.
+    /// The token behind a reference cannot be read.
     #[error("{variable} refers to {reference}: {message}")]
     Secret {
         variable: &'static str,
@@ -64,13 +64,13 @@ pub enum Error {
         #[source]
         source: Option<Source>,
     },
-    /// Documents whose event has to come back, where an event cannot come back in part.
+    /// Some documents need a retry, and their event can be retried only as a whole.
     #[error("{message}")]
     Documents { message: String },
-    /// Nothing is wrong with the request: the same one may succeed later.
+    /// The request is valid and may succeed later.
     #[error("{message}")]
     Later { kind: Kind, message: String },
-    /// A fault inside: the engine, the tokenizer, a thread that died.
+    /// A fault of ours: in the engine, the tokenizer, a thread.
     #[error("{context}")]
     Internal {
         context: &'static str,
@@ -88,25 +88,25 @@ pub enum Kind {
     Empty,
     /// A field with a wrong type or value.
     Invalid,
-    /// A text, a body, a list or an answer beyond its limit.
+    /// A text, a body, a list or a response above its limit.
     TooLarge,
     Unauthorized,
     NotFound,
     MethodNotAllowed,
     UnsupportedMedia,
-    /// An event that no front event source sends.
+    /// An event of a kind that the function does not answer.
     UnknownEvent,
-    /// Documents wait for another attempt.
+    /// Documents need a retry.
     Documents,
-    /// More calls than are taken at once.
+    /// Too many calls under way.
     Overloaded,
-    /// The time that is left does not suffice.
+    /// The call's remaining time is too short.
     Deadline,
-    /// Whoever asked went away, or was too slow to send a request.
+    /// The caller disconnected, or sent its request too slowly.
     Abandoned,
-    /// The process is told to end.
+    /// The process is ending.
     Stopping,
-    /// The installation is wrong: configuration, library or model.
+    /// The configuration, the library or the model is wrong.
     Setup,
     Internal,
 }
@@ -131,8 +131,8 @@ pub struct Row {
 }
 
 impl Row {
-    /// HTTP status under Qdrant's contract, whose server shows its user the message of a 400 alone and of
-    /// every other status the whole body.
+    /// HTTP status under Qdrant's contract. Of a 400 its server shows the user the message, of any other status the whole
+    /// body, so mistakes are 400.
     pub fn qdrant_status(self) -> u16 {
         match self.status {
             404 | 413 => 400,
@@ -142,9 +142,8 @@ impl Row {
 }
 
 impl Kind {
-    /// What this kind means under each contract. A caller's mistake is never a 5xx, because
-    /// OpenAI's clients retry every 5xx; a fault of ours is never a 4xx, although
-    /// text-embeddings-inference itself answers 424 for its back end's.
+    /// This kind under each contract. A caller's mistake is never a 5xx, because OpenAI's clients retry every 5xx; a fault
+    /// of ours is never a 4xx, although text-embeddings-inference answers 424 for a fault of its back end.
     pub fn row(self) -> Row {
         const BAD: &str = "invalid_request_error";
         let row = |status, tei_status, openai_type, openai_code, tei_type, lambda_type, retryable| Row {
@@ -179,7 +178,7 @@ impl Kind {
         row
     }
 
-    /// Whether the fault is ours, so that its causes are logged and not sent.
+    /// Whether the fault is ours: its causes are logged and not sent.
     pub fn is_fault(self) -> bool {
         matches!(self, Self::Setup | Self::Internal)
     }
@@ -196,7 +195,7 @@ impl Error {
         Self::Internal { context, source: Some(source.into()) }
     }
 
-    /// The error's row key.
+    /// The error's kind, which is its row in the table.
     pub fn kind(&self) -> Kind {
         match self {
             Self::Request { kind, .. } | Self::Later { kind, .. } => *kind,
@@ -210,7 +209,7 @@ impl Error {
         }
     }
 
-    /// The field at fault, where one is.
+    /// The request's field at fault, if it is known.
     pub fn param(&self) -> Option<&'static str> {
         match self {
             Self::Request { param, .. } => *param,
@@ -218,7 +217,7 @@ impl Error {
         }
     }
 
-    /// What may be told to a caller: a request's mistake in full, of a fault of ours only that it is one.
+    /// The message for a caller: a mistake in full; of a fault of ours only that it happened.
     pub fn public_message(&self) -> String {
         match self.kind().is_fault() {
             true => "The server failed to answer this request; its log has the cause.".to_owned(),
@@ -226,7 +225,7 @@ impl Error {
         }
     }
 
-    /// The message and every cause behind it, on one line, for logs.
+    /// The message and all its causes on one line, for logs.
     pub fn chain(&self) -> impl fmt::Display + '_ {
         Chain(self)
     }

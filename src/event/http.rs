@@ -1,5 +1,5 @@
-//! AWS's HTTP front doors: their events become one [`HttpRequest`], an [`HttpResponse`] becomes the answer
-//! that the same event source expects.
+//! AWS's HTTP front doors: decodes their events to an [`HttpRequest`], encodes an [`HttpResponse`] as the response that
+//! the same front door expects.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -18,18 +18,18 @@ use serde_json::value::RawValue;
 use super::Invocation;
 use crate::error::{Error, Kind, Result};
 
-/// Which front event source a request came through, and so how its answer must look.
+/// The front door that sent a request, which decides the response's envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventSource {
     /// API Gateway HTTP API with payload 2.0, and Lambda Function URLs, which speak the same.
     ApiGatewayV2,
     /// API Gateway REST API, payload 1.0.
     ApiGatewayV1,
-    /// Application Load Balancer; it reads only the header field that its own setting names.
+    /// Application Load Balancer. It reads `multiValueHeaders` or `headers`, by its own setting.
     Alb { multi_value: bool },
 }
 
-/// A request, whichever event source it came through.
+/// A request, from any front door.
 #[derive(Debug)]
 pub struct HttpRequest {
     pub method: Method,
@@ -45,7 +45,7 @@ pub struct HttpRequest {
     pub binary_answers: bool,
 }
 
-/// An answer, before an event source's envelope.
+/// A response without a front door's envelope.
 #[derive(Debug)]
 pub struct HttpResponse {
     pub status: StatusCode,
@@ -57,8 +57,7 @@ pub(super) fn decode_v2(event: &[u8]) -> Result<Invocation> {
     let event: ApiGatewayV2httpRequest = parse(event, "API Gateway HTTP API (payload 2.0)")?;
     let context = event.request_context;
     let path = event.raw_path.or(context.http.path).unwrap_or_default();
-    // Only the API's own host name puts the stage into the path; a custom domain's base path is
-    // EMBED_BASE_PATH's affair.
+    // Only the API's own host name has the stage in its path; EMBED_BASE_PATH removes a custom domain's base path.
     let own_host = context.domain_name.is_some_and(|host| host.contains(".execute-api."));
     let path = match context.stage {
         Some(stage) if own_host && stage != "$default" => without_prefix(&path, &format!("/{stage}")).to_owned(),
@@ -107,7 +106,7 @@ fn parse<T: DeserializeOwned>(event: &[u8], event_source: &str) -> Result<T> {
         .map_err(|e| Error::UnknownEvent(format!("this looks like an event of {event_source}, but it is not one: {e}")))
 }
 
-/// `path` without `prefix`, when `prefix` is whole segments of it.
+/// `path` without `prefix`, if `prefix` consists of whole segments.
 pub fn without_prefix<'a>(path: &'a str, prefix: &str) -> &'a str {
     match path.strip_prefix(prefix) {
         Some("") => "/",
@@ -120,7 +119,7 @@ impl HttpRequest {
     /// The body's bytes: base64 undone, gzip decompressed, at most `limit` bytes.
     ///
     /// # Errors
-    /// A request error for what is not base64, not gzip, of another encoding, or too large.
+    /// A request error for invalid base64, invalid gzip, another encoding, or too many bytes.
     pub fn bytes(&self, limit: usize) -> Result<Cow<'_, [u8]>> {
         let too_large =
             || Error::request(Kind::TooLarge, None, format!("the body is larger than {limit} bytes, its limit"));

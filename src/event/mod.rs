@@ -1,4 +1,4 @@
-//! What woke us: an AWS event decoded by the fields that set its kind apart, never by trial.
+//! AWS events: the fields in this table identify an event's kind, which is then decoded as that kind alone.
 //!
 //! | fields | event |
 //! |---|---|
@@ -32,18 +32,18 @@ pub use crate::record::{Change, ChangeKind};
 pub enum Invocation {
     /// A request through one of AWS's HTTP front doors.
     Http(EventSource, HttpRequest),
-    /// A request body without HTTP around it: the event's own bytes.
+    /// A direct invocation: the event's bytes are the request body.
     Direct(Vec<u8>),
-    /// Changes in buckets, from S3, SNS or EventBridge: the event succeeds or fails as a whole.
+    /// Changes of S3 objects, from S3, SNS or EventBridge. The event succeeds or fails as a whole.
     S3(Vec<Change>),
-    /// Messages of SQS, each of which succeeds or fails alone.
+    /// Messages of SQS. Each succeeds or fails alone.
     Queue(Vec<Message>),
     /// Tasks of an S3 Batch Operations job.
     Batch(S3BatchJob),
 }
 
 impl Invocation {
-    /// What logs and metrics call this kind of event.
+    /// The kind's name in logs and metrics.
     pub fn source(&self) -> &'static str {
         match self {
             Self::Http(..) => "http",
@@ -55,14 +55,14 @@ impl Invocation {
     }
 }
 
-/// The fields that tell events apart; everything else is passed over.
+/// The fields that identify an event's kind; all others are ignored.
 #[derive(Deserialize)]
 struct EventShape {
     #[serde(rename = "requestContext")]
     request_context: Option<ContextShape>,
     #[serde(rename = "httpMethod")]
     http_method: Option<IgnoredAny>,
-    /// What an authorizer is asked about; such an event looks like the request it stands for.
+    /// Only an authorizer's event has it, which otherwise looks like a request.
     #[serde(rename = "methodArn", alias = "routeArn")]
     authorized: Option<IgnoredAny>,
     input: Option<IgnoredAny>,
@@ -85,7 +85,7 @@ struct RecordShape {
     s3: Option<IgnoredAny>,
 }
 
-/// A field that is a word where it tells an event's kind; anything else in its place tells nothing.
+/// A field that identifies an event if it is a string, and is ignored if it is anything else.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Word {
@@ -99,7 +99,7 @@ impl Word {
     }
 }
 
-/// The service whose records these are.
+/// The service that sent these records.
 fn source(records: &[RecordShape]) -> Option<&'static str> {
     let first = records.first()?;
     let known = ["aws:sqs", "aws:sns", "aws:s3"].into_iter().find(|source| Word::is(&first.source, source));
@@ -115,8 +115,8 @@ struct ContextShape {
 /// Decodes an event's bytes.
 ///
 /// # Errors
-/// [`Kind::Malformed`] for what is not a JSON object, [`Error::UnknownEvent`] for one of no known shape,
-/// with the list of those that are known.
+/// [`Kind::Malformed`] for bytes that are not JSON; [`Error::UnknownEvent`], which lists the known kinds, for any other
+/// event.
 pub fn decode(event: &[u8]) -> Result<Invocation> {
     let shape: EventShape = serde_json::from_slice(event).map_err(|e| match e.classify() {
         serde_json::error::Category::Data => unknown(),

@@ -1,11 +1,11 @@
-//! Tasks of S3 Batch Operations, schemas 1.0 and 2.0, and what is answered to each.
+//! S3 Batch Operations: tasks of schemas 1.0 and 2.0, and the response to them.
 //!
 //! | | 1.0 | 2.0 |
 //! |---|---|---|
 //! | bucket | `s3BucketArn` | `s3Bucket` |
 //! | the job's user arguments | none | `job.userArguments` |
 //!
-//! The one argument that there is, `force`, embeds objects whose vectors are there already: `"true"` or `"false"`.
+//! The only argument, `force`, is `"true"` or `"false"`: whether to embed objects whose vectors exist already.
 //! The key is URL-encoded in both, as in the manifest. Source: "Invoke AWS Lambda function" in S3's user guide.
 
 use std::collections::BTreeMap;
@@ -31,11 +31,11 @@ pub struct S3BatchTask {
     pub change: Result<Change>,
 }
 
-/// How a task went; the words are S3's.
+/// A task's result, in S3's words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum TaskCode {
     Succeeded,
-    /// The job gives the task out again.
+    /// The job retries the task.
     TemporaryFailure,
     PermanentFailure,
 }
@@ -69,8 +69,7 @@ impl S3BatchJob {
     /// Reads a job's event.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] for another schema and for arguments that there are not; what is wrong with a task is in the
-    /// task.
+    /// [`Kind::Malformed`] for another schema and for unknown arguments. A task's own error is in the task.
     pub fn read(json: &str) -> Result<Self> {
         let event: Event = serde_json::from_str(json).map_err(|e| malformed("batch job's event", e))?;
         if !matches!(event.invocation_schema_version.as_str(), "1.0" | "2.0") {
@@ -88,14 +87,14 @@ impl S3BatchJob {
         })
     }
 
-    /// The answer S3 waits for; `results` in the order of the tasks.
+    /// The response to S3; `results` in the order of the tasks.
     pub fn response<'a>(&'a self, results: impl IntoIterator<Item = (TaskCode, String)>) -> S3BatchResponse<'a> {
         let results = self.tasks.iter().zip(results);
         let result =
             |(task, (code, text)): (&'a S3BatchTask, (TaskCode, String))| TaskResult { id: &task.id, code, text };
         S3BatchResponse {
             schema: &self.schema,
-            // A task that is not answered for was not done.
+            // A task without a result was not done.
             missing: TaskCode::TemporaryFailure,
             invocation: &self.invocation,
             results: results.map(result).collect(),

@@ -1,8 +1,8 @@
-//! Changes in S3 buckets, as S3's notifications and EventBridge tell of them.
+//! Changes of S3 objects, from S3's notifications and from EventBridge.
 //!
-//! The shapes are "Event message structure" and "EventBridge events" in S3's user guide. They are read with
-//! types of our own: `aws_lambda_events` wants fields that S3-compatible servers leave out, and knows no
-//! sequencer without a time library beside it.
+//! Source of the shapes: "Event message structure" and "EventBridge events" in S3's user guide. The types are our own,
+//! because `aws_lambda_events` requires fields that S3-compatible servers omit, and needs a time library for the
+//! sequencer.
 
 use serde::Deserialize;
 
@@ -59,7 +59,7 @@ impl Notification {
 
 impl Record {
     fn change(self) -> Result<Change> {
-        // "ObjectCreated:Put"; with `s3:` before it in the configuration, and with some servers here too.
+        // For example "ObjectCreated:Put"; some S3-compatible servers write "s3:ObjectCreated:Put".
         let name = self.event_name.strip_prefix("s3:").unwrap_or(&self.event_name);
         let kind = match name.split(':').next() {
             Some("ObjectCreated") => ChangeKind::Created,
@@ -79,7 +79,7 @@ impl Object {
             kind,
             bucket,
             key,
-            // A bucket without versions, or with versions suspended, says so in several ways.
+            // Buckets without versioning have no version, an empty one or "null".
             version: given(self.version).filter(|version| version != "null"),
             etag: given(self.etag).map(|etag| etag.trim_matches('"').to_owned()),
             sequencer: given(self.sequencer),
@@ -103,7 +103,7 @@ struct Detail {
 }
 
 impl BridgeEvent {
-    /// Reads an event of EventBridge from S3. Its key is as S3 names it: EventBridge does not encode keys.
+    /// Reads EventBridge's event. Its key is not URL-encoded.
     pub fn read(json: &str) -> Result<Change> {
         let event: Self = serde_json::from_str(json).map_err(|e| malformed("EventBridge event", e))?;
         let kind = match event.detail_type.as_str() {
@@ -116,10 +116,10 @@ impl BridgeEvent {
     }
 }
 
-/// A key out of a notification or a manifest: form encoding, in which a plus sign stands for a space.
+/// Decodes a key from a notification or a manifest: form encoding, in which a plus sign is a space.
 ///
 /// # Errors
-/// [`Kind::Malformed`] for bytes that are not UTF-8; S3 names no object so.
+/// [`Kind::Malformed`] for bytes that are not UTF-8, which no key of S3 has.
 pub fn decode_key(encoded: &str) -> Result<String> {
     let spaced = encoded.replace('+', " ");
     let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8();

@@ -1,5 +1,4 @@
-//! Changes in envelopes: messages of SQS queues and SNS topics, each possibly within the other, and what is to
-//! be answered to a queue.
+//! Messages of SQS and SNS, possibly one inside the other: the changes inside them, and the response to a queue.
 //!
 //! ```text
 //! SQS { Records: [{ messageId, body }] }      body is one of the three below, as text
@@ -14,18 +13,18 @@ use super::s3_notification::{BridgeEvent, Notification, malformed};
 use crate::error::{Error, Result};
 use crate::record::Change;
 
-/// Envelopes within envelopes that are opened: S3 in SNS in SQS are three.
+/// The deepest nesting that is opened: S3's event in SNS's in SQS's is three.
 const DEEPEST: usize = 3;
 
 /// One message of a queue.
 #[derive(Debug)]
 pub struct Message {
     pub id: String,
-    /// What it holds; a message that is not understood fails alone.
+    /// Its changes; a message that cannot be decoded fails alone.
     pub changes: Result<Vec<Change>>,
 }
 
-/// The fields that tell a message's contents apart.
+/// The fields that identify a message's content.
 #[derive(Deserialize)]
 struct MessageShape {
     #[serde(rename = "Records")]
@@ -69,17 +68,17 @@ struct SqsRecord {
     body: String,
 }
 
-/// Reads an event of SQS; what is wrong with a message is in the message.
+/// Reads an event of SQS. A message's own error is in the message.
 pub fn messages(json: &str) -> Result<Vec<Message>> {
     let event: SqsEvent = serde_json::from_str(json).map_err(|e| malformed("queue's event", e))?;
     let read = |record: SqsRecord| Message { id: record.id, changes: changes(&record.body) };
     Ok(event.records.into_iter().map(read).collect())
 }
 
-/// Opens envelopes until changes are found.
+/// Opens nested messages down to the changes.
 ///
 /// # Errors
-/// [`Error::UnknownEvent`] for what is no event of S3's.
+/// [`Error::UnknownEvent`] for a message without an event of S3.
 pub fn changes(json: &str) -> Result<Vec<Change>> {
     open(json, DEEPEST)
 }
@@ -112,7 +111,7 @@ fn not_s3() -> Error {
     )
 }
 
-/// What a queue is told: these messages come back, the others are done.
+/// The response to a queue: these messages need a retry, the others are done.
 #[derive(Debug, Serialize)]
 pub struct SqsBatchResponse {
     #[serde(rename = "batchItemFailures")]

@@ -1,4 +1,7 @@
-//! Reading request bodies field by field, so that an error names the field and what belongs there.
+//! Parses request bodies field by field, so that an error names the field and the value it expects.
+//!
+//! Each field is first kept as raw JSON, so that a body that is not JSON is reported as such whatever its fields hold,
+//! and Qdrant's token is read from a body whose other fields are wrong.
 
 use std::fmt;
 
@@ -8,15 +11,15 @@ use serde_json::value::RawValue;
 use crate::embedding::{InputType, Truncation};
 use crate::error::{Error, Kind, Result};
 
-/// Parses a body into its fields, each still as it was written.
+/// Parses a body into its fields, each still raw JSON.
 ///
 /// # Errors
-/// [`Kind::Malformed`] for what is not UTF-8 or not a JSON object.
+/// [`Kind::Malformed`] for a body that is not UTF-8 or not a JSON object.
 pub fn fields<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
     let malformed = |message| Error::request(Kind::Malformed, None, message);
     let text = std::str::from_utf8(body).map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
     match serde_json::from_str(text) {
-        // A list of the fields' values in their order would pass for an object otherwise.
+        // Serde reads a struct from a list of its fields' values as well.
         Ok(_) if !is_object(text) => Err(malformed("the body is not a JSON object".to_owned())),
         parsed => parsed.map_err(|e| malformed(format!("the body is not a JSON object with known fields: {e}"))),
     }
@@ -26,7 +29,7 @@ fn is_object(json: &str) -> bool {
     json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{')
 }
 
-/// Like [`field`], for one that is an object.
+/// Like [`field`], for an object.
 pub fn object<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
     match value {
         Some(raw) if raw.get() != "null" && !is_object(raw.get()) => {
@@ -36,15 +39,15 @@ pub fn object<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawV
     }
 }
 
-/// One field's value; `null` counts as absent, as clients write it for what was not given.
+/// One field's value; `null` counts as absent, because clients send it for an option that is not set.
 ///
 /// # Errors
-/// [`Kind::Invalid`] that names the field and says what belongs there.
+/// [`Kind::Invalid`], which names the field and the value it expects.
 pub fn field<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
     match value {
         None => Ok(None),
         Some(raw) => serde_json::from_str(raw.get()).map_err(|e| {
-            // Line and column would count inside the field, which no caller sees.
+            // Line and column count inside the field, so they would mislead the caller.
             let message = e.to_string();
             let message = message.split(" at line ").next().unwrap_or_default();
             Error::request(Kind::Invalid, name, format!("{name}: {message}"))
@@ -52,7 +55,7 @@ pub fn field<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawVa
     }
 }
 
-/// Like [`field`], for one that must be there.
+/// Like [`field`], for a field that is required.
 pub fn required<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<T> {
     field(name, value)?.ok_or_else(|| missing(name))
 }
@@ -61,7 +64,7 @@ pub fn missing(name: &'static str) -> Error {
     Error::request(Kind::Invalid, name, format!("{name} is missing"))
 }
 
-/// One text or several, as both contracts take them.
+/// One text or several.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Texts {
     pub texts: Vec<String>,
@@ -98,7 +101,7 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// What users of LangChain's `OpenAIEmbeddings` must read: by default it sends tiktoken's ids.
+/// LangChain's `OpenAIEmbeddings` sends tiktoken's ids by default, so its users meet this message.
 const TOKEN_IDS: &str = "token ids mean nothing to this model, which has a vocabulary of its own; send strings \
                          (with LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False)";
 
@@ -179,7 +182,7 @@ impl<'de> Deserialize<'de> for Truncation {
     }
 }
 
-/// A word out of a few.
+/// Parses one of a few words.
 pub fn one_of<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, choices: &[(&str, T)]) -> Result<T, D::Error> {
     let word = String::deserialize(deserializer)?;
     choices.iter().find(|(name, _)| *name == word).map(|(_, choice)| *choice).ok_or_else(|| {

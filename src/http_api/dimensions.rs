@@ -1,4 +1,4 @@
-//! The optional field `dimensions`: a model's own number, or one it was trained to be cut to.
+//! The optional field `dimensions`: the model's own number, or a smaller one that it was trained for.
 
 use crate::embedding::pooling::normalize;
 use crate::error::{Error, Kind, Result};
@@ -10,7 +10,7 @@ pub(super) struct Dimensions(usize);
 
 impl Dimensions {
     /// # Errors
-    /// [`Kind::Invalid`] that lists the numbers there are.
+    /// [`Kind::Invalid`], which lists the possible numbers.
     pub(super) fn parse(asked: Option<u64>, manifest: &Manifest) -> Result<Self> {
         let Some(asked) = asked else { return Ok(Self(manifest.dimensions)) };
         let known = |&number: &usize| number as u64 == asked;
@@ -28,7 +28,7 @@ impl Dimensions {
         self.0
     }
 
-    /// Cuts whole vectors; what was of length 1 is made so again.
+    /// Shortens vectors; normalised ones are normalised again.
     pub(super) fn cut(self, vectors: &mut [Vec<f32>], normalized: bool) {
         for vector in vectors.iter_mut().filter(|vector| vector.len() > self.0) {
             vector.truncate(self.0);
@@ -39,7 +39,7 @@ impl Dimensions {
     }
 }
 
-/// The lengths a caller may ask for, the whole one first.
+/// The lengths that a caller may ask for, the full one first.
 pub(super) fn offered(manifest: &Manifest) -> impl Iterator<Item = usize> + '_ {
     let cuts = manifest.matryoshka_dimensions.iter().copied();
     std::iter::once(manifest.dimensions).chain(cuts.filter(|&cut| cut < manifest.dimensions))

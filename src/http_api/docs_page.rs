@@ -1,10 +1,10 @@
-//! `GET /openapi.json` and `GET /docs`: the contract for machines and for people.
+//! `GET /openapi.json` and `GET /docs`: the API's description for machines and for people.
 //!
-//! `openapi.json` lies beside this file with marks such as `"{{dimensions}}"` where the loaded model and
-//! the limits belong; an answer is one pass over its text, and nothing is read before someone asks.
-//! Tests hold it against the routes, the parsers' fields and the real answers. `docs.html` renders it in
-//! the browser and needs nothing from elsewhere. Both are open when a token is asked for: they hold no
-//! data, and a browser that opens a page cannot send one.
+//! `openapi.json`, beside this file, has marks such as `"{{dimensions}}"` where the model and the limits belong. It is
+//! written by hand, because its schemas, examples and errors follow three foreign contracts that our types do not state;
+//! tests compare it with the routes, the parsers' fields and real responses. `docs.html` renders it in the browser and
+//! loads nothing from elsewhere. Neither needs a token: they hold no data, and a browser that opens a page cannot send
+//! one.
 
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::event::HttpResponse;
 const DOCUMENT: &str = include_str!("openapi.json");
 const PAGE: &str = include_str!("docs.html");
 
-/// The page's own script and style, requests to where it came from, and nothing else.
+/// Allows the page's own script and style and requests to its own origin, nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'; \
                       img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 

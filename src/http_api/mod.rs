@@ -1,12 +1,12 @@
-//! The HTTP contracts that clients already speak, and the one service behind them.
+//! The HTTP API: the contracts of OpenAI, text-embeddings-inference and Qdrant over one model.
 //!
 //! ```text
 //! HttpRequest -> base path, CORS, token -> ROUTES -> openai | tei | qdrant -> HttpResponse
 //! bytes       -> direct                                                   -> one JSON object
 //! ```
 //!
-//! Invariants: every answer names the model that made it (`x-model-id`); a text that was cut is always
-//! reported (`x-truncated`); an answer beyond Lambda's size is refused before any work is done.
+//! Invariants: every response names the model (`x-model-id`); every truncated text is reported (`x-truncated`); a request
+//! whose response would exceed Lambda's size is rejected before any text is embedded.
 
 mod body;
 mod dimensions;
@@ -32,7 +32,7 @@ use crate::event::{HttpRequest, HttpResponse, without_prefix};
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// Whose shapes a path speaks, errors included.
+/// The contract of a path, whose shape its errors have as well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Contract {
     OpenAi,
@@ -54,13 +54,13 @@ enum Route {
     Docs,
 }
 
-/// What is kept free before a call's deadline: encoding the largest answer and handing it to Lambda.
+/// Time reserved before a call's deadline: to encode the largest response and hand it to Lambda.
 const ANSWER_TIME: Duration = Duration::from_millis(200);
 
 const GET: &str = "GET, HEAD, OPTIONS";
 const POST: &str = "POST, OPTIONS";
 
-/// Path, contract, what `Allow` says, and what answers.
+/// Path, contract, the `Allow` header, and the route.
 const ROUTES: &[(&str, Contract, &str, Route)] = &[
     ("/v1/embeddings", Contract::OpenAi, POST, Route::Embeddings),
     ("/embeddings", Contract::OpenAi, POST, Route::Embeddings),
@@ -81,7 +81,7 @@ const ROUTES: &[(&str, Contract, &str, Route)] = &[
 pub struct Api {
     embedder: Embedder,
     config: Arc<Config>,
-    /// What a caller must send; `None` asks for nothing.
+    /// The token that a caller must send; `None`: none.
     token: Option<Secret>,
 }
 
@@ -150,7 +150,7 @@ impl Api {
         response
     }
 
-    /// Whether a request at `path` asks only if the function is up, which is answered whatever the load.
+    /// Whether `path` is the health check's, which is answered whatever the load.
     pub fn is_health_check(&self, path: &str) -> bool {
         self.path(path) == "/health"
     }
@@ -177,8 +177,8 @@ impl Api {
         if !allow.split(", ").any(|method| request.method == method) {
             return Err(Error::MethodNotAllowed { path: path.to_owned(), allow });
         }
-        // What says nothing of texts is open: load balancers carry no token, and neither does a browser
-        // that opens the documentation. Qdrant's token may stand in the body.
+        // Health and documentation need no token: load balancers send none, and neither does a browser that opens
+        // a page. Qdrant's route checks its own token, which may be in the body.
         if !matches!(route, Route::Health | Route::Document | Route::Docs | Route::Inference) {
             self.authorize(&request.headers)?;
         }
@@ -197,8 +197,7 @@ impl Api {
         }
     }
 
-    /// The body, when its media type is JSON or not given; curl's default for `-d` passes as well,
-    /// because the parsers say clearly enough what is not JSON.
+    /// The body, if its media type is JSON, absent, or curl's default for `-d`: the parsers report what is not JSON.
     fn json_body<'a>(&self, request: &'a HttpRequest) -> Result<Cow<'a, [u8]>> {
         let media = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -220,7 +219,7 @@ impl Api {
         Err(unauthorized("a valid token is needed; send it as \"Authorization: Bearer …\""))
     }
 
-    /// CORS headers, when the configuration names the request's origin.
+    /// Adds CORS headers if the configuration allows the request's origin.
     fn add_cors(&self, request: &HttpRequest, headers: &mut HeaderMap) {
         let Some(origin) = request.headers.get(header::ORIGIN) else { return };
         let any = self.config.cors_origins.iter().any(|allowed| allowed == "*");
@@ -241,8 +240,8 @@ impl Api {
         }
     }
 
-    /// Checks the number of texts, and the size of their answer, against the limits. `param` is the
-    /// contract's name for the texts, `vector_bytes` what one vector takes in the answer.
+    /// Checks the number of texts and the size of their response against the limits. `param` is the contract's name
+    /// for the texts, `vector_bytes` the bytes of one vector in the response.
     fn admit(&self, texts: usize, param: &'static str, vector_bytes: usize) -> Result<()> {
         let limits = &self.config.limits;
         if texts == 0 {
@@ -263,7 +262,7 @@ impl Api {
         Ok(())
     }
 
-    /// What is left of a call's time for the work before its answer is written; `None` without a deadline.
+    /// The time that a call has for tokenising and embedding; `None` without a deadline.
     fn time_left(call: &Call) -> Option<Duration> {
         call.remaining().map(|left| left.saturating_sub(ANSWER_TIME))
     }
@@ -300,14 +299,13 @@ impl Api {
     }
 }
 
-/// The most bytes a vector of `dimensions` takes as JSON numbers. The shortest form of an f32 below 1
-/// has at most 14 characters and hardly ever more than 12; with its comma 13 bytes are never passed by
-/// a mean over hundreds of them.
+/// The most bytes that a vector of `dimensions` takes as JSON numbers. The shortest form of an f32 below 1 has at most
+/// 14 characters and rarely more than 12, so the mean over hundreds of them, commas included, stays below 13.
 fn json_vector_bytes(dimensions: usize) -> usize {
     13 * dimensions + 64
 }
 
-/// Vectors of two models must never meet in one index, so another model's name is not passed over.
+/// Rejects another model's name, because vectors of two models must never share an index.
 fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
     if manifest.answers_to(model) {
         return Ok(());
@@ -325,7 +323,7 @@ fn not_found(path: &str) -> String {
     format!("nothing is at {path}; there are {}", routes.join(", "))
 }
 
-/// Compares without stopping at the first difference; only the length shows in the time it takes.
+/// Compares in a time that depends on the length alone, so that timing reveals no byte of the token.
 fn constant_time_eq(given: &[u8], expected: &[u8]) -> bool {
     let difference = given.iter().zip(expected).fold(0, |sum, (a, b)| sum | (a ^ b));
     given.len() == expected.len() && std::hint::black_box(difference) == 0

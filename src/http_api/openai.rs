@@ -17,7 +17,7 @@ use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// The request's fields as they were written.
+/// The request's fields as raw JSON.
 #[derive(Deserialize)]
 pub(super) struct Fields<'a> {
     #[serde(borrow)]
@@ -36,7 +36,7 @@ pub(super) struct Fields<'a> {
     truncate: Option<&'a RawValue>,
 }
 
-/// How a vector is written in the answer.
+/// How the response writes a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Float,
@@ -161,7 +161,7 @@ pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<Ht
 pub(super) fn models(api: &Api) -> HttpResponse {
     let manifest = api.manifest();
     let owner = manifest.name.split('/').next().unwrap_or_default();
-    // A model has no date of making here; OpenAI's clients only ask that there be a number.
+    // The manifest has no date; OpenAI's clients need a number.
     let model = json!({"id": manifest.id, "object": "model", "created": 0, "owned_by": owner});
     response::json(&json!({"object": "list", "data": [model]}))
 }

@@ -1,7 +1,7 @@
-//! Qdrant's contract with an inference service of one's own: `POST /qdrant/inference`.
+//! Qdrant's contract with an inference service: `POST /qdrant/inference`.
 //!
 //! A Qdrant whose `inference.address` is this route sends the `Document` objects of its clients here and
-//! stores, or searches with, the vectors that come back.
+//! stores the vectors of the response or searches with them.
 //!
 //! Source of the shapes: Qdrant's `src/common/inference/service.rs`. The options `input_type`, `truncate`
 //! and `dimensions` are ours.
@@ -22,7 +22,7 @@ use crate::event::{HttpRequest, HttpResponse};
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// The request's fields as they were written.
+/// The request's fields as raw JSON.
 #[derive(Deserialize)]
 pub(super) struct InferenceFields<'a> {
     #[serde(borrow)]
@@ -46,7 +46,7 @@ pub(super) struct InputFields<'a> {
     options: Option<&'a RawValue>,
 }
 
-/// What a `Document` may carry as `options`.
+/// A `Document`'s `options`.
 #[derive(Deserialize, Default)]
 pub(super) struct OptionFields<'a> {
     #[serde(borrow)]
@@ -55,12 +55,12 @@ pub(super) struct OptionFields<'a> {
     truncate: Option<&'a RawValue>,
     #[serde(borrow)]
     dimensions: Option<&'a RawValue>,
-    /// Qdrant hands a user's options on as they are; a misspelt one must not be passed over.
+    /// Qdrant forwards a user's options unchecked, so a misspelt one is rejected here.
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
 }
 
-/// What Qdrant wants the vectors for.
+/// Qdrant's purpose for the vectors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct Inference(InputType);
 
@@ -74,7 +74,7 @@ impl<'de> Deserialize<'de> for Inference {
 /// One text and how it is embedded.
 struct Input {
     text: String,
-    /// The model's name as it was written; usage is counted under it.
+    /// The model's name as the request has it; usage is reported under it.
     model: String,
     options: Options,
     dimensions: Dimensions,
@@ -101,7 +101,7 @@ impl Request {
         Ok(Self { inputs, token })
     }
 
-    /// One vector an input, in their order, and the tokens that each model's name stands for.
+    /// One vector an input, in their order, and the tokens by model's name.
     async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, BTreeMap<String, usize>)> {
         let longest = self.inputs.iter().map(|input| input.dimensions.get()).max().unwrap_or(1);
         api.admit(self.inputs.len(), "inputs", json_vector_bytes(longest))?;
@@ -157,7 +157,7 @@ impl Input {
     }
 }
 
-/// Says which input an error is about: Qdrant's user sees the message alone.
+/// Adds the input's index to an error, because Qdrant shows its user the message alone.
 fn at(index: usize, error: Error) -> Error {
     match error {
         Error::Request { kind, param, message } => Error::request(kind, param, format!("input {index}: {message}")),
@@ -165,10 +165,10 @@ fn at(index: usize, error: Error) -> Error {
     }
 }
 
-/// Inputs that are embedded the same way, their places and their texts.
+/// Inputs with the same options: their indices and their texts.
 type Alike = (Options, Dimensions, Vec<usize>, Vec<String>);
 
-/// Puts inputs of the same options together; as a rule all have the same.
+/// Groups inputs by their options; usually all have the same.
 fn alike(inputs: Vec<Input>) -> Vec<Alike> {
     let mut groups: Vec<Alike> = Vec::new();
     for (place, input) in inputs.into_iter().enumerate() {
@@ -185,12 +185,12 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
     groups
 }
 
-/// The route: who asks may say so in the body as well, so the body is read first.
+/// The route. The token may be in the body, so the body is parsed before the token is checked.
 pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpResponse> {
     let parsed = Request::parse(body, api.manifest());
     let token = match &parsed {
         Ok(request) => request.token.clone(),
-        // A stranger learns that a token is needed before he learns what is wrong with his request.
+        // A caller without the token learns nothing about the body's mistakes.
         Err(_) => body::fields::<InferenceFields<'_>>(body)
             .and_then(|fields| body::field("token", fields.token))
             .unwrap_or_default(),
@@ -206,8 +206,8 @@ pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: 
     .await
 }
 
-/// The token is taken where Qdrant can put it: its configured or its user's `token` in the body, a header
-/// of its user's whose name ends in `-api-key`, which it hands on, or a bearer token put there on the way.
+/// Accepts the token from each place that Qdrant can put it: `token` in the body (from its configuration or its user), a
+/// forwarded header of its user whose name ends in `-api-key`, or a bearer token that a proxy added.
 fn authorize(api: &Api, headers: &HeaderMap, in_body: Option<&str>) -> Result<()> {
     let Some(expected) = &api.token else { return Ok(()) };
     let is_it = |given: &[u8]| constant_time_eq(given, expected.expose().as_bytes());

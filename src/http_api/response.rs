@@ -1,4 +1,4 @@
-//! Making answers: JSON, errors in each contract's shape, the headers every answer carries, gzip.
+//! Responses: JSON, errors in each contract's shape, the headers that every response has, gzip.
 
 use std::io::Write;
 
@@ -12,8 +12,7 @@ use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 use crate::event::{HttpRequest, HttpResponse};
 
-/// Answers below this many bytes are sent as they are: compressing them, and the base64 that a compressed body
-/// needs on its way through Lambda, costs more than it saves.
+/// Smaller responses are not compressed: gzip, and the base64 that Lambda needs for it, costs more than it saves.
 const COMPRESS_FROM_BYTES: usize = 16 * 1024;
 
 pub fn empty(status: StatusCode) -> HttpResponse {
@@ -52,7 +51,7 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpResponse {
             response.headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         _ if matches!(status, 429 | 503) => {
-            // Seconds: a queue moves on within one, and what was too much for this call fits a smaller one at once.
+            // Seconds: calls under way end within about one.
             response.headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
         _ => {}
@@ -60,7 +59,7 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpResponse {
     response
 }
 
-/// The answer that `write` makes of `done`, with what was done for it in its headers; a large one is written aside.
+/// The response that `write` makes of `done`, with [`describe`]'s headers; a large one is written on a thread of its own.
 pub async fn of(
     done: Embeddings,
     characters: usize,
@@ -74,19 +73,18 @@ pub async fn of(
     .await
 }
 
-/// Whether an answer with these vectors is written aside.
+/// Whether a response with these vectors is written on a thread of its own.
 pub fn is_large(done: &Embeddings) -> bool {
     let bytes: usize = done.vectors.iter().map(|vector| json_vector_bytes(vector.len())).sum();
     bytes >= offload::FROM_BYTES
 }
 
-/// Every answer names the model that made it.
+/// Adds the header that names the model.
 pub fn name_model(response: &mut HttpResponse, id: &str) {
     set(&mut response.headers, "x-model-id", id);
 }
 
-/// What was done for this answer: text-embeddings-inference's headers, times in milliseconds, and which
-/// texts were cut.
+/// Adds text-embeddings-inference's headers (counts, times in milliseconds) and the indices of truncated texts.
 pub fn describe(response: &mut HttpResponse, done: &Embeddings, characters: usize) {
     let timings = &done.timings;
     let ms = |time: std::time::Duration| time.as_millis().to_string();
@@ -103,7 +101,7 @@ pub fn describe(response: &mut HttpResponse, done: &Embeddings, characters: usiz
     }
 }
 
-/// `0,5,9`, at most 100 of them: a header has its limits.
+/// For example `0,5,9`; at most 100 indices, because front doors limit a header's size.
 fn shown_indices(indices: &[usize]) -> String {
     const SHOWN: usize = 100;
     let mut shown: Vec<_> = indices.iter().take(SHOWN).map(usize::to_string).collect();
@@ -114,7 +112,7 @@ fn shown_indices(indices: &[usize]) -> String {
 }
 
 fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
-    // What is no header value (a control character in a model's id) is left out rather than fatal.
+    // A value that no header can have, such as a model's id with a control character, is left out.
     if let Ok(value) = HeaderValue::from_str(value) {
         headers.insert(HeaderName::from_static(name), value);
     }
@@ -123,7 +121,7 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 /// Compresses a large answer when the client takes gzip, the largest ones on a thread of their own.
 ///
 /// # Errors
-/// What a panic leaves.
+/// A panic while compressing.
 pub async fn compress(request: &HttpRequest, response: HttpResponse) -> Result<HttpResponse> {
     if !request.binary_answers {
         return Ok(response);

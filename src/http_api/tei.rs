@@ -16,7 +16,7 @@ use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// `/embed`'s fields, as they were written.
+/// `/embed`'s fields as raw JSON.
 #[derive(Deserialize)]
 pub(super) struct EmbedFields<'a> {
     #[serde(borrow)]
@@ -44,7 +44,7 @@ pub(super) struct SimilarityFields<'a> {
     parameters: Option<&'a RawValue>,
 }
 
-/// What `/similarity` keeps in `parameters`.
+/// `/similarity`'s `parameters`.
 #[derive(Deserialize, Default)]
 pub(super) struct SimilarityParameters<'a> {
     #[serde(borrow)]
@@ -78,15 +78,15 @@ impl<'de> Deserialize<'de> for TruncationDirection {
     }
 }
 
-/// The prompt that texts get: this contract's `prompt_name` goes before our `input_type`.
+/// The prompt of the texts: this contract's `prompt_name`, else our `input_type`.
 fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> Result<InputType> {
-    // Both are read, so that a mistake in either is told.
+    // Both are parsed, so that a mistake in either is reported.
     let named: Option<InputType> = body::field("prompt_name", prompt_name)?;
     let asked: Option<InputType> = body::field("input_type", input_type)?;
     Ok(named.or(asked).unwrap_or_default())
 }
 
-/// What happens to a long text: whether it is cut, and at which end.
+/// Whether a long text is truncated, and at which end.
 fn truncation(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncation, TruncationDirection)> {
     Ok((
         body::field("truncate", truncate)?.unwrap_or_default(),
@@ -158,7 +158,7 @@ pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<Ht
     let mut texts = vec![source_sentence];
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
-    // One number a sentence leaves, not a vector.
+    // 16: the response has one number a sentence, not a vector.
     let done = api.embed(texts, options, "inputs", 16, call).await?;
     let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
     let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
@@ -228,12 +228,12 @@ impl Tokenization {
     }
 }
 
-/// Texts up to this many bytes together ([`embedding::bytes_to_tokenise`]) are tokenised for an answer where the call
-/// runs, in about a millisecond; more, aside.
+/// Texts of up to this many bytes together ([`embedding::bytes_to_tokenise`]) are tokenised on the I/O thread, in about
+/// a millisecond; more on a thread of their own.
 const TOKENIZE_INLINE_BYTES: usize = 4 * 1024;
 
-/// Bytes of an answer that a byte of text is taken to need at least, so that a text far too long is refused before
-/// it is tokenised. A token's item has 55 bytes and more, and is of five bytes of English.
+/// Bytes of the response that one byte of text needs at least, so that a text far too long is rejected before it is
+/// tokenised. A token's item has 55 bytes or more, and stands for about five bytes of English.
 const ANSWER_BYTES_A_BYTE: usize = 4;
 
 /// Bytes of the shortest list of tokens with its comma: `[],`.

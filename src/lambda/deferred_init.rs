@@ -1,14 +1,14 @@
-//! A start that may outlast Lambda's init: calls are taken while the model is still on its way.
+//! A start that may outlast Lambda's init: calls arrive while the model is still being loaded.
 //!
 //! ```text
 //! load thread   app::open ────────────────────────────> outcome
-//! init          waits for it, INIT_BUDGET at most ──> the first call is asked for
-//! GET /health   answers at once: 503 and Retry-After until the model is there
+//! init          waits for it, INIT_BUDGET at most ──> the loop asks for the first call
+//! GET /health   answered at once: 503 and Retry-After until the model is loaded
 //! other calls   wait for the outcome
 //! ```
 //!
 //! Invariants: a start that fails within the budget fails the init; one that fails later fails the call
-//! that waits for it, and the process is to end then, because nothing would ever be answered.
+//! that waits for it, and ends the process, because it could answer no later call either.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,20 +25,20 @@ use crate::handler::{self, Handler};
 use crate::observability::Observer;
 use crate::observability::call::Call;
 
-/// How long the init waits for the model: Lambda ends an init after 10 s and starts anew, on the call's
-/// time. What remains is for the process's own start, and for a machine that is slow that day.
+/// How long the init waits for the model. Lambda ends an init after 10 s and repeats it within the first call; the
+/// remaining 1.5 s are for the process's own start and for slow machines.
 pub const INIT_BUDGET: Duration = Duration::from_millis(8_500);
 
-/// What is kept free before a call's deadline for a short answer.
+/// Time reserved before a call's deadline for the short answer that the model is not loaded.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
 type Outcome = std::result::Result<Handler, Arc<Error>>;
 
-/// A handler that is there or on its way; cheap to clone.
+/// A handler that is loaded or being loaded; cheap to clone.
 #[derive(Clone)]
 pub struct DeferredInit {
     outcome: watch::Receiver<Option<Outcome>>,
-    /// Calls are watched whether the model is there or not.
+    /// Logs and counts calls before the model is loaded too.
     observer: Arc<Observer>,
     base_path: String,
 }
@@ -47,7 +47,7 @@ pub struct DeferredInit {
 pub enum InvocationError {
     /// The call itself failed; the next may not.
     Call(Error),
-    /// The model never came: the process is of no use.
+    /// The model cannot be loaded, so the process has to end.
     Start(Arc<Error>),
 }
 
@@ -67,7 +67,7 @@ impl DeferredInit {
                     startup.log(handler.model());
                     handler
                 });
-                // Nobody waits any more only when the process ends.
+                // The receiver is gone only when the process ends.
                 let _ = sender.send(Some(opened.map_err(Arc::new)));
             })
             .map_err(|e| Error::internal("the loading thread does not start", e))?;
@@ -115,7 +115,7 @@ impl DeferredInit {
         }
     }
 
-    /// The outcome, if it is there early enough before the call's end for an answer that says it is not.
+    /// Waits for the outcome; `None` once only [`ANSWER_TIME`] is left of the call.
     async fn loaded_within(&self, left: Option<Duration>) -> Option<Outcome> {
         let mut waiting = self.clone();
         match left {

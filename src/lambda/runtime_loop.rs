@@ -1,9 +1,10 @@
-//! The function under AWS Lambda: takes calls from the Runtime API until it is told to end.
+//! The Runtime API's loop: gets calls and answers them until SIGTERM.
 //!
 //! ```text
-//! GET …/next ──> invoke ──> POST …/response or …/error        as many at once as Lambda says
-//! a lost connection: asked again     an answer that is none: the process ends, Lambda starts another
-//! SIGTERM: what runs may end within DRAIN, what does not is handed back as a failed call that may be retried
+//! GET …/next ──> invoke ──> POST …/response or …/error      as many calls at once as Lambda allows
+//! the connection breaks              the loop asks again, LOST times at most
+//! the Runtime API answers nonsense   the process ends, and Lambda starts another
+//! SIGTERM                            a call that does not end within DRAIN fails with an error that allows a retry
 //! ```
 //!
 //! Metrics and log lines are written when a call ends, so nothing is left to flush.
@@ -27,11 +28,11 @@ use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 use crate::observability::call::Call;
 
-/// What a call under way has after SIGTERM. Lambda kills 500 ms after it where an extension inside the process
-/// is registered, 2 s where one outside is, and without any it sends no SIGTERM.
+/// How long calls may go on after SIGTERM. Lambda kills the process 500 ms after it if an internal extension is
+/// registered, 2 s if an external one is; without an extension it sends no SIGTERM.
 const DRAIN: Duration = Duration::from_millis(300);
 
-/// Lost connections in a row, without a call between them, after which the process gives up.
+/// Connections lost in a row, without a call in between, after which the process ends.
 const LOST: u32 = 5;
 
 tokio::task_local! {
@@ -43,7 +44,7 @@ tokio::task_local! {
 /// Takes calls until SIGTERM.
 ///
 /// # Errors
-/// The Runtime API cannot be spoken to.
+/// The Runtime API does not answer, or not in its protocol.
 pub async fn serve(handler: DeferredInit) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|e| Error::internal("signals cannot be watched", e))?;
     let calls = Calls::default();
@@ -68,7 +69,7 @@ async fn take_calls(handler: &DeferredInit, calls: &Calls) -> Result<ExitCode> {
             async move { invoke(&handler, &calls, &event.context).await }
         });
         let runtime = Runtime::new(invoke).layer(calls.clone());
-        // It panics on an answer that lacks what every answer has, such as a 500.
+        // The runtime panics on an answer without the headers of a call, such as a 500.
         let run = async {
             runtime.run_concurrent().await.map_err(|e| Error::internal("the connection to the Runtime API broke", e))
         };
@@ -97,7 +98,7 @@ async fn invoke(
             calls.drained().await;
             let message = "the process was told to end before this call was answered; try again".to_owned();
             let error = Error::Later { kind: Kind::Stopping, message };
-            // Noted before the work is dropped, which tells of it.
+            // Before the work is dropped, because dropping it writes the log line.
             call.meter.fail(&error);
             error
         } => Err(InvocationError::Call(error)),
@@ -143,7 +144,7 @@ async fn post(path: &str, body: String, error_type: &str) -> std::result::Result
     Ok(())
 }
 
-/// Counts the calls that were taken and not yet answered to the Runtime API; its clones count together.
+/// Counts the calls that the Runtime API has given out and has no answer to; clones share the count.
 #[derive(Clone)]
 struct Calls {
     under_way: Arc<watch::Sender<Count>>,
@@ -167,21 +168,21 @@ impl Calls {
         self.under_way.borrow().taken
     }
 
-    /// Has what runs end within [`DRAIN`]; returns when nothing runs.
+    /// Ends every call within [`DRAIN`]; returns when none is under way.
     async fn stop(&self) {
         self.under_way.send_modify(|count| count.stopping = true);
         // The sender lives in `self`, so this ends for no other reason.
         let _ = self.under_way.subscribe().wait_for(|count| count.open == 0).await;
     }
 
-    /// Returns [`DRAIN`] after the stop; without one, never.
+    /// Returns [`DRAIN`] after [`stop`](Self::stop); never without it.
     async fn drained(&self) {
         let _ = self.under_way.subscribe().wait_for(|count| count.stopping).await;
         tokio::time::sleep(DRAIN).await;
     }
 }
 
-/// One call, from its event to the Runtime API's receipt for its answer.
+/// One call under way, until the Runtime API has its answer.
 struct Open(Calls);
 
 impl Open {

@@ -1,27 +1,27 @@
-//! What the Runtime API tells of one call beside its event: who asks, and until when an answer counts.
+//! One call beside its event: its request id, its trace, its deadline.
 
 use std::future::Future;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::observability::Meter;
 
-/// One call; the default is one without Lambda around it, which may take its time.
+/// One call; the default is one outside Lambda, without a deadline.
 #[derive(Debug, Clone, Default)]
 pub struct Call {
     /// Lambda's request id; empty without Lambda.
     pub request_id: String,
-    /// The X-Ray trace header, as it came.
+    /// The X-Ray trace header as received.
     pub trace: Option<String>,
     /// When Lambda ends the sandbox; `None`: never.
     pub deadline: Option<SystemTime>,
-    /// Takes the call's figures; clones of a call share it.
+    /// Collects the call's measurements; clones of a call share it.
     pub meter: Meter,
 }
 
-/// Lambda's own limit.
+/// Lambda's limit for a call.
 const LONGEST_CALL: Duration = Duration::from_secs(900);
 
-/// What work for a call carries along.
+/// The part of a call that its tasks carry along.
 #[derive(Debug, Clone, Default)]
 struct Served {
     request_id: Option<String>,
@@ -47,20 +47,20 @@ pub fn request_id() -> Option<String> {
     served().request_id
 }
 
-/// `work` for the call that this task works for, for a task of its own to do.
+/// Wraps `work` for another task, which then works for this task's call.
 pub fn traced<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     SERVED.scope(served(), work)
 }
 
 impl Call {
-    /// Has `work` done as this call's, so that [`trace`] and [`request_id`] find theirs. A task or thread that it
-    /// spawns does not inherit them, unless it is [`traced`].
+    /// Runs `work` for this call, so that [`trace`] and [`request_id`] return its values. A task or thread that it spawns
+    /// does not inherit them, unless it is [`traced`].
     pub async fn scope<T>(&self, work: impl Future<Output = T>) -> T {
         let request_id = (!self.request_id.is_empty()).then(|| self.request_id.clone());
         SERVED.scope(Served { request_id, trace: self.trace.clone() }, work).await
     }
 
-    /// What is left until the deadline; zero after it, `None` without one.
+    /// The time until the deadline; zero after it, `None` without one.
     pub fn remaining(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.duration_since(SystemTime::now()).unwrap_or_default())
     }
@@ -77,13 +77,13 @@ impl From<&lambda_runtime::Context> for Call {
     }
 }
 
-/// A deadline that is over for longer than any call may take is none: cargo-lambda, which stands in for Lambda, sends
-/// the constant 600000, ten minutes after the beginning of 1970.
+/// `None` for a deadline that passed longer ago than any call may take: cargo-lambda's emulator sends the constant
+/// 600000, ten minutes after the beginning of 1970.
 fn meant(deadline: SystemTime) -> Option<SystemTime> {
     (deadline > SystemTime::now() - LONGEST_CALL).then_some(deadline)
 }
 
-/// Until when work may go on, so that there is time left to say how far it came.
+/// When work must stop, so that time is left to report its progress.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Deadline {
     soft: Option<Instant>,
@@ -91,8 +91,8 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The deadline of `call`: new work begins until 15 % of what is left are left (20 s at most), work under
-    /// way is dropped at 5 % (2 s at most).
+    /// The deadline of `call`: no new work begins in the last 15 % of the remaining time (20 s at most), and work under
+    /// way is dropped in the last 5 % (2 s at most).
     pub fn of(call: &Call) -> Self {
         let Some(remaining) = call.remaining() else { return Self::default() };
         let before = |share: f64, longest: u64| {
@@ -112,7 +112,7 @@ impl Deadline {
         self.hard
     }
 
-    /// Waits for `work`, at most until it is too late to begin anything; `None` then.
+    /// Waits for `work`; `None` once it is too late to begin anything.
     pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         match self.soft {
             None => Some(work.await),

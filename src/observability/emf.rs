@@ -1,4 +1,4 @@
-//! One call's figures as a line in CloudWatch's embedded metric format.
+//! One call's metrics as a line in CloudWatch's embedded metric format.
 //!
 //! Source of the shape: "Specification: Embedded metric format" in CloudWatch's user guide; `service`,
 //! `cold_start` and `function_request_id` are Powertools for AWS Lambda's names. Metrics have the one
@@ -9,7 +9,7 @@ use serde_json::{Map, Number, json};
 
 use super::metrics::{By, Value};
 
-/// What a line says beside its figures.
+/// A line's fields beside its values.
 pub struct EmfLine<'a> {
     pub namespace: &'a str,
     pub service: &'a str,
@@ -22,7 +22,7 @@ pub struct EmfLine<'a> {
 }
 
 impl EmfLine<'_> {
-    /// The line, its end included; `values` without zeros.
+    /// The line with its newline; `values` without zeros.
     pub fn format(&self, values: &[Value]) -> String {
         let mut root = Map::new();
         let directive = |by: By, dimensions: &[&str]| {
@@ -57,7 +57,7 @@ impl EmfLine<'_> {
     }
 }
 
-/// Whole numbers as such; durations to the microsecond.
+/// Whole numbers as integers; durations rounded to the microsecond.
 fn number(value: f64) -> serde_json::Value {
     if value.fract() == 0.0 {
         return (value as u64).into();

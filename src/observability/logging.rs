@@ -1,8 +1,8 @@
-//! Where log lines go: JSON on standard output under Lambda, plain text on standard error by hand.
+//! Log output: JSON on standard output under Lambda, plain text on standard error in a terminal.
 //!
-//! Other libraries' lines pass from WARN on, whatever the level: what they write at DEBUG and TRACE are requests'
-//! headers and bodies. `lambda_runtime`'s line about a failed call is left out, because it quotes the error's
-//! message, which may quote the caller; the call's own line says the same without.
+//! Other libraries log WARN and ERROR only, whatever the level: at DEBUG and TRACE they write headers and bodies of
+//! requests. `lambda_runtime`'s line about a failed call is off, because it quotes the error's message, which may quote
+//! the caller; the call's own line reports the failure without it.
 
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::concurrency::panics;
 
-/// JSON lines, one an event, in the shape of Lambda's own JSON log format.
+/// Logs in the shape of Lambda's JSON log format, one object a line.
 pub fn json(level: Level) {
     let lines = tracing_subscriber::fmt::layer()
         .json()
@@ -25,7 +25,7 @@ pub fn json(level: Level) {
     panics::log_places();
 }
 
-/// Plain lines for people, away from a command's own output.
+/// Logs plain lines, apart from a command's output.
 pub fn plain(level: Level) {
     let lines = tracing_subscriber::fmt::layer().with_target(false).with_writer(std::io::stderr);
     tracing_subscriber::registry().with(lines.with_filter(passed(level))).init();

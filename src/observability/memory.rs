@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-/// `/proc/self/statm`, kept open: one read a call instead of three system calls.
+/// `/proc/self/statm`, kept open: a call needs one system call instead of three.
 #[derive(Debug)]
 pub struct Memory {
     statm: Option<File>,
@@ -15,7 +15,7 @@ impl Memory {
         Self { statm: File::open("/proc/self/statm").ok(), page_bytes: page_bytes().unwrap_or(4096) }
     }
 
-    /// Resident bytes; `None` where the kernel does not tell.
+    /// Resident bytes; `None` without a `/proc`.
     pub fn resident_bytes(&self) -> Option<u64> {
         let mut buffer = [0; 128];
         let length = self.statm.as_ref()?.read_at(&mut buffer, 0).ok()?;
@@ -25,8 +25,8 @@ impl Memory {
     }
 }
 
-/// A page's size out of the auxiliary vector: pairs of words, of which `AT_PAGESZ` is number 6 in
-/// `linux/auxvec.h`. It is 4 KiB, or 16 or 64 on some arm64 kernels.
+/// A page's size from the auxiliary vector, which consists of pairs of words; `AT_PAGESZ` is 6 in `linux/auxvec.h`. A
+/// page has 4 KiB, or 16 or 64 on some arm64 kernels.
 fn page_bytes() -> Option<u64> {
     const AT_PAGESZ: u64 = 6;
     let vector = std::fs::read("/proc/self/auxv").ok()?;

@@ -1,4 +1,4 @@
-//! One call's figures, filled while it runs.
+//! One call's measurements, collected while it runs.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -8,14 +8,14 @@ use super::metrics::{
 };
 use crate::error::{Error, Kind};
 
-/// Takes one call's figures; its clones share them.
+/// Collects one call's measurements; clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Meter(Arc<Mutex<Measurements>>);
 
-/// What was measured of one call so far.
+/// One call's measurements so far.
 #[derive(Debug, Clone, Default)]
 pub struct Measurements {
-    /// What kind of event it is; empty until the event is decoded.
+    /// The event's kind; empty until the event is decoded.
     pub source: &'static str,
     /// Texts embedded; for documents, their chunks.
     pub texts: usize,
@@ -26,27 +26,26 @@ pub struct Measurements {
     pub failed: usize,
     pub tokenize: Duration,
     pub run: Duration,
-    /// When an answer's vectors were there; what comes after is encoding.
+    /// When the vectors were ready; the time after it is encoding.
     pub embedded: Option<Instant>,
     pub encode: Duration,
     pub read: Duration,
     pub write: Duration,
-    /// The status of an HTTP answer.
+    /// An HTTP response's status.
     pub status: Option<u16>,
     pub failure: Option<CallFailure>,
 }
 
-/// Why a call was refused or failed, as far as it may be logged.
+/// Why a call failed, without anything that must not be logged.
 #[derive(Debug, Clone)]
 pub struct CallFailure {
     pub kind: Kind,
-    /// The causes of a fault of ours. A caller's mistake has none here: its message may quote what the
-    /// caller wrote.
+    /// The causes of a fault of ours. `None` for a caller's mistake, whose message may quote the caller.
     pub cause: Option<String>,
 }
 
 impl Meter {
-    /// Changes the figures.
+    /// Changes the measurements.
     pub fn note(&self, change: impl FnOnce(&mut Measurements)) {
         change(&mut self.lock());
     }
@@ -58,19 +57,19 @@ impl Meter {
         self.note(|m| _ = m.failure.get_or_insert(CallFailure { kind, cause }));
     }
 
-    /// The figures so far.
+    /// The measurements so far.
     pub fn read(&self) -> Measurements {
         self.lock().clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Measurements> {
-        // Plain figures: whoever panicked left none half written.
+        // A panic leaves no half-written number.
         self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Measurements {
-    /// Every figure that a metric of its own carries; zero ones too.
+    /// Every measurement that is a metric, zeros included.
     pub(super) fn values(&self) -> [Value; 11] {
         let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
         [

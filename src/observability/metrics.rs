@@ -1,6 +1,6 @@
-//! Every metric: its name in CloudWatch and in Prometheus, its unit, what it is split by.
+//! Every metric: its names in CloudWatch and Prometheus, its unit, its dimensions.
 
-/// What logs and metrics are called.
+/// The service's name in logs and metrics, and their namespace.
 #[derive(Debug, Clone)]
 pub struct Names {
     pub service: String,
@@ -8,7 +8,7 @@ pub struct Names {
     pub namespace: Option<String>,
 }
 
-/// CloudWatch's units, those that occur.
+/// The units of CloudWatch in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     Count,
@@ -17,7 +17,7 @@ pub enum Unit {
 }
 
 impl Unit {
-    /// CloudWatch's name of it.
+    /// CloudWatch's name.
     pub fn name(self) -> &'static str {
         match self {
             Self::Count => "Count",
@@ -27,29 +27,29 @@ impl Unit {
     }
 }
 
-/// What else a metric is split by, beside `service`.
+/// A metric's dimension beside `service`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Service,
-    /// `source`: what kind of event it was.
+    /// `source`: the event's kind.
     Source,
-    /// `error_type`: Lambda's `errorType` of the table in `error.rs`.
+    /// `error_type`: Lambda's `errorType` in the table of [`crate::error`].
     ErrorType,
 }
 
-/// How a process's total of a metric is kept.
+/// How a process totals a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Total {
-    /// Added up.
+    /// The sum of all values.
     Sum,
-    /// The last value counts.
+    /// The last value.
     Last,
 }
 
 /// One metric.
 #[derive(Debug)]
 pub struct Metric {
-    /// In CloudWatch and in the log line's place of the same figure.
+    /// In CloudWatch.
     pub name: &'static str,
     /// In Prometheus text, where durations are seconds.
     pub prometheus: &'static str,

@@ -1,15 +1,14 @@
-//! What is measured and logged of each call.
+//! The measurements, log line and metrics of each call.
 //!
 //! ```text
-//! Meter          filled while a call runs, by whoever does the work
+//! Meter          each part adds its figures while the call runs
 //!   -> Observer  at the call's end: one log line, one line in CloudWatch's embedded metric format,
 //!                and the process's totals
 //! GET /metrics   the totals as Prometheus text, under `bootstrap serve`
 //! ```
 //!
-//! Invariants: a figure is written once a call, whatever becomes of the call; nothing that a caller wrote is
-//! written, only counts, durations and the names in [`metrics`]; a value of zero leaves no metric behind,
-//! because CloudWatch bills metrics by the name.
+//! Invariants: each call is logged and counted once, however it ends; only counts, durations and the names in [`metrics`]
+//! are written, never a caller's text; a value of zero makes no metric, because CloudWatch bills each metric's name.
 
 pub mod call;
 mod emf;

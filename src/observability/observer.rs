@@ -1,4 +1,4 @@
-//! What happens at a call's end: its log line, its metrics, the process's totals.
+//! The end of a call: its log line, its metrics, the process's totals.
 
 use std::io::Write;
 use std::sync::Mutex;
@@ -14,11 +14,11 @@ use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 use crate::observability::call::Call;
 
-/// Watches calls, one for a process.
+/// Logs and counts calls; a process has one.
 #[derive(Debug)]
 pub struct Observer {
     names: Names,
-    /// What the start took, until it is told with the first call that ends after it.
+    /// The start's durations, which the first call that ends after it reports.
     init: Mutex<Vec<Value>>,
     memory: Memory,
     /// Whether a call has ended already.
@@ -40,21 +40,21 @@ impl Observer {
         }
     }
 
-    /// The process ends: calls that are dropped from now on are its doing.
+    /// Notes that the process ends: calls dropped from now on are logged as stopped, not as abandoned.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Takes what the start took.
+    /// Notes the start's durations.
     pub fn started(&self, init: Vec<Value>) {
         *self.init.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = init;
     }
 
-    /// Runs a call's `work` and tells of it once, when it has ended or is dropped. Whoever drops it may have noted
-    /// why; else nobody waited for the answer any more.
+    /// Runs a call's `work`, then logs and counts the call, also if this future is dropped. Whoever drops it may note the
+    /// reason in the meter first; otherwise the call counts as abandoned.
     ///
     /// # Errors
-    /// The work's own; a panic in it is an internal error, and ends this call alone.
+    /// Those of the work; a panic in it is an internal error of this call alone.
     pub async fn watch<T>(&self, call: &Call, work: impl Future<Output = Result<T>>) -> Result<T> {
         let mut ending = Ending { observer: self, call, started: Instant::now(), dropped: true };
         let outcome = call.scope(panics::caught("the call panicked", work)).await;
@@ -89,7 +89,7 @@ impl Observer {
                 cold_start,
                 timestamp: since_1970.as_millis() as u64,
             };
-            // One write, so that no other line gets in between. A closed output is no reason to fail a call.
+            // One write, so that no other line comes in between. A closed output must not fail a call.
             let _ = std::io::stdout().lock().write_all(line.format(&values).as_bytes());
         }
         {
@@ -100,7 +100,7 @@ impl Observer {
         self.log(call, &m, took, resident, cold_start);
     }
 
-    /// The call's values, zeros left out.
+    /// The call's values without zeros.
     fn values(&self, m: &Measurements, took: Duration, resident: u64, cold_start: bool) -> Vec<Value> {
         let ms = |time: Duration| time.as_secs_f64() * 1e3;
         let mut values: Vec<Value> = Vec::with_capacity(32);
@@ -162,7 +162,7 @@ impl Observer {
     }
 }
 
-/// A call under way; the end of it is told when this is dropped.
+/// A call under way; dropping it logs and counts the call.
 struct Ending<'a> {
     observer: &'a Observer,
     call: &'a Call,
@@ -190,7 +190,7 @@ impl Drop for Ending<'_> {
     }
 }
 
-/// What kind of event it was; one that no decoder knew is none.
+/// The event's kind; `unknown` if it was not decoded.
 fn source(m: &Measurements) -> &'static str {
     if m.source.is_empty() { "unknown" } else { m.source }
 }

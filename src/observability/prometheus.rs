@@ -1,4 +1,4 @@
-//! A process's totals, and how Prometheus reads them.
+//! A process's totals as Prometheus text.
 //!
 //! Source of the format: Prometheus's "Exposition formats", the text format, version 0.0.4.
 
@@ -11,10 +11,10 @@ use super::metrics::{By, METRICS, Metric, Total, Unit, Value};
 const BOUNDS: [f64; 12] = [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0];
 const HISTOGRAM: &str = "embed_duration_seconds";
 
-/// What a process has counted since it started.
+/// A process's totals since its start.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// By the metric's name for Prometheus and the word it is split by, which is empty for most.
+    /// By the metric's name in Prometheus and its dimension's value, which is empty for most.
     sums: BTreeMap<(&'static str, &'static str), f64>,
     /// Calls up to each bound; the last place counts those beyond.
     durations: [u64; BOUNDS.len() + 1],
@@ -22,7 +22,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Takes a call's values in; `source` and `error_type` are what its metrics are split by.
+    /// Adds a call's values; `source` and `error_type` are its dimensions' values.
     pub fn add(&mut self, values: &[Value], source: &'static str, error_type: Option<&'static str>) {
         for (metric, value) in values {
             let word = match metric.by {
@@ -38,14 +38,14 @@ impl Totals {
         }
     }
 
-    /// Takes a call's duration in, in seconds.
+    /// Adds a call's duration in seconds.
     pub fn add_duration(&mut self, seconds: f64) {
         let place = BOUNDS.iter().position(|bound| seconds <= *bound).unwrap_or(BOUNDS.len());
         self.durations[place] += 1;
         self.seconds += seconds;
     }
 
-    /// Prometheus text; `gauges` are values of this moment: name, what it is, value.
+    /// The totals as text, then the current `gauges`: name, description, value.
     pub fn prometheus(&self, gauges: &[(&str, &str, f64)]) -> String {
         let mut text = String::new();
         for metric in METRICS.iter().filter(|metric| metric.prometheus != "embed_duration_seconds_total") {
@@ -82,7 +82,7 @@ impl Totals {
                 By::ErrorType => writeln!(text, "{name}{{error_type=\"{word}\"}} {value}"),
             };
         }
-        // A counter that starts at its first event hides that event from `rate()`.
+        // `rate()` misses the first event of a counter that does not start at 0.
         if none && metric.by == By::Service && metric.total == Total::Sum {
             let _ = writeln!(text, "{} 0", metric.prometheus);
         }
