@@ -64,8 +64,7 @@
 //! |---|---|
 //! | `ort` | `embedding::session` |
 //! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
-//! | AWS SDK for S3 | `aws`, `model::s3_object_store` |
-//! | AWS SDK for Secrets Manager and SSM | `aws` |
+//! | AWS SDK for S3, Secrets Manager and SSM | `aws` |
 //! | AWS SDK for S3 Vectors | `stores::s3vectors` |
 //! | `std::env` | `config`, `main` |
 //! | `lambda_runtime` | `lambda`, `observability::call`, `error` |

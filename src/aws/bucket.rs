@@ -1,6 +1,7 @@
-//! One bucket, as documents and their vectors need it: eight requests, each with the words for its refusal.
+//! One bucket: every request to S3 that this program makes, with errors that say what to do.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{StoreError, StoreErrorKind};
 
-/// Silence in the middle of a body that counts as a broken transfer.
+/// A transfer without a byte for this long counts as broken.
 const SILENCE: Duration = Duration::from_secs(20);
 
 /// One bucket; cheap to clone.
@@ -23,7 +24,7 @@ pub struct Bucket {
     region: String,
 }
 
-/// What an object's head says.
+/// What S3 says of an object beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObjectMetadata {
     /// Without quotes.
@@ -39,33 +40,33 @@ pub struct ObjectMetadata {
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Under which a write counts; S3 checks it in the same moment.
+/// The condition of a write; S3 checks it and writes in one step.
 #[derive(Debug, Clone, Copy)]
 pub enum Precondition<'a> {
     None,
-    /// Nothing lies there.
+    /// There is no object at this key.
     IfAbsent,
-    /// What lies there has this ETag (without quotes).
+    /// The object at this key has this ETag (without quotes).
     IfMatch(&'a str),
 }
 
-/// A part of a multipart upload that is there.
+/// An uploaded part of a multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     etag: String,
-    /// As S3 gave it, for the client sends one with every part and the end of the upload has to repeat it.
+    /// The client sends one with every part, and the completing request has to repeat it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     crc32: Option<String>,
 }
 
-/// What is to be written, beside its bytes.
+/// What is written of an object beside its bytes.
 #[derive(Debug, Clone, Copy)]
 pub struct Headers<'a> {
     pub content_type: &'a str,
     pub metadata: &'a BTreeMap<String, String>,
 }
 
-/// An object's bytes on their way.
+/// An object's bytes, as they arrive.
 pub struct Body(ByteStream);
 
 impl Body {
@@ -79,9 +80,9 @@ impl Body {
 }
 
 /// Whether `name` is one that a general purpose bucket may have ("General purpose bucket naming rules" of S3's user
-/// guide, with the capitals, underscores and 255 characters that us-east-1 allowed until March 2018). To the client a
-/// bucket's name may be something else too: an access point by its ARN or alias, possibly of another account. Nobody
-/// who only sends events is to choose among those.
+/// guide, with the capitals, underscores and 255 characters that us-east-1 allowed until March 2018). The
+/// client also takes the ARN or alias of an access point for a bucket's name, even of another account; whoever only
+/// sends events must not be able to name one.
 pub fn is_bucket_name(name: &str) -> bool {
     const ALIASES: [&str; 7] = ["-s3alias", "--ol-s3", "--op-s3", "--xa-s3", ".mrap", "--x-s3", "--table-s3"];
     (3..=255).contains(&name.len())
@@ -102,10 +103,10 @@ impl Bucket {
         let request = self.client.head_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
         let answer = match request.send().await {
             Ok(answer) => answer,
-            // A delete marker that is asked for by its version answers 405.
+            // S3 answers 405 to a request for the version that is a delete marker.
             Err(error) if error.raw_response().is_some_and(|raw| raw.status().as_u16() == 405) => return Ok(None),
             Err(error) => {
-                return match self.refused(error, "s3:GetObject") {
+                return match self.store_error(error, "s3:GetObject") {
                     StoreError { kind: StoreErrorKind::NotFound, .. } => Ok(None),
                     error => Err(error),
                 };
@@ -113,7 +114,7 @@ impl Bucket {
         };
         Ok(Some(ObjectMetadata {
             etag: unquoted(answer.e_tag()),
-            version: given(answer.version_id()),
+            version: version_id(answer.version_id()),
             last_modified: answer.last_modified().map_or(0, |time| time.secs()),
             size: answer.content_length().unwrap_or_default() as u64,
             content_type: answer.content_type().map(str::to_owned),
@@ -130,20 +131,44 @@ impl Bucket {
         etag: Option<&str>,
         from: u64,
     ) -> Result<(ObjectMetadata, Body), StoreError> {
+        let range = (from > 0).then(|| (from, format!("bytes={from}-")));
+        self.get_bytes(key, version, etag, range).await
+    }
+
+    /// An object's head, and its bytes in `range`.
+    pub async fn get_range(&self, key: &str, range: Range<u64>) -> Result<(ObjectMetadata, Body), StoreError> {
+        let header = format!("bytes={}-{}", range.start, range.end - 1);
+        self.get_bytes(key, None, None, Some((range.start, header))).await
+    }
+
+    /// `range` is the first byte and the header.
+    async fn get_bytes(
+        &self,
+        key: &str,
+        version: Option<&str>,
+        etag: Option<&str>,
+        range: Option<(u64, String)>,
+    ) -> Result<(ObjectMetadata, Body), StoreError> {
+        let (start, range) = range.unzip();
         let request = self.client.get_object().bucket(&self.name).key(key).set_version_id(version.map(str::to_owned));
-        let request = request.set_if_match(etag.map(quoted)).set_range((from > 0).then(|| format!("bytes={from}-")));
+        let request = request.set_if_match(etag.map(quoted)).set_range(range);
         let rights = if version.is_some() { "s3:GetObjectVersion" } else { "s3:GetObject" };
-        let answer = request.send().await.map_err(|error| self.refused(error, rights))?;
-        let found = ObjectMetadata {
+        let answer = request.send().await.map_err(|error| self.store_error(error, rights))?;
+        let size = match start {
+            None => answer.content_length().unwrap_or_default() as u64,
+            Some(start) => whole_size(answer.content_range().unwrap_or_default(), start)
+                .ok_or_else(|| StoreError::permanent("the server does not answer ranges"))?,
+        };
+        let metadata = ObjectMetadata {
             etag: unquoted(answer.e_tag()),
-            version: given(answer.version_id()),
+            version: version_id(answer.version_id()),
             last_modified: answer.last_modified().map_or(0, |time| time.secs()),
-            size: from + answer.content_length().unwrap_or_default() as u64,
+            size,
             content_type: answer.content_type().map(str::to_owned),
             content_encoding: answer.content_encoding().map(str::to_owned),
             metadata: answer.metadata().map(sorted).unwrap_or_default(),
         };
-        Ok((found, Body(answer.body)))
+        Ok((metadata, Body(answer.body)))
     }
 
     /// A small object whole; `None` where there is none.
@@ -175,14 +200,14 @@ impl Bucket {
             Precondition::IfAbsent => request.if_none_match("*"),
             Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
         };
-        request.send().await.map(drop).map_err(|error| self.unwritten(error, precondition))
+        request.send().await.map(drop).map_err(|error| self.write_error(error, precondition))
     }
 
     /// Begins a multipart upload; its id.
     pub async fn create_upload(&self, key: &str, headers: Headers<'_>) -> Result<String, StoreError> {
         let request = self.client.create_multipart_upload().bucket(&self.name).key(key);
         let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
-        let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
+        let answer = request.send().await.map_err(|error| self.store_error(error, "s3:PutObject"))?;
         answer.upload_id.ok_or_else(|| StoreError::retryable("S3 began an upload without an id"))
     }
 
@@ -190,7 +215,7 @@ impl Bucket {
     pub async fn upload_part(&self, key: &str, upload: &str, number: usize, bytes: Bytes) -> Result<Part, StoreError> {
         let request = self.client.upload_part().bucket(&self.name).key(key).upload_id(upload);
         let request = request.part_number(number as i32).body(ByteStream::from(bytes));
-        let answer = request.send().await.map_err(|error| self.refused(error, "s3:PutObject"))?;
+        let answer = request.send().await.map_err(|error| self.store_error(error, "s3:PutObject"))?;
         Ok(Part { etag: answer.e_tag.unwrap_or_default(), crc32: answer.checksum_crc32 })
     }
 
@@ -215,13 +240,13 @@ impl Bucket {
             Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
         };
         let request = request.multipart_upload(parts);
-        request.send().await.map(drop).map_err(|error| self.unwritten(error, precondition))
+        request.send().await.map(drop).map_err(|error| self.write_error(error, precondition))
     }
 
     /// Drops an upload's parts; one that is gone is no error.
     pub async fn abort_upload(&self, key: &str, upload: &str) -> Result<(), StoreError> {
         let request = self.client.abort_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
-        match request.send().await.map_err(|error| self.refused(error, "s3:AbortMultipartUpload")) {
+        match request.send().await.map_err(|error| self.store_error(error, "s3:AbortMultipartUpload")) {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::NoSuchUpload | StoreErrorKind::NotFound, .. }) => Ok(()),
             Err(error) => Err(error),
         }
@@ -230,13 +255,13 @@ impl Bucket {
     /// Removes an object, with `etag` only that content; one that is gone is no error.
     pub async fn delete(&self, key: &str, etag: Option<&str>) -> Result<(), StoreError> {
         let request = self.client.delete_object().bucket(&self.name).key(key).set_if_match(etag.map(quoted));
-        match request.send().await.map_err(|error| self.refused(error, "s3:DeleteObject")) {
+        match request.send().await.map_err(|error| self.store_error(error, "s3:DeleteObject")) {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    fn refused<E>(&self, error: SdkError<E>, right: &str) -> StoreError
+    fn store_error<E>(&self, error: SdkError<E>, right: &str) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
@@ -245,22 +270,30 @@ impl Bucket {
              objects encrypted with a key of AWS KMS the rights to use that key",
             self.name
         );
-        StoreError::from_sdk(error, &rights, &self.region)
+        StoreError::from_sdk(error, "S3", &rights, &self.region)
     }
 
-    /// The refusal of a write; one that wants an object to be there and finds none is a lost race too.
-    fn unwritten<E>(&self, error: SdkError<E>, precondition: Precondition<'_>) -> StoreError
+    /// The error of a write. A write over an object that is gone lost a race as well.
+    fn write_error<E>(&self, error: SdkError<E>, precondition: Precondition<'_>) -> StoreError
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let error = self.refused(error, "s3:PutObject");
+        let no_bucket = error.code() == Some("NoSuchBucket");
+        let error = self.store_error(error, "s3:PutObject");
         match (error.kind, precondition) {
-            (StoreErrorKind::NotFound, Precondition::IfMatch(_)) if !error.message.contains("bucket") => {
+            (StoreErrorKind::NotFound, Precondition::IfMatch(_)) if !no_bucket => {
                 StoreError { kind: StoreErrorKind::PreconditionFailed, ..error }
             }
             _ => error,
         }
     }
+}
+
+/// The size of the whole object in `bytes 5-9/10`, if the range begins at `start`.
+fn whole_size(content_range: &str, start: u64) -> Option<u64> {
+    let (range, size) = content_range.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, _) = range.split_once('-')?;
+    (first.parse() == Ok(start)).then(|| size.parse().ok())?
 }
 
 fn unquoted(etag: Option<&str>) -> String {
@@ -272,7 +305,7 @@ fn quoted(etag: impl AsRef<str>) -> String {
 }
 
 /// An object of a bucket without versions has the version `null`, or none.
-fn given(version: Option<&str>) -> Option<String> {
+fn version_id(version: Option<&str>) -> Option<String> {
     version.filter(|version| *version != "null").map(str::to_owned)
 }
 
@@ -287,6 +320,14 @@ fn unsorted(metadata: &BTreeMap<String, String>) -> std::collections::HashMap<St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_tells_the_size_of_the_whole() {
+        assert_eq!(whole_size("bytes 5-9/10", 5), Some(10));
+        assert_eq!(whole_size("bytes 0-9/10", 5), None);
+        assert_eq!(whole_size("bytes 5-9/*", 5), None);
+        assert_eq!(whole_size("", 0), None);
+    }
 
     #[test]
     fn a_bucket_has_a_plain_name() {

@@ -1,11 +1,13 @@
-//! AWS's clients: one SDK configuration, one bucket's requests, the words for their refusals, secrets.
+//! AWS's clients: one SDK configuration, one bucket's requests, one retry policy, secrets.
 
 mod bucket;
 mod retry;
 mod s3_client;
-mod s3_error;
+mod sdk_config;
+mod sdk_error;
 pub mod secrets;
 
 pub use bucket::{Body, Bucket, Headers, ObjectMetadata, Part, Precondition, is_bucket_name};
-pub use retry::RetryPolicy;
+pub use retry::{Retry, RetryPolicy};
 pub use s3_client::{Attempts, S3, TraceHeader, connect};
+pub use sdk_config::sdk_config;

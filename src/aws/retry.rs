@@ -1,25 +1,104 @@
-//! How long trouble with a store is borne, and the delays between attempts.
+//! When to try a request again, after which pause, and when to give up.
+//!
+//! What counts is the time since the trouble began, over all requests that share a [`Retry`]: progress ends the
+//! trouble, because a slow transfer is not a failing one. Pauses double from attempt to attempt and are spread at
+//! random, so that a thousand functions that fail together do not come back together.
 
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
-/// The durations that asking again goes by.
+use tokio::time::Instant;
+
+use crate::error::StoreError;
+
+/// How long to wait and how long to try.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Trouble that is borne before giving up; when it began is the caller's to say.
+    /// Trouble without progress that is borne before giving up.
     pub give_up_after: Duration,
     /// Wait for an answer; then the attempt counts as failed.
     pub response_timeout: Duration,
-    /// The first delay before another attempt; doubled each time.
+    /// The first pause before another attempt; doubled each time.
     pub first_delay: Duration,
     pub max_delay: Duration,
 }
 
 impl RetryPolicy {
-    /// Between half and all of the doubled delay, at random, so that many that failed together do not come back
-    /// together; `attempt` counts from 0.
+    /// Between half and all of the doubled pause, at random; `attempt` counts from 0.
     pub fn delay(&self, attempt: u32) -> Duration {
         let doubled = self.first_delay.saturating_mul(1 << attempt.min(16));
         doubled.min(self.max_delay).mul_f64(0.5 + fastrand::f64() / 2.0)
+    }
+}
+
+/// A policy at work, shared by requests that succeed or fail together.
+pub struct Retry {
+    policy: RetryPolicy,
+    /// When the trouble began, and the attempts that failed since then.
+    trouble: Mutex<Option<(Instant, u32)>>,
+}
+
+impl Retry {
+    pub fn new(policy: RetryPolicy) -> Self {
+        Self { policy, trouble: Mutex::new(None) }
+    }
+
+    /// New bytes came: whatever was wrong is over.
+    pub fn made_progress(&self) {
+        *self.trouble() = None;
+    }
+
+    /// Waits for `answer` as long as an answer may take; `silence` says what it is when none comes.
+    pub async fn in_time<T>(
+        &self,
+        silence: &str,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let left = self.trouble().map(|(since, _)| self.policy.give_up_after.saturating_sub(since.elapsed()));
+        let limit = left.map_or(self.policy.response_timeout, |left| left.min(self.policy.response_timeout));
+        match tokio::time::timeout(limit, answer).await {
+            Ok(answered) => answered,
+            Err(_) => Err(StoreError::retryable(format!("{silence} within {:.1} s", limit.as_secs_f32()))),
+        }
+    }
+
+    /// Returns after the pause before another attempt. `attempt` counts this request's failures in a row; `at_least`
+    /// is the pause that the server asked for.
+    ///
+    /// # Errors
+    /// `error` itself, when it is permanent or the trouble has lasted too long.
+    pub async fn again(
+        &self,
+        attempt: &mut u32,
+        mut error: StoreError,
+        at_least: Option<Duration>,
+    ) -> Result<(), StoreError> {
+        if !error.retryable {
+            return Err(error);
+        }
+        let (since, attempts) = {
+            let mut trouble = self.trouble();
+            let (since, attempts) = trouble.get_or_insert_with(|| (Instant::now(), 0));
+            *attempts += 1;
+            (*since, *attempts)
+        };
+        let pause = self.policy.delay(*attempt).max(at_least.unwrap_or_default());
+        *attempt += 1;
+        let elapsed = since.elapsed();
+        if elapsed + pause >= self.policy.give_up_after {
+            let seconds = elapsed.as_secs_f32();
+            error.message = format!("{}; given up after {attempts} attempts in {seconds:.1} s", error.message);
+            return Err(error);
+        }
+        // Without the message, which may quote a record.
+        tracing::debug!(attempt, pause_ms = pause.as_millis() as u64, "asking again");
+        tokio::time::sleep(pause).await;
+        Ok(())
+    }
+
+    fn trouble(&self) -> MutexGuard<'_, Option<(Instant, u32)>> {
+        self.trouble.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -29,10 +108,58 @@ mod tests {
 
     const MS: Duration = Duration::from_millis(1);
 
+    fn policy() -> RetryPolicy {
+        RetryPolicy { give_up_after: MS * 60, response_timeout: MS * 20, first_delay: MS * 4, max_delay: MS * 16 }
+    }
+
+    fn block_on<T>(future: impl Future<Output = T>) -> T {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+    }
+
+    #[test]
+    fn unbroken_trouble_is_given_up_with_its_cause() {
+        let retry = Retry::new(policy());
+        let started = Instant::now();
+        let (attempts, error) = block_on(async {
+            let mut attempt = 0;
+            loop {
+                if let Err(error) = retry.again(&mut attempt, StoreError::retryable("503"), None).await {
+                    return (attempt, error);
+                }
+            }
+        });
+        assert!(error.message.starts_with("503; given up after"), "{}", error.message);
+        assert!(attempts >= 2 && started.elapsed() < MS * 900, "{attempts} in {:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_new_byte_ends_the_trouble() {
+        let retry = Retry::new(policy());
+        block_on(async {
+            for _ in 0..4 {
+                tokio::time::sleep(MS * 25).await;
+                assert!(retry.again(&mut 0, StoreError::retryable("reset"), None).await.is_ok());
+                retry.made_progress();
+            }
+        });
+    }
+
+    #[test]
+    fn silence_is_trouble() {
+        let retry = Retry::new(policy());
+        let error = block_on(retry.in_time("no answer", std::future::pending::<Result<(), _>>())).unwrap_err();
+        assert!(error.retryable && error.message.starts_with("no answer within 0.0 s"), "{}", error.message);
+    }
+
+    #[test]
+    fn what_stays_is_not_tried_again() {
+        let retry = Retry::new(policy());
+        assert!(block_on(retry.again(&mut 0, StoreError::permanent("denied"), None)).is_err());
+    }
+
     #[test]
     fn delays_double_up_to_a_limit_and_differ() {
-        let policy =
-            RetryPolicy { give_up_after: MS * 60, response_timeout: MS * 20, first_delay: MS * 4, max_delay: MS * 16 };
+        let policy = policy();
         for (attempt, longest) in [(0, 4), (1, 8), (2, 16), (3, 16), (40, 16)] {
             let delays: Vec<_> = (0..50).map(|_| policy.delay(attempt)).collect();
             assert!(delays.iter().all(|delay| (MS * longest / 2..=MS * longest).contains(delay)), "{delays:?}");

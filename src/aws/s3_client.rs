@@ -1,34 +1,30 @@
-//! The S3 client, built once for whoever needs it: models at the start, documents in and vectors out.
-//!
-//! What costs time at a start is left out: on Lambda credentials come from the environment, so neither
-//! profiles nor instance metadata are asked; an endpoint without TLS loads no root certificates.
+//! The S3 client of models, documents and outputs.
 
 use aws_sdk_s3::config::interceptors::BeforeTransmitInterceptorContextMut;
 use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
-    BehaviorVersion, Builder, ConfigBag, Credentials, Intercept, Region, ResponseChecksumValidation, RuntimeComponents,
-    StalledStreamProtectionConfig,
+    Builder, ConfigBag, Intercept, Region, ResponseChecksumValidation, RuntimeComponents, StalledStreamProtectionConfig,
 };
 use aws_sdk_s3::error::BoxError;
 
 use aws_sdk_s3::Client;
 
-use super::Bucket;
+use super::{Bucket, sdk_config};
 use crate::config::Aws;
 use crate::observability::call;
 
-/// Who asks again when a request fails.
+/// Who retries a request that failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attempts {
     /// The caller does.
     Once,
-    /// The client does, as AWS's SDKs do by default.
+    /// The client does, with the default retries of AWS's SDKs.
     Standard,
 }
 
-/// Sends the call's X-Ray header on. The SDK does so by itself from `_X_AMZN_TRACE_ID`, which holds one call's:
-/// where several run at once Lambda's runtime leaves it unset.
+/// Adds the call's X-Ray header to each request. The SDK reads `_X_AMZN_TRACE_ID`, which can hold one call's header
+/// only: Lambda's runtime leaves it unset where several calls run at once.
 #[derive(Debug)]
 pub struct TraceHeader;
 
@@ -51,7 +47,7 @@ impl Intercept for TraceHeader {
     }
 }
 
-/// A client and the region it asks; cheap to clone.
+/// A client with its region; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct S3 {
     pub client: Client,
@@ -64,33 +60,15 @@ impl S3 {
     }
 }
 
-/// A client and the region it asks; nothing is sent yet.
+/// Makes a client; nothing is sent yet.
 pub async fn connect(aws: &Aws, attempts: Attempts) -> S3 {
-    let (builder, region) = match (&aws.keys, &aws.region) {
-        (Some(keys), Some(region)) => {
-            let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
-            let credentials = Credentials::new(&keys.id, keys.secret.expose(), token, None, "environment");
-            let builder = Builder::new().behavior_version(BehaviorVersion::latest());
-            let builder = builder.credentials_provider(credentials).region(Region::new(region.clone()));
-            (builder, region.clone())
-        }
-        // By hand, say: profiles, container roles, instance metadata.
-        _ => {
-            let loaded = aws_config::defaults(BehaviorVersion::latest()).load().await;
-            let region = loaded.region().map_or("us-east-1", Region::as_ref).to_owned();
-            (Builder::from(&loaded).region(Region::new(region.clone())), region)
-        }
-    };
+    let shared = sdk_config(aws, aws.endpoint.as_deref()).await;
+    let region = shared.region().map_or("us-east-1", Region::as_ref).to_owned();
+    let builder = Builder::from(&shared).region(Region::new(region.clone()));
     let builder = match &aws.endpoint {
         // Servers other than AWS's rarely have a host name for every bucket.
         Some(endpoint) => builder.endpoint_url(endpoint).force_path_style(true),
         None => builder,
-    };
-    let builder = match &aws.endpoint {
-        Some(endpoint) if endpoint.starts_with("http://") => {
-            builder.http_client(aws_smithy_http_client::Builder::new().build_http())
-        }
-        _ => builder,
     };
     let retries = match attempts {
         Attempts::Once => RetryConfig::disabled(),

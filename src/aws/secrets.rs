@@ -1,13 +1,12 @@
-//! Tokens, ours and Qdrant's, given as they are or by reference to where AWS keeps them.
+//! API keys, ours and Qdrant's: used as they are, or fetched from Secrets Manager or Parameter Store.
 //!
 //! ```text
 //! EMBED_API_KEY, …  ->  ApiKey::Plain       used as it is; no client is made
-//!                   ->  ApiKey::Reference   fetched once, on a thread beside the model's loading
+//!                   ->  ApiKey::Reference   fetched once, on a thread of its own while the model loads
 //! ```
 //!
-//! Invariants: the default path never touches an AWS client; a token is not fetched again, so a rotated
-//! one takes effect in new instances; an empty token is refused, because it would let everyone in; no
-//! token shows in a log or a message.
+//! Invariants: without a reference no AWS client is made; a key is fetched once, so a rotated key takes effect in new
+//! instances; an empty key is an error, because it would let everyone in; no key shows in a log or a message.
 
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -15,10 +14,10 @@ use std::time::Duration;
 use crate::config::{ApiKey, Reference, Secret};
 use crate::error::{Error, Result};
 
-/// How long a reference may take, tries included: a start has 10 seconds, the model needs some of them.
+/// The limit of a fetch with its retries: a start has 10 seconds, and the model needs some of them.
 const FETCH_LIMIT: Duration = Duration::from_secs(6);
 
-/// What the function's role must be allowed.
+/// The permission that the function's role needs.
 fn permission(reference: &Reference) -> &'static str {
     match reference {
         Reference::SecretsManager { .. } => "secretsmanager:GetSecretValue",
@@ -37,16 +36,16 @@ fn unreadable(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Somewhere secrets are kept.
+/// A service that stores secrets.
 pub trait SecretStore {
-    /// The text that `reference` names, as it is stored.
+    /// The stored text that `reference` names.
     fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, BoxError>>;
 }
 
-/// The token behind `reference`, which `variable` holds.
+/// Reads the API key that `reference`, the value of `variable`, refers to.
 ///
 /// # Errors
-/// [`Error::Secret`] that names the reference and what is missing: the permission, the field, a value.
+/// [`Error::Secret`], which names the reference and what is missing: the permission, the field or the value.
 pub async fn token(store: &impl SecretStore, variable: &'static str, reference: &Reference) -> Result<Secret> {
     let error = |message: String, source| unreadable(reference, variable, message, source);
     let stored = store.read(reference).await.map_err(|cause| {
@@ -68,14 +67,14 @@ pub async fn token(store: &impl SecretStore, variable: &'static str, reference: 
     }
 }
 
-/// A token that is there, or on its way on a thread of its own.
+/// An API key that is known, or that a thread is fetching.
 pub enum PendingApiKey {
     Ready(Option<Secret>),
     Pending(std::io::Result<JoinHandle<Result<Secret>>>),
 }
 
 impl PendingApiKey {
-    /// Starts fetching what `key`, the value of `variable`, refers to.
+    /// Starts to fetch the key if `key`, the value of `variable`, is a reference.
     pub fn start(variable: &'static str, key: Option<&ApiKey>) -> Self {
         match key {
             None => Self::Ready(None),
@@ -88,7 +87,7 @@ impl PendingApiKey {
         }
     }
 
-    /// Waits for it; `None` where the variable is not set.
+    /// Waits for the key; `None` where the variable is not set.
     pub fn wait(self) -> Result<Option<Secret>> {
         match self {
             Self::Ready(token) => Ok(token),

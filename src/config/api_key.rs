@@ -1,6 +1,6 @@
-//! Tokens, ours and Qdrant's, given as they are or by reference to where AWS keeps them.
+//! API keys, ours and Qdrant's: the key itself, or a reference to Secrets Manager or Parameter Store.
 //!
-//! Invariant: no token shows in a log or a message.
+//! Invariant: no key shows in a log or a message.
 
 use std::fmt;
 
@@ -24,11 +24,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A value that was not understood, for a message: without the user and password that may stand in an address, and
-/// without a web address's query, which may hold a key.
+/// A value that was not understood, for a message: without the user and password of an address, and without the query
+/// of a web address, which may hold a key.
 pub fn masked(value: &str) -> String {
     let (scheme, rest) = value.split_at(value.find("://").map_or(0, |at| at + 3));
-    // A password may hold a slash that ought to have been encoded.
+    // A password may hold a slash that should have been encoded.
     let (user, rest) = rest.rsplit_once('@').map_or(("", rest), |(_, host)| ("***@", host));
     match rest.split_once('?') {
         Some((path, _)) if scheme != "s3://" => format!("{scheme}{user}{path}?***"),
@@ -36,7 +36,7 @@ pub fn masked(value: &str) -> String {
     }
 }
 
-/// Where a token comes from.
+/// An API key, as its variable gives it.
 #[derive(Debug, Clone)]
 pub enum ApiKey {
     Plain(Secret),
@@ -53,15 +53,15 @@ pub enum Reference {
     Parameter { name: String, region: Option<String> },
 }
 
-/// What [`ApiKey::parse`] takes, for messages.
+/// The values that [`ApiKey::parse`] takes, for messages.
 pub const EXPECTED: &str = "a token, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME with an optional :FIELD, \
                             ssm:NAME or arn:aws:ssm:REGION:ACCOUNT:parameter/NAME";
 
 impl ApiKey {
-    /// Reads the variable's value; what does not begin like a reference is the token itself.
+    /// Reads the variable's value; a value that does not begin like a reference is the key itself.
     ///
     /// # Errors
-    /// What is expected for half a reference, which nobody means as a token.
+    /// What is expected, if the value begins like a reference and is none.
     pub fn parse(value: &str) -> Result<Self, &'static str> {
         if let Some(name) = value.strip_prefix("ssm:") {
             return match name {

@@ -1,8 +1,8 @@
-//! Where a model lies in S3, and what of AWS's own variables it takes to reach it.
+//! A location in S3, and the variables of AWS that the clients need.
 
 use crate::config::Secret;
 
-/// `s3://bucket/prefix?versionId=…`, taken apart.
+/// A parsed `s3://bucket/prefix?versionId=…`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct S3Location {
     pub bucket: String,
@@ -41,7 +41,7 @@ impl S3Location {
         self.key("manifest.json")
     }
 
-    /// The key of a file: its hash stands in its name, so an upload over an older model mixes with nothing.
+    /// The key of a file. It holds the file's hash, so an upload never overwrites a file of another model.
     pub fn file_key(&self, sha256: &str, name: &str) -> String {
         self.key(&format!("{sha256}/{name}"))
     }
@@ -51,7 +51,7 @@ impl S3Location {
         self.prefix.is_empty() || key.strip_prefix(&self.prefix).is_some_and(|rest| rest.starts_with('/'))
     }
 
-    /// The key of something below this prefix.
+    /// The key of `rest` below this prefix.
     pub fn key(&self, rest: &str) -> String {
         match self.prefix.as_str() {
             "" => rest.to_owned(),
@@ -60,8 +60,8 @@ impl S3Location {
     }
 }
 
-/// AWS's own variables, as Lambda sets them. What is missing is looked up the way AWS's SDKs do it
-/// (profiles, container roles), which takes longer than a start can spare and which Lambda never needs.
+/// AWS's own variables, as Lambda sets them. If some are missing the SDK's default chain is used (profiles, container
+/// roles), which takes longer than a start can spare and which Lambda never needs.
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
     /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
@@ -95,7 +95,7 @@ pub(super) const AWS_VARIABLES: &[&str] = &[
 ];
 
 impl Aws {
-    /// Picks what concerns S3 out of `look_up`'s variables.
+    /// Reads AWS's variables with `look_up`.
     pub(super) fn resolve<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Self {
         let first = |names: [&str; 2]| names.into_iter().find_map(&look_up).map(str::to_owned);
         let secret = |name| look_up(name).map(Secret::new);

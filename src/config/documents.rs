@@ -1,54 +1,55 @@
-//! Documents in, vectors out: the variables that turn the function into one that answers S3's events.
+//! The variables for documents: where they come from, where vectors go, how they are read and written.
 
 use std::path::PathBuf;
 
 use super::{Given, Qdrant, S3Location, S3Vectors, split_list};
 use crate::error::Result;
 
-/// What happens to documents; there is one only where `EMBED_OUTPUT` is set.
+/// The settings for documents; they exist only where `EMBED_OUTPUT` is set.
 #[derive(Debug, Clone)]
 pub struct Documents {
-    /// Below it lie results, outcome records and checkpoints.
+    /// Results, outcome records and checkpoints are written below it.
     pub output: S3Location,
     /// Where documents come from; `None`: wherever the events say.
     pub input: Option<S3Location>,
     pub stores: Vec<StoreName>,
-    /// There is one where `stores` lists it.
+    /// Set if `stores` lists it.
     pub qdrant: Option<Qdrant>,
-    /// There is one where `stores` lists it.
+    /// Set if `stores` lists it.
     pub s3vectors: Option<S3Vectors>,
     pub encode: EncodeOptions,
     /// Whether records carry the object's `x-amz-meta-` entries.
     pub metadata: bool,
-    /// Whether the vectors go when the object goes.
+    /// Whether the vectors are removed when the object is.
     pub remove: bool,
     /// Tokens of a chunk, special tokens included; `None`: by the model.
     pub chunk_tokens: Option<usize>,
     pub chunk_overlap: Option<usize>,
-    /// From a record to its text, as RFC 6901 has it; empty: the record itself.
+    /// The JSON pointer (RFC 6901) from a record to its text; empty: the record itself.
     pub json_pointer: Option<String>,
     pub csv_column: Option<String>,
     pub limits: DocumentLimits,
-    /// The running binary, which reads PDFs in a process of its own; `None`: they are read in this one.
+    /// The running binary, which is started again to read PDFs in a process of its own; `None`: this process reads
+    /// them.
     pub pdf_reader: Option<PathBuf>,
 }
 
-/// Bytes beyond which a document, or a part of one, is left out; `None`: the reader's own limit.
+/// Bytes beyond which a document, or a part of one, is skipped; `None`: the reader's own limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DocumentLimits {
     /// Of an object as it is stored.
     pub object: u64,
-    /// Of a packed object, unpacked.
+    /// Of a compressed object, decompressed.
     pub decompressed: Option<u64>,
-    /// Of a format that is held whole.
+    /// Of a document whose format has to be read into memory as a whole.
     pub whole: Option<u64>,
     /// Of one record.
     pub record: Option<u64>,
-    /// Of memory that reading a PDF takes.
+    /// Of the memory of the process that reads a PDF.
     pub pdf_memory: Option<u64>,
 }
 
-/// Places where vectors go.
+/// The stores that vectors can go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StoreName {
     S3,
@@ -57,7 +58,7 @@ pub enum StoreName {
 }
 
 impl StoreName {
-    /// As `EMBED_SINK` has it.
+    /// Its name in `EMBED_SINK`.
     pub fn word(self) -> &'static str {
         STORES.iter().find(|(_, store)| *store == self).map_or("", |(word, _)| word)
     }

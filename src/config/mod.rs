@@ -1,8 +1,7 @@
 //! The environment, read once: every `EMBED_*` variable parsed into [`Config`], defaults resolved.
 //!
-//! The look-up is handed in, so a test never sets a variable. A value that is not understood, and a
-//! variable of ours that does not exist, are errors that say what would be: a silent default hides a
-//! spelling mistake until the bill shows it.
+//! The variables are passed in, so a test never sets one. A value that is not understood and an unknown `EMBED_*`
+//! variable are errors that say what is allowed: a silent default would hide a spelling mistake.
 
 mod api_key;
 mod aws;
@@ -20,7 +19,7 @@ pub use stores::{Qdrant, S3Vectors};
 use crate::error::{Error, Result};
 use crate::observability::metrics;
 
-/// One variable: its name, its default as a reader should see it, and what it does.
+/// One variable: its name, its default as users should read it, and what it does.
 pub struct Variable {
     pub name: &'static str,
     pub default: &'static str,
@@ -72,12 +71,12 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
 ];
 
-/// Lambda's own variables that are read as well.
+/// Variables of Lambda that are read as well.
 const FROM_LAMBDA: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE, FUNCTION_NAME];
 const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
-/// Megabytes that buy one whole virtual CPU, says AWS's "Configure Lambda function memory".
+/// Megabytes of memory that come with one whole virtual CPU (AWS's "Configure Lambda function memory").
 const MEGABYTES_PER_CPU: usize = 1769;
 
 /// Whether a model's bytes are hashed before use.
@@ -85,11 +84,11 @@ const MEGABYTES_PER_CPU: usize = 1769;
 pub enum Verify {
     /// Every file's sha256 against the manifest.
     Always,
-    /// Sizes only: for a package whose bytes were checked when it was built.
+    /// The size of every file only: for a package whose bytes were checked when it was built.
     Sizes,
 }
 
-/// What one request may ask for.
+/// The limits of a request and of calls at once.
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub texts: usize,
@@ -98,7 +97,7 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a response's body, as Lambda counts them.
     pub response_bytes: usize,
-    /// Calls that are taken at once.
+    /// Calls that are admitted at once.
     pub calls: usize,
 }
 
@@ -121,7 +120,7 @@ pub struct Config {
     pub api_key: Option<ApiKey>,
     /// Origins that may read answers from a browser; empty turns CORS off.
     pub cors_origins: Vec<String>,
-    /// What happens to documents; `None`: this function takes none.
+    /// `None`: this function takes no documents.
     pub documents: Option<Documents>,
     pub log: tracing::Level,
     pub metrics: metrics::Names,
@@ -176,8 +175,8 @@ impl Config {
     }
 }
 
-/// The variables that concern us, as they were set; an empty value counts as not set, as in templates
-/// whose parameters default to "".
+/// The variables that are read, as they were set. An empty value counts as not set, because a template's parameters
+/// default to "".
 struct Given(BTreeMap<String, String>);
 
 impl Given {
@@ -187,7 +186,7 @@ impl Given {
             let ours = name.starts_with("EMBED_");
             if ours && !VARIABLES.iter().any(|v| v.name == name) {
                 let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
-                // It may be a secret whose variable is misspelt.
+                // The value may be a secret whose variable is misspelt.
                 return Err(Error::Config { variable: name, value: "***".to_owned(), expected });
             }
             let awss = FROM_LAMBDA.contains(&name.as_str()) || aws::AWS_VARIABLES.contains(&name.as_str());
@@ -240,7 +239,7 @@ impl Given {
         Ok(value.trim_end_matches('/').to_owned())
     }
 
-    /// The value may be the token itself, so the message does not repeat it.
+    /// The value may be the key itself, so the message does not repeat it.
     fn api_key(&self, name: &str) -> Result<Option<ApiKey>> {
         let parsed = self.text(name).map(ApiKey::parse).transpose();
         parsed.map_err(|expected| Error::Config {
@@ -250,16 +249,16 @@ impl Given {
         })
     }
 
-    /// The cores there are; under Lambda no more than the memory pays for. A small function sees two
-    /// cores and gets a share of them, which more threads would only fight over.
+    /// The machine's cores; under Lambda no more than the memory pays for. A small function sees two cores and gets a
+    /// share of them, so a second thread would only slow the first.
     fn cores(&self) -> Result<usize> {
         let there = std::thread::available_parallelism().map_or(1, usize::from);
         let paid = self.number(MEMORY_SIZE, 1..=1_000_000)?.map(|megabytes| megabytes.div_ceil(MEGABYTES_PER_CPU));
         Ok(paid.map_or(there, |paid| paid.min(there)))
     }
 
-    /// `EMBED_LOG`, else what the function's own log configuration says; Lambda writes its levels in
-    /// capitals and calls the highest one FATAL.
+    /// `EMBED_LOG`, else the level in the function's log configuration; Lambda writes levels in capitals and calls the
+    /// highest one FATAL.
     fn log_level(&self) -> Result<tracing::Level> {
         use tracing::Level;
         let levels = [
@@ -274,7 +273,7 @@ impl Given {
         Ok(own.or(self.choice("AWS_LAMBDA_LOG_LEVEL", &levels)?).unwrap_or(Level::INFO))
     }
 
-    /// By hand nobody reads CloudWatch's format, so there it is written only when a namespace is named.
+    /// Outside of Lambda nobody reads CloudWatch's format, so it is written only if a namespace is set.
     fn metrics(&self) -> metrics::Names {
         let function = self.text(FUNCTION_NAME);
         let namespace = self.text("EMBED_METRICS_NAMESPACE").or(function.map(|_| "LambdaEmbed"));

@@ -1,4 +1,4 @@
-//! Where vectors go besides S3: the variables of the stores that are not files.
+//! The variables of Qdrant and S3 Vectors.
 
 use super::documents::StoreName;
 use super::{Given, list};
@@ -68,14 +68,15 @@ impl Given {
         Ok(Some(S3Vectors { bucket: name("EMBED_S3VECTORS_BUCKET")?, index: name("EMBED_S3VECTORS_INDEX")? }))
     }
 
-    /// Whether `store` is listed. Its variables without it are a mistake: the vectors would go elsewhere.
+    /// Whether `EMBED_SINK` lists `store`. To set its variables without listing it is a mistake: the vectors would go
+    /// elsewhere.
     fn wanted(&self, stores: &[StoreName], store: StoreName, variables: &[&str]) -> Result<bool> {
         let wanted = stores.contains(&store);
         match variables.iter().find(|name| self.text(name).is_some()) {
             Some(name) if !wanted => {
                 let (word, is) = (store.word(), list(stores.iter().map(|store| store.word())));
                 let expected = format!("expected {word} in EMBED_SINK beside it, which is {is}");
-                // It may be a key.
+                // The value may be a key.
                 Err(Error::Config { variable: (*name).to_owned(), value: "***".to_owned(), expected })
             }
             _ => Ok(wanted),

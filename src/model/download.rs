@@ -1,4 +1,4 @@
-//! A model from an object store into a local folder, verified on its way.
+//! Downloads a model from S3 into a local folder, and verifies it on the way.
 //!
 //! ```text
 //! prefix/manifest.json ──> Manifest ──> cache/<sha256 of the manifest>/
@@ -6,12 +6,12 @@
 //! ```
 //!
 //! Invariants:
-//! - a file under its own name in the cache was whole and had its manifest's hash when it was renamed, and
-//!   is hashed again before a later start uses it, whatever the configuration trusts otherwise;
-//! - bytes go to the file as they come and are hashed as read back from there, so what is checked is what
-//!   will be mapped, and memory does not grow with the model: it fits into a function of 128 MB;
-//! - one process fetches at a time: a lock file says so, and the kernel frees it when its holder dies, so
-//!   whatever `.part` file is there then was left by a process that is gone, and is removed;
+//! - a file gets its final name once it is complete and has its manifest's hash; a later start hashes it again
+//!   before use, whatever `EMBED_VERIFY` says;
+//! - bytes are written to the file as they arrive and hashed as read back, so the hash is of what will be mapped, and
+//!   memory does not grow with the model: a function of 128 MB suffices;
+//! - one process downloads at a time: it holds a file lock, which the kernel frees when the process dies. So a `.part`
+//!   file that it finds is of a dead process, and is overwritten;
 //! - nothing is synced to disk: a crash that loses written pages loses the sandbox's `/tmp` as well.
 
 use std::fs::{File, TryLockError};
@@ -27,33 +27,36 @@ use tokio::task::JoinSet;
 
 use super::file_hash::{self, Growth};
 use super::manifest::hex;
-use super::object_store::{Object, ObjectStore, Want};
-use super::transfer_retry::Retry;
-use super::{FileEntry, Manifest, ModelFolder};
-use crate::aws::RetryPolicy;
+use super::{FileEntry, Manifest, ModelFolder, SHA256};
+use crate::aws::{Body, Bucket, ObjectMetadata, Retry, RetryPolicy};
 use crate::config::{S3Location, Verify};
-use crate::error::{Error, Result, StoreError};
+use crate::error::{Error, Result, StoreError, StoreErrorKind};
+
+/// Lambda stops an init after 10 s. A transfer without a new byte is given up after at most 5 + 2.5 s, so that the start
+/// still has time to fail with its cause instead of being cut off without one. S3 answers within 0.2 s as a rule, and
+/// AWS advises to ask again rather than to wait longer.
+pub const INIT_RETRY_POLICY: RetryPolicy = RetryPolicy {
+    give_up_after: Duration::from_millis(5_000),
+    response_timeout: Duration::from_millis(2_500),
+    first_delay: Duration::from_millis(50),
+    max_delay: Duration::from_millis(1_000),
+};
 
 /// Bytes of one ranged request. Large enough that a request's latency (some 30 ms) is small beside its
 /// transfer, small enough that a model of 34 MB keeps every connection busy.
 const PART_BYTES: u64 = 4 * 1024 * 1024;
 /// Requests under way. One connection to S3 carries up to about 90 MB/s; four fill a function's network.
 const PARTS_AT_ONCE: usize = 4;
-/// A manifest is a few hundred bytes; what is larger than this is something else.
+/// A manifest has some thousand bytes; a larger object is something else.
 const MANIFEST_BYTES: u64 = 1024 * 1024;
 
-/// Fetches the model at `location` into `cache`, or takes what is there already.
+/// Downloads the model at `location` into `cache`, or uses the files that are there already.
 ///
 /// # Errors
 /// [`Error::S3`] with bucket, key and cause: the store's error, a hash that is wrong, a disk that is full.
-pub async fn fetch(
-    store: impl ObjectStore,
-    location: &S3Location,
-    cache: &Path,
-    policy: RetryPolicy,
-) -> Result<ModelFolder> {
+pub async fn fetch(bucket: Bucket, location: &S3Location, cache: &Path, policy: RetryPolicy) -> Result<ModelFolder> {
     let fetch = Fetch {
-        store,
+        bucket,
         location: location.clone(),
         retry: Retry::new(policy),
         connections: Semaphore::new(PARTS_AT_ONCE),
@@ -61,15 +64,16 @@ pub async fn fetch(
     Arc::new(fetch).into_folder(cache).await
 }
 
-struct Fetch<S> {
-    store: S,
+struct Fetch {
+    /// Its client does not retry: the fetch knows what arrived and asks for the rest.
+    bucket: Bucket,
     location: S3Location,
     retry: Retry,
-    /// One permit a request under way; first come, first served, so parts arrive about in order.
+    /// A permit for each request under way; first come, first served, so parts arrive about in order.
     connections: Semaphore,
 }
 
-/// A file of the model on its way: where it comes from and where it goes.
+/// A file of the model: where it comes from and where it goes.
 struct Download {
     key: String,
     entry: FileEntry,
@@ -77,7 +81,7 @@ struct Download {
     whole: PathBuf,
 }
 
-impl<S: ObjectStore> Fetch<S> {
+impl Fetch {
     async fn into_folder(self: Arc<Self>, cache: &Path) -> Result<ModelFolder> {
         let started = Instant::now();
         let manifest_key = self.location.manifest_key();
@@ -91,7 +95,7 @@ impl<S: ObjectStore> Fetch<S> {
         std::fs::create_dir_all(&folder).map_err(unusable)?;
         // Held until the end of this function.
         let _alone = lock(&folder.join(".lock")).await.map_err(unusable)?;
-        // Dropped on an early return, which ends what is under way.
+        // An early return drops it, which ends the transfers.
         let mut files = JoinSet::new();
         for entry in manifest.files.all() {
             let (fetch, folder, entry) = (Arc::clone(&self), folder.clone(), entry.clone());
@@ -113,40 +117,40 @@ impl<S: ObjectStore> Fetch<S> {
         ModelFolder::open(&folder, Verify::Sizes)
     }
 
-    /// The whole of a small object, checked against its uploader's hash where there is one.
+    /// A small object whole, checked against the hash in its metadata if there is one.
     async fn small_object(&self, key: &str) -> Result<Vec<u8>, StoreError> {
-        let want = Want { range: None, version: self.location.version.clone() };
         let mut attempt = 0;
         loop {
-            match self.small_object_once(key, &want).await {
+            match self.small_object_once(key).await {
                 Ok(bytes) => return Ok(bytes),
-                Err(error) => self.retry.again(&mut attempt, error).await?,
+                Err(error) => self.retry.again(&mut attempt, error, None).await?,
             }
         }
     }
 
-    async fn small_object_once(&self, key: &str, want: &Want) -> Result<Vec<u8>, StoreError> {
-        let mut object = self.ask(key, want).await?;
+    async fn small_object_once(&self, key: &str) -> Result<Vec<u8>, StoreError> {
+        let request = self.bucket.get(key, self.location.version.as_deref(), None, 0);
+        let (object, mut body) = self.answered(request).await?;
         if object.size > MANIFEST_BYTES {
             return Err(StoreError::permanent(format!("{} bytes are too many for a manifest", object.size)));
         }
         let mut bytes = Vec::with_capacity(object.size as usize);
-        while let Some(chunk) = self.next_chunk(&mut object).await? {
+        while let Some(chunk) = self.next_chunk(&mut body).await? {
             bytes.extend_from_slice(&chunk);
         }
         if bytes.len() as u64 != object.size {
             return Err(cut_short(bytes.len() as u64, object.size));
         }
         let found = hex(&Sha256::digest(&bytes));
-        match object.sha256 {
-            Some(promised) if promised != found => Err(StoreError::permanent(format!(
+        match object.metadata.get(SHA256) {
+            Some(promised) if *promised != found => Err(StoreError::permanent(format!(
                 "corrupted: its sha256 is {found}, its uploader said {promised}; upload it anew (make push-model)"
             ))),
             _ => Ok(bytes),
         }
     }
 
-    /// Puts `entry`'s file into `folder`, unless a good one is there.
+    /// Downloads `entry`'s file into `folder`, unless a good one is there.
     async fn bring(self: &Arc<Self>, folder: &Path, entry: &FileEntry, needed: u64) -> Result<()> {
         let download = Download {
             key: self.location.file_key(&entry.sha256, &entry.path),
@@ -197,7 +201,7 @@ impl<S: ObjectStore> Fetch<S> {
         std::fs::rename(&download.part, &download.whole).map_err(on_disk)
     }
 
-    /// One part, asked for again from where it broke off until it is whole.
+    /// Downloads one part; after a failure it continues where the transfer broke off.
     async fn part(
         &self,
         key: &str,
@@ -212,7 +216,7 @@ impl<S: ObjectStore> Fetch<S> {
             let before = at;
             let permit = self.connections.acquire().await;
             let received = self.receive(key, size, &mut at, range.end, file, |at| growth.reached(place, at)).await;
-            // Whoever waits before another attempt lets others go on.
+            // While this part waits before its next attempt, others use the connection.
             drop(permit);
             if at > before {
                 attempt = 0;
@@ -220,7 +224,7 @@ impl<S: ObjectStore> Fetch<S> {
             match received {
                 Ok(()) => {}
                 Err(PartFailed::Store(error)) => {
-                    self.retry.again(&mut attempt, error).await.map_err(PartFailed::Store)?;
+                    self.retry.again(&mut attempt, error, None).await.map_err(PartFailed::Store)?;
                 }
                 Err(disk) => return Err(disk),
             }
@@ -228,7 +232,7 @@ impl<S: ObjectStore> Fetch<S> {
         Ok(())
     }
 
-    /// Writes the bytes from `at` to `end` into `file` as they come; `at` tells how far it got.
+    /// Writes the bytes from `at` to `end` into `file` as they arrive; `at` is how far it got.
     async fn receive(
         &self,
         key: &str,
@@ -238,18 +242,18 @@ impl<S: ObjectStore> Fetch<S> {
         file: &File,
         reached: impl Fn(u64),
     ) -> Result<(), PartFailed> {
-        let want = Want { range: Some(*at..end), version: None };
-        let mut object = self.ask(key, &want).await.map_err(PartFailed::Store)?;
+        let request = self.bucket.get_range(key, *at..end);
+        let (object, mut body) = self.answered(request).await.map_err(PartFailed::Store)?;
         if object.size != size {
             let message =
                 format!("{} bytes, the manifest says {size}; upload the model anew (make push-model)", object.size);
             return Err(PartFailed::Store(StoreError::permanent(message)));
         }
-        while let Some(chunk) = self.next_chunk(&mut object).await.map_err(PartFailed::Store)? {
+        while let Some(chunk) = self.next_chunk(&mut body).await.map_err(PartFailed::Store)? {
             if chunk.len() as u64 > end - *at {
                 return Err(PartFailed::Store(StoreError::permanent("more bytes came than were asked for")));
             }
-            // A write into the page cache takes less time than handing it to another thread would.
+            // A write into the page cache is faster than handing it to another thread.
             file.write_all_at(&chunk, *at).map_err(PartFailed::Disk)?;
             *at += chunk.len() as u64;
             reached(*at);
@@ -260,14 +264,16 @@ impl<S: ObjectStore> Fetch<S> {
         }
     }
 
-    async fn ask(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
+    async fn answered(
+        &self,
+        request: impl Future<Output = Result<(ObjectMetadata, Body), StoreError>>,
+    ) -> Result<(ObjectMetadata, Body), StoreError> {
         let silence = "S3 did not answer (a function in a VPC needs a gateway endpoint for S3)";
-        let object = self.retry.in_time(silence, self.store.get(key, want)).await?;
-        Ok(object)
+        self.retry.in_time(silence, request).await
     }
 
-    async fn next_chunk(&self, object: &mut Object) -> Result<Option<hyper::body::Bytes>, StoreError> {
-        let next = async { object.body.next().await.transpose() };
+    async fn next_chunk(&self, body: &mut Body) -> Result<Option<hyper::body::Bytes>, StoreError> {
+        let next = async { body.next().await.transpose() };
         let chunk = self.retry.in_time("the transfer stopped: no byte came", next).await?;
         if chunk.as_ref().is_some_and(|chunk| !chunk.is_empty()) {
             self.retry.made_progress();
@@ -276,7 +282,10 @@ impl<S: ObjectStore> Fetch<S> {
     }
 
     fn failed(&self, key: &str, error: StoreError) -> Error {
-        let StoreError { message, source, .. } = error;
+        let StoreError { mut message, source, kind, .. } = error;
+        if kind == StoreErrorKind::NotFound {
+            message += "; `make push-model` uploads a model";
+        }
         Error::S3 { bucket: self.location.bucket.clone(), key: key.to_owned(), message, source }
     }
 }
@@ -286,7 +295,7 @@ enum PartFailed {
     Disk(std::io::Error),
 }
 
-/// Whether a good file is there already; a damaged one is removed.
+/// Whether a good file is there already; removes a damaged one.
 async fn kept(download: &Download) -> bool {
     let Ok(file) = File::open(&download.whole) else { return false };
     let size = download.entry.size;
@@ -309,7 +318,7 @@ fn parts(size: u64) -> Vec<Range<u64>> {
     (0..size.div_ceil(PART_BYTES)).map(|part| part * PART_BYTES..size.min((part + 1) * PART_BYTES)).collect()
 }
 
-/// Waits until no other process holds `path`. Under Lambda none does: a process that was killed holds nothing.
+/// Waits for the lock on `path`. Under Lambda no other process holds it.
 async fn lock(path: &Path) -> std::io::Result<File> {
     let file = File::options().write(true).create(true).truncate(false).open(path)?;
     loop {
@@ -325,7 +334,7 @@ fn cut_short(came: u64, expected: u64) -> StoreError {
     StoreError::retryable(format!("the transfer broke off at byte {came} of {expected}"))
 }
 
-/// What a full or read-only disk means to whoever set the function up.
+/// An error of the disk, with the remedy: more ephemeral storage, or another folder.
 fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> StoreError {
     use std::io::ErrorKind;
     let needed = needed.div_ceil(1_000_000);

@@ -1,26 +1,24 @@
-//! The fetch against stores in memory: what is asked for, what is kept, and every fault at every request.
+//! The fetch from a small S3 of the test: which requests it makes, what it keeps, and every fault at every request.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper::body::Bytes;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::download::fetch;
 use super::manifest::hex;
-use super::object_store::{Body, Object, ObjectStore, Want};
-use super::test_stores::{FailureStore, Fault, MemoryStore, Pieces};
+use super::test_server::{Fault, TestServer};
 use crate::aws::RetryPolicy;
 use crate::config::S3Location;
-use crate::error::StoreError;
 
 const MS: Duration = Duration::from_millis(1);
 /// Short, yet long beside what a busy machine makes a thread wait.
 const POLICY: RetryPolicy = RetryPolicy {
-    give_up_after: Duration::from_millis(400),
-    response_timeout: Duration::from_millis(150),
+    give_up_after: Duration::from_millis(800),
+    response_timeout: Duration::from_millis(300),
     first_delay: MS,
     max_delay: Duration::from_millis(20),
 };
@@ -31,9 +29,9 @@ fn model() -> [(&'static str, Vec<u8>); 2] {
     [("model.onnx", bytes(9_000_001, 2_654_435_761)), ("tokenizer.json", bytes(1_000, 40_503))]
 }
 
-fn store() -> MemoryStore {
+fn objects() -> HashMap<String, Vec<u8>> {
     let files = model();
-    let mut store = MemoryStore { chunk_bytes: 300_000, ..MemoryStore::default() };
+    let mut objects = HashMap::new();
     let entry = |(name, bytes): &(&str, Vec<u8>)| json!({"path": name, "size": bytes.len(), "sha256": hex(&Sha256::digest(bytes))});
     let manifest = json!({
         "format": 1, "id": "tiny", "name": "us/tiny", "revision": "1", "license": "Apache-2.0",
@@ -42,10 +40,10 @@ fn store() -> MemoryStore {
     });
     for (name, bytes) in files {
         let key = format!("models/{}/{name}", hex(&Sha256::digest(&bytes)));
-        store.objects.insert(key, bytes.into());
+        objects.insert(key, bytes);
     }
-    store.objects.insert("models/manifest.json".into(), manifest.to_string().into());
-    store
+    objects.insert("models/manifest.json".into(), manifest.to_string().into());
+    objects
 }
 
 /// A cache folder of a test's own, removed when dropped.
@@ -59,10 +57,11 @@ impl Cache {
     }
 
     /// Fetches into this cache; the files' bytes, or the error's line.
-    fn fetch(&self, store: impl ObjectStore) -> Result<Vec<Vec<u8>>, String> {
+    fn fetch(&self, server: &TestServer) -> Result<Vec<Vec<u8>>, String> {
         let location = S3Location::parse("s3://bucket/models?versionId=7").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let folder = runtime.block_on(fetch(store, &location, &self.0, POLICY)).map_err(|e| e.chain().to_string())?;
+        let fetched = runtime.block_on(async { fetch(server.bucket().await, &location, &self.0, POLICY).await });
+        let folder = fetched.map_err(|e| e.chain().to_string())?;
         Ok(model().map(|(name, _)| std::fs::read(folder.path().join(name)).unwrap()).to_vec())
     }
 
@@ -87,28 +86,25 @@ fn good() -> Vec<Vec<u8>> {
     model().map(|(_, bytes)| bytes).to_vec()
 }
 
-fn failing(plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> impl ObjectStore {
-    FailureStore { inner: store(), plan, requests: AtomicUsize::new(0) }
+fn serve(objects: HashMap<String, Vec<u8>>) -> TestServer {
+    TestServer::start(objects, |_, _| Fault::None)
+}
+
+fn failing(plan: impl Fn(usize, &str) -> Fault + Send + Sync + 'static) -> TestServer {
+    TestServer::start(objects(), plan)
 }
 
 #[test]
 fn every_byte_arrives_in_ranges_that_meet() {
     let cache = Cache::new();
-    let shared = std::sync::Arc::new(store());
-    struct Shared(std::sync::Arc<MemoryStore>);
-    impl ObjectStore for Shared {
-        async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
-            self.0.get(key, want).await
-        }
-    }
-    assert_eq!(cache.fetch(Shared(shared.clone())).unwrap(), good());
-    let asked = shared.asked.lock().unwrap();
-    let (key, want) = &asked[0];
-    assert_eq!((key.as_str(), want.version.as_deref()), ("models/manifest.json", Some("7")));
-    let mut ranges: Vec<_> = asked
+    let server = serve(objects());
+    assert_eq!(cache.fetch(&server).unwrap(), good());
+    let requests = server.requests();
+    assert_eq!((requests[0].key.as_str(), requests[0].version.as_deref()), ("models/manifest.json", Some("7")));
+    let mut ranges: Vec<_> = requests
         .iter()
-        .filter(|(key, _)| key.ends_with("model.onnx"))
-        .map(|(_, want)| want.range.clone().unwrap())
+        .filter(|request| request.key.ends_with("model.onnx"))
+        .map(|request| request.range.clone().unwrap())
         .collect();
     ranges.sort_by_key(|range| range.start);
     assert_eq!(ranges, [0..4_194_304, 4_194_304..8_388_608, 8_388_608..9_000_001]);
@@ -118,21 +114,21 @@ fn every_byte_arrives_in_ranges_that_meet() {
 #[test]
 fn a_kept_cache_asks_for_the_manifest_alone() {
     let cache = Cache::new();
-    cache.fetch(store()).unwrap();
+    cache.fetch(&serve(objects())).unwrap();
     let only_manifest = |_, key: &str| if key.ends_with("manifest.json") { Fault::None } else { Fault::Permanent };
-    assert_eq!(cache.fetch(failing(only_manifest)).unwrap(), good());
+    assert_eq!(cache.fetch(&failing(only_manifest)).unwrap(), good());
 }
 
 #[test]
 fn a_damaged_cache_is_fetched_again() {
     for damage in [|bytes: &mut Vec<u8>| bytes[5_000_000] ^= 1, |bytes: &mut Vec<u8>| bytes.truncate(5_000_000)] {
         let cache = Cache::new();
-        cache.fetch(store()).unwrap();
+        cache.fetch(&serve(objects())).unwrap();
         let path = cache.file("model.onnx");
         let mut bytes = std::fs::read(&path).unwrap();
         damage(&mut bytes);
         std::fs::write(&path, bytes).unwrap();
-        assert_eq!(cache.fetch(store()).unwrap(), good());
+        assert_eq!(cache.fetch(&serve(objects())).unwrap(), good());
     }
 }
 
@@ -141,7 +137,7 @@ fn a_fault_that_passes_at_any_request_leaves_no_trace() {
     for fault in [Fault::Retryable, Fault::Reset, Fault::Truncated, Fault::Silence] {
         for request in 0..5 {
             let cache = Cache::new();
-            let fetched = cache.fetch(failing(move |n, _| if n == request { fault } else { Fault::None }));
+            let fetched = cache.fetch(&failing(move |n, _| if n == request { fault } else { Fault::None }));
             assert_eq!(fetched.as_ref().map_err(String::as_str), Ok(&good()), "{fault:?} at request {request}");
         }
     }
@@ -149,10 +145,10 @@ fn a_fault_that_passes_at_any_request_leaves_no_trace() {
 
 #[test]
 fn faults_that_let_some_bytes_through_every_time_only_cost_time() {
-    // Each answer breaks off after its first chunk, 30 times for the large file alone.
+    // Each answer breaks off after 300 KB or half of it, 30 times for the large file alone.
     for fault in [Fault::Reset, Fault::Truncated] {
         let plan = move |_, key: &str| if key.ends_with("manifest.json") { Fault::None } else { fault };
-        assert_eq!(Cache::new().fetch(failing(plan)).unwrap(), good());
+        assert_eq!(Cache::new().fetch(&failing(plan)).unwrap(), good());
     }
 }
 
@@ -169,7 +165,7 @@ fn a_fault_that_stays_is_told_in_time_with_bucket_key_and_cause() {
             let cache = Cache::new();
             let started = Instant::now();
             let plan = move |_, key: &str| if key.ends_with(file) { fault } else { Fault::None };
-            let error = cache.fetch(failing(plan)).unwrap_err();
+            let error = cache.fetch(&failing(plan)).unwrap_err();
             assert!(error.starts_with("s3://bucket/models/") && error.contains(file), "{error}");
             assert!(error.contains(cause), "{fault:?}: {error}");
             assert!(started.elapsed() < POLICY.give_up_after * 8, "{fault:?}: {:?}", started.elapsed());
@@ -180,38 +176,29 @@ fn a_fault_that_stays_is_told_in_time_with_bucket_key_and_cause() {
 
 #[test]
 fn an_object_of_another_size_is_refused_before_its_bytes() {
-    let mut wrong = store();
-    let key = wrong.objects.keys().find(|key| key.ends_with("model.onnx")).unwrap().clone();
-    wrong.objects.insert(key, Bytes::from(vec![0; 9_000_002]));
-    let error = Cache::new().fetch(wrong).unwrap_err();
+    let mut wrong = objects();
+    let key = wrong.keys().find(|key| key.ends_with("model.onnx")).unwrap().clone();
+    wrong.insert(key, vec![0; 9_000_002]);
+    let error = Cache::new().fetch(&serve(wrong)).unwrap_err();
     assert!(error.contains("9000002 bytes, the manifest says 9000001"), "{error}");
 }
 
 #[test]
 fn more_bytes_than_asked_for_are_refused() {
-    struct Generous(MemoryStore);
-    impl ObjectStore for Generous {
-        async fn get(&self, key: &str, want: &Want) -> Result<Object, StoreError> {
-            let mut object = self.0.get(key, want).await?;
-            if key.ends_with("tokenizer.json") {
-                object.body = Body::new(Pieces(vec![Ok(Bytes::from(vec![0; 1_001]))]));
-            }
-            Ok(object)
-        }
-    }
-    let error = Cache::new().fetch(Generous(store())).unwrap_err();
+    let plan = |_, key: &str| if key.ends_with("tokenizer.json") { Fault::Longer } else { Fault::None };
+    let error = Cache::new().fetch(&failing(plan)).unwrap_err();
     assert!(error.contains("more bytes came"), "{error}");
 }
 
 #[test]
 fn a_manifest_that_is_none_is_named() {
-    let mut wrong = store();
-    wrong.objects.insert("models/manifest.json".into(), Bytes::from_static(b"{\"format\": 9}"));
-    let error = Cache::new().fetch(wrong).unwrap_err();
+    let mut wrong = objects();
+    wrong.insert("models/manifest.json".into(), b"{\"format\": 9}".to_vec());
+    let error = Cache::new().fetch(&serve(wrong)).unwrap_err();
     assert!(error.starts_with("s3://bucket/models/manifest.json: manifest.json is not understood"), "{error}");
-    let mut large = store();
-    large.objects.insert("models/manifest.json".into(), Bytes::from(vec![b' '; 2 << 20]));
-    assert!(Cache::new().fetch(large).unwrap_err().contains("too many for a manifest"));
+    let mut large = objects();
+    large.insert("models/manifest.json".into(), vec![b' '; 2 << 20]);
+    assert!(Cache::new().fetch(&serve(large)).unwrap_err().contains("too many for a manifest"));
 }
 
 #[test]
@@ -219,7 +206,7 @@ fn two_fetches_into_one_cache_do_not_disturb_each_other() {
     let cache = Cache::new();
     std::thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| assert_eq!(cache.fetch(store()).unwrap(), good()));
+            scope.spawn(|| assert_eq!(cache.fetch(&serve(objects())).unwrap(), good()));
         }
     });
 }
@@ -229,7 +216,7 @@ fn a_cache_that_cannot_be_made_names_the_variable() {
     let file = std::env::temp_dir().join(format!("lambda-embed-no-folder-{}", std::process::id()));
     std::fs::write(&file, "in the way").unwrap();
     let cache = Cache(file.join("cache"));
-    let error = cache.fetch(store()).unwrap_err();
+    let error = cache.fetch(&serve(objects())).unwrap_err();
     std::fs::remove_file(&file).unwrap();
     assert!(error.contains("EMBED_CACHE_DIR") && error.contains("cannot be written"), "{error}");
 }

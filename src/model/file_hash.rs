@@ -1,7 +1,7 @@
-//! The sha256 of a file while it is being written, part beside part, by somebody else.
+//! The sha256 of a file while others write it in parallel parts.
 //!
-//! A hash needs its bytes in order and parts come in any order, so a thread follows the point up to which
-//! the file is whole and hashes what it reads back from there. It ends when every [`Growth`] is dropped.
+//! A hash needs its bytes in order and parts arrive in any order. So a thread follows the point up to which the file
+//! has no gap, reads the bytes back and hashes them. It ends when every [`Growth`] is dropped.
 
 use std::fs::File;
 use std::future::Future;
@@ -13,17 +13,17 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::hex;
 
-/// Bytes read at a time: small enough for the processor's cache, large enough to make calls few.
+/// Bytes of one read: small enough for the processor's cache, large enough to need few calls.
 const BLOCK_BYTES: usize = 256 * 1024;
 
-/// Tells the hashing thread how far a part got; cheap to clone.
+/// Reports to the hashing thread how far a part got; cheap to clone.
 #[derive(Clone)]
 pub struct Growth(Sender<(usize, u64)>);
 
 impl Growth {
     /// Part number `part` is written up to the file's byte `at`.
     pub fn reached(&self, part: usize, at: u64) {
-        // A thread that ended early tells its reason through its own result.
+        // If the thread ended early, its result says why.
         let _ = self.0.send((part, at));
     }
 }

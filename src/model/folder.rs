@@ -1,4 +1,4 @@
-//! A model folder on disk: opening it, and checking its files before their first use.
+//! A model folder on disk: opens it, and checks its files before their first use.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -7,7 +7,7 @@ use super::{FileEntry, Manifest};
 use crate::config::Verify;
 use crate::error::{Error, Result};
 
-/// A folder whose manifest was read; its other files are opened when they are needed.
+/// A folder whose manifest was read; the other files are opened later.
 #[derive(Debug, Clone)]
 pub struct ModelFolder {
     path: PathBuf,
@@ -19,7 +19,7 @@ impl ModelFolder {
     /// Reads `path`'s manifest.
     ///
     /// # Errors
-    /// [`Error::Model`] when there is none or it is not understood; the message says what brings one.
+    /// [`Error::Model`] if there is none or it is not understood; the message names the remedy.
     pub fn open(path: &Path, verify: Verify) -> Result<Self> {
         let json = std::fs::read(path.join("manifest.json")).map_err(|source| Error::Model {
             folder: path.to_owned(),
@@ -46,7 +46,7 @@ impl ModelFolder {
         })
     }
 
-    /// Checks `bytes`, read from `entry`'s file, as far as the configuration asks.
+    /// Checks `bytes`, the content of `entry`'s file, as `EMBED_VERIFY` demands.
     ///
     /// # Errors
     /// [`Error::Model`] that names the file and both sizes or both hashes.

@@ -1,4 +1,4 @@
-//! `manifest.json`: what a model is, and the hash of every file that makes it.
+//! `manifest.json`: what a model is, and the size and hash of each of its files.
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -44,10 +44,10 @@ pub struct Manifest {
     /// How the weights were quantized, for readers.
     #[serde(default)]
     pub quantization: String,
-    /// What to know before use, shown wherever the model is named.
+    /// A warning to its users, shown wherever the model is named.
     #[serde(default)]
     pub note: Option<String>,
-    /// What the first run of a start has to give; without it a start checks nothing.
+    /// A text and its vector, which a start embeds and compares; without it a start has no self-test.
     #[serde(default, rename = "probe")]
     pub self_test: Option<SelfTest>,
     pub files: Files,
@@ -93,7 +93,7 @@ impl Manifest {
         if self.format != FORMAT {
             return Err(format!("format {} is not {FORMAT}, the one this version reads", self.format));
         }
-        // Two special tokens and one of the text is the least a run can hold.
+        // The shortest run: two special tokens and one of the text.
         if self.dimensions == 0 || self.max_tokens < 3 {
             return Err("dimensions must be at least 1 and max_tokens at least 3".to_owned());
         }
@@ -114,7 +114,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// Whether a caller who wrote `name` means this model: its id or its makers' name, in any case.
+    /// Whether `name` is this model's id or its makers' name for it, in any case.
     pub fn answers_to(&self, name: &str) -> bool {
         name.eq_ignore_ascii_case(&self.id) || name.eq_ignore_ascii_case(&self.name)
     }

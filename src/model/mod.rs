@@ -1,4 +1,4 @@
-//! What a model is: a folder with a manifest that names every file, its size and its sha256.
+//! A model: a folder with a manifest that names every file, its size and its sha256.
 //!
 //! ```text
 //! folder/manifest.json  ->  Manifest       id, limits, pooling, prefixes
@@ -14,25 +14,25 @@ mod download_tests;
 mod file_hash;
 mod folder;
 mod manifest;
-mod object_store;
-mod s3_object_store;
 #[cfg(test)]
-mod test_stores;
-mod transfer_retry;
+mod test_server;
 pub mod upload;
 
 pub use folder::ModelFolder;
 pub use manifest::{FileEntry, Manifest, Pooling};
 
-use crate::aws::Attempts;
+use crate::aws::{self, Attempts};
 use crate::config::{Config, S3Location, Verify};
 use crate::error::{Error, Result};
 
-/// Opens the configured model: the folder in the package, or what S3 has. Blocks; a fetch runs on a thread
-/// of its own, so it may be called from within an I/O runtime as well.
+/// The object metadata (`x-amz-meta-sha256`) in which an upload states the hash of the whole object.
+const SHA256: &str = "sha256";
+
+/// Opens the configured model: the folder in the package, or the one in S3. Blocks; a download runs on a thread of its
+/// own, so it may be called from within an I/O runtime as well.
 ///
 /// # Errors
-/// The first thing that is missing or wrong, with what mends it.
+/// The first thing that is missing or wrong, with the remedy.
 pub fn open(config: &Config, verify: Verify) -> Result<ModelFolder> {
     match &config.model_s3 {
         None => ModelFolder::open(&config.model_dir, verify),
@@ -49,7 +49,7 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .build()
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
-        let store = s3_object_store::S3ObjectStore::connect(&config.aws, &location.bucket, Attempts::Once).await;
-        download::fetch(store, location, &config.cache_dir, transfer_retry::INIT_RETRY_POLICY).await
+        let bucket = aws::connect(&config.aws, Attempts::Once).await.bucket(&location.bucket);
+        download::fetch(bucket, location, &config.cache_dir, download::INIT_RETRY_POLICY).await
     })
 }

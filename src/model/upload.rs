@@ -1,22 +1,19 @@
-//! A model folder into a bucket: files first, under names that carry their hashes, the manifest last.
+//! Uploads a model folder: first the files, under names that hold their hashes, then the manifest.
 //!
-//! Until the manifest is there nobody sees the new files, and files of an older model stay beside them, so
-//! functions that start meanwhile fetch the older model, whole. What lies there already is not sent again.
+//! Readers follow the manifest, and files of an older model stay beside the new ones. So a function that starts
+//! meanwhile downloads the older model completely. Files that are in the bucket already are not sent again.
 
-use std::io::{IsTerminal, Write};
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::time::Instant;
 
 use hyper::body::Bytes;
 use sha2::{Digest, Sha256};
 
-use super::ModelFolder;
 use super::manifest::hex;
-use super::s3_object_store::{S3ObjectStore, Stored};
-use crate::aws::Attempts;
+use super::{ModelFolder, SHA256};
+use crate::aws::{self, Attempts, Bucket, Headers, Precondition};
 use crate::config::{Aws, S3Location};
-use crate::error::{Error, Result, StoreError};
+use crate::error::{Error, Result, StoreError, StoreErrorKind};
 
 /// What an upload did.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -25,7 +22,7 @@ pub struct Pushed {
     pub skipped: usize,
 }
 
-/// Uploads `folder`, opened so that its hashes are checked, to `location`; shows progress on standard error.
+/// Uploads `folder`, opened so that its hashes are checked, to `location`; says on standard error what it sends.
 ///
 /// # Errors
 /// [`Error::Model`] for a folder that does not match its manifest, before anything is sent;
@@ -39,10 +36,10 @@ pub async fn push(folder: &ModelFolder, location: &S3Location, aws: &Aws) -> Res
     }
     objects.push((location.manifest_key(), read(folder, "manifest.json")?));
 
-    let store = S3ObjectStore::connect(aws, &location.bucket, Attempts::Standard).await;
+    let bucket = aws::connect(aws, Attempts::Standard).await.bucket(&location.bucket);
     let mut pushed = Pushed::default();
     for (key, bytes) in objects {
-        let sent = send_if_new(&store, &key, bytes).await.map_err(|StoreError { message, source, .. }| Error::S3 {
+        let sent = send_if_new(&bucket, &key, bytes).await.map_err(|StoreError { message, source, .. }| Error::S3 {
             bucket: location.bucket.clone(),
             key: key.clone(),
             message,
@@ -62,59 +59,22 @@ fn read(folder: &ModelFolder, name: &str) -> Result<Bytes> {
 }
 
 /// Whether it had to be sent.
-async fn send_if_new(store: &S3ObjectStore, key: &str, bytes: Bytes) -> Result<bool, StoreError> {
-    let sha256: [u8; 32] = Sha256::digest(&bytes).into();
-    let new = Stored { size: bytes.len() as u64, sha256: Some(hex(&sha256)) };
-    if store.stored(key).await? == Some(new) {
+async fn send_if_new(bucket: &Bucket, key: &str, bytes: Bytes) -> Result<bool, StoreError> {
+    let (size, sha256) = (bytes.len() as u64, hex(&Sha256::digest(&bytes)));
+    let stored = match bucket.head(key, None).await {
+        // Without s3:ListBucket a missing object looks like a forbidden one.
+        Err(StoreError { kind: StoreErrorKind::AccessDenied, .. }) => None,
+        answer => answer?,
+    };
+    if stored.is_some_and(|stored| stored.size == size && stored.metadata.get(SHA256) == Some(&sha256)) {
         eprintln!("{key}: there already");
         return Ok(false);
     }
-    let progress = Arc::new(ProgressLine::new(key, bytes.len()));
-    let shown = Arc::clone(&progress);
-    store.put(key, bytes, sha256, move |chunk| shown.count(chunk)).await?;
-    progress.end();
+    let (megabytes, started) = (size as f64 / 1e6, Instant::now());
+    eprintln!("{key}: sending {megabytes:.1} MB");
+    let metadata = BTreeMap::from([(SHA256.to_owned(), sha256)]);
+    let headers = Headers { content_type: "application/octet-stream", metadata: &metadata };
+    bucket.put(key, bytes, headers, Precondition::None).await?;
+    eprintln!("{key}: sent in {:.1} s", started.elapsed().as_secs_f64());
     Ok(true)
-}
-
-/// One line that updates itself on a terminal, one every few seconds elsewhere.
-struct ProgressLine {
-    label: String,
-    total: usize,
-    started: Instant,
-    state: Mutex<(usize, Instant)>,
-}
-
-impl ProgressLine {
-    fn new(label: &str, total: usize) -> Self {
-        let now = Instant::now();
-        Self { label: label.to_owned(), total, started: now, state: Mutex::new((0, now)) }
-    }
-
-    /// Another chunk, or a new attempt from the start.
-    fn count(&self, chunk: Option<usize>) {
-        let terminal = std::io::stderr().is_terminal();
-        let pause = if terminal { Duration::from_millis(100) } else { Duration::from_secs(5) };
-        let mut state = self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        state.0 = chunk.map_or(0, |bytes| state.0 + bytes);
-        if state.1.elapsed() >= pause {
-            state.1 = Instant::now();
-            self.show(state.0, terminal, false);
-        }
-    }
-
-    fn end(&self) {
-        self.show(self.total, std::io::stderr().is_terminal(), true);
-    }
-
-    fn show(&self, done: usize, terminal: bool, last: bool) {
-        let mb = |bytes: usize| bytes as f64 / 1e6;
-        let speed = mb(done) / self.started.elapsed().as_secs_f64().max(1e-6);
-        let line = format!("{}: {:.1} of {:.1} MB, {speed:.1} MB/s", self.label, mb(done), mb(self.total));
-        let (before, after) = match terminal {
-            true => ("\r\x1b[K", if last { "\n" } else { "" }),
-            false => ("", "\n"),
-        };
-        // Standard error that is closed is no reason to fail.
-        let _ = write!(std::io::stderr(), "{before}{line}{after}");
-    }
 }

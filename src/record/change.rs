@@ -1,6 +1,6 @@
-//! What an event tells of one object.
+//! A change of one object, as an event reports it.
 
-/// One change of one object, as an event told of it.
+/// One change of one object, as an event reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     pub kind: ChangeKind,
@@ -12,7 +12,7 @@ pub struct Change {
     pub etag: Option<String>,
     /// The event's place among those of the same key; see [`SourceVersion`](super::SourceVersion).
     pub sequencer: Option<String>,
-    /// Whether it is to be embedded even if its vectors are there already.
+    /// Whether to embed it even if its vectors are there already.
     pub force: bool,
 }
 
@@ -20,6 +20,6 @@ pub struct Change {
 pub enum ChangeKind {
     Created,
     Removed,
-    /// Something else: tags, access, storage class. Nothing follows from it.
+    /// Something else: tags, access, storage class. It needs no work.
     Other,
 }

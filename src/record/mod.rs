@@ -25,18 +25,18 @@ pub struct Document {
     pub version: Option<String>,
     /// Without quotes.
     pub etag: String,
-    /// The event's order among those of the same key (hexadecimal digits); `None` where the source has none.
+    /// The order of the event among those of the same key (hexadecimal digits); `None` where the event has none.
     pub sequencer: Option<String>,
     /// Seconds since 1970.
     pub last_modified: i64,
     pub content_type: Option<String>,
     /// Bytes as stored.
     pub size: u64,
-    /// The object's own `x-amz-meta-` entries.
+    /// The object's `x-amz-meta-` entries.
     pub metadata: BTreeMap<String, String>,
 }
 
-/// Where in its document a chunk stands; what does not apply to a format is absent.
+/// Where a chunk stands in its document; fields that do not apply to a format are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Place {
     /// Of a PDF, from 1.
@@ -45,7 +45,7 @@ pub struct Place {
     pub title: Option<String>,
     /// The headings above the text, outermost first (Markdown, HTML).
     pub headings: Vec<String>,
-    /// Which record of JSON, JSON Lines or CSV, from 0, those that were left out included.
+    /// The number of the record in JSON, JSON Lines or CSV, from 0; skipped records count.
     pub record: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ pub struct Place {
 pub struct Record {
     /// UUIDv5 of bucket, key and chunk index: the same chunk of a newer version replaces it.
     pub id: uuid::Uuid,
-    /// Place among the document's chunks, from 0.
+    /// The chunk's number in its document, from 0.
     pub chunk: usize,
     /// Characters (Unicode scalar values) of the extracted text, `[start, end)`.
     pub start: usize,
@@ -63,7 +63,7 @@ pub struct Record {
     pub tokens: usize,
     pub text: String,
     pub place: Place,
-    /// Fields beside the text (JSON, JSON Lines, CSV).
+    /// The source record's other fields (JSON, JSON Lines, CSV).
     pub fields: serde_json::Map<String, serde_json::Value>,
     /// `[dimensions]`, of length 1.
     pub vector: Vec<f32>,
@@ -113,7 +113,7 @@ impl Record {
 mod tests {
     use super::*;
 
-    /// What users' databases hold already: these are `uuid.uuid5(uuid.NAMESPACE_URL, …)` of Python.
+    /// Users' databases hold these ids already; they are `uuid.uuid5(uuid.NAMESPACE_URL, …)` of Python.
     #[test]
     fn a_chunk_keeps_its_id() {
         for (index, id) in [(0, "2df80541-68df-5530-8a59-52a7cf60775e"), (1, "b1279bec-2f36-520b-bad2-20f81e421eb1")] {

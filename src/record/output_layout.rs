@@ -1,19 +1,19 @@
-//! Which objects belong to a document: its results, and what is kept of it beside them.
+//! The keys of the objects that are written for a document.
 //!
 //! ```text
 //! s3://output/prefix/<bucket>/<key>.jsonl           the vectors (.parquet by choice)
 //! s3://output/prefix/<bucket>/<key>.outcome.json    why there are none
-//! s3://output/prefix/<bucket>/<key>.progress.json   where a long document is to go on
+//! s3://output/prefix/<bucket>/<key>.progress.json   the checkpoint of a long document
 //! ```
 
 use sha2::{Digest, Sha256};
 
 use crate::config::{OutputFormat, S3Location};
 
-/// Bytes of a key, says "Object key naming guidelines".
+/// Bytes of a key at most ("Object key naming guidelines" in S3's user guide).
 const LONGEST_KEY: usize = 1024;
 
-/// Where a document's objects lie.
+/// The output's location and format.
 #[derive(Debug, Clone)]
 pub struct OutputLayout {
     output: S3Location,
@@ -25,7 +25,7 @@ impl OutputLayout {
         Self { output: output.clone(), format }
     }
 
-    /// Whether this is a place we write to; nothing there is a document.
+    /// Whether the key lies below the output, where nothing is a document.
     pub fn is_ours(&self, bucket: &str, key: &str) -> bool {
         bucket == self.output.bucket && self.output.covers(key)
     }
@@ -49,7 +49,7 @@ impl OutputLayout {
         self.key(bucket, key, ".progress.json")
     }
 
-    /// A key that would be too long ends in the hash of the whole instead.
+    /// A key that would be too long is cut, and ends in a hash of the whole key.
     fn key(&self, bucket: &str, key: &str, ending: &str) -> String {
         let whole = self.output.key(&format!("{bucket}/{key}"));
         if whole.len() + ending.len() <= LONGEST_KEY {

@@ -1,4 +1,4 @@
-//! Which version of a document a store holds, and which of two versions is the newer one.
+//! Which version of a document a store holds, and which of two versions is newer.
 //!
 //! A source version is small text, so that it fits an object's metadata as well as a point's payload.
 
@@ -18,14 +18,14 @@ pub struct SourceVersion {
     pub fingerprint: String,
 }
 
-/// How an existing version stands to one that is to be written.
+/// How the existing version compares to one that is to be written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum VersionOrder {
     /// The same version under the same configuration.
     Same,
-    /// What is there is to be replaced.
+    /// The existing version is older: replace it.
     Older,
-    /// What is there is to stay.
+    /// The existing version is newer: keep it.
     Newer,
     /// Two versions of the same second without sequencers: only the source can tell which one it holds now.
     Unknown,
@@ -48,7 +48,7 @@ impl SourceVersion {
         }
     }
 
-    /// As entries of an object's metadata or a point's payload.
+    /// The entries of an object's metadata or a point's payload.
     pub fn entries(&self) -> BTreeMap<String, String> {
         let known = [
             (ETAG, Some(self.etag.clone())),
@@ -60,7 +60,8 @@ impl SourceVersion {
         known.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }
 
-    /// The source version in `look_up`'s entries; `None` where there is none, so that what is there counts as nobody's.
+    /// Reads a source version from the entries of `look_up`; `None` where they hold none, because another program
+    /// wrote them.
     pub fn read<'a>(look_up: impl Fn(&str) -> Option<&'a str>) -> Option<Self> {
         let text = |name| look_up(name).map(str::to_owned);
         Some(Self {
@@ -72,10 +73,10 @@ impl SourceVersion {
         })
     }
 
-    /// How the existing version `self` stands to `new`.
+    /// Compares the existing version `self` to `new`.
     ///
-    /// Sequencers decide where both have one and they differ; then the time of the object, which S3 gives in
-    /// whole seconds. The same bytes written again are another version: their metadata may differ.
+    /// Sequencers decide if both versions have one and they differ; otherwise the object's time does, which S3 gives
+    /// in whole seconds. The same bytes written again are another version, because their metadata may differ.
     pub fn order(&self, new: &Self) -> VersionOrder {
         use std::cmp::Ordering;
         let same_object = self.etag == new.etag && self.version == new.version;
@@ -94,8 +95,8 @@ impl SourceVersion {
     }
 }
 
-/// The order of two events of one key: hexadecimal numbers of which the shorter one is to be filled with
-/// zeros on its right, says "Event message structure" in S3's user guide.
+/// The order of two events of one key. Sequencers are hexadecimal numbers, the shorter one padded with zeros on its
+/// right ("Event message structure" in S3's user guide).
 pub fn compare_sequencers(a: &str, b: &str) -> std::cmp::Ordering {
     let length = a.len().max(b.len());
     let filled = |text: &str| format!("{text:0<length$}").to_ascii_uppercase();

@@ -61,7 +61,7 @@ pub trait VectorStore: Send + Sync {
 /// What a store holds of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Existing {
-    /// The version that is there, whole; `None`: none, or remains of an attempt.
+    /// The version that is there completely; `None`: no version, or remains of an unfinished attempt.
     pub source_version: Option<SourceVersion>,
     /// Opaque to callers. The store uses it to detect that another writer changed the document after `get`.
     pub tag: Option<String>,
@@ -96,7 +96,7 @@ pub trait DocumentWriter: Send {
     /// writer.
     async fn checkpoint(&mut self) -> Result<Value, WriteError>;
 
-    /// Ends the document: from now on it is there, and chunks that an older version had more are not.
+    /// Completes the document: from now on its version is there, and surplus chunks of an older version are not.
     async fn commit(self: Box<Self>, end: &End) -> Result<(), WriteError>;
 }
 
@@ -108,14 +108,14 @@ pub struct End {
     pub tokens: usize,
 }
 
-/// Why a store did not do what it was asked.
+/// Why a store did not write.
 #[derive(Debug)]
 pub enum WriteError {
-    /// Someone else wrote the document meanwhile: look again.
+    /// Another writer changed the document meanwhile: call `get` again.
     Conflict,
-    /// What `state` speaks of is not there any more: start the document anew.
+    /// The store no longer holds what `state` refers to: start the document anew.
     StaleCheckpoint(StoreError),
-    /// The store failed, or says no.
+    /// The store failed, or refused the request.
     Store(StoreError),
 }
 

@@ -1,7 +1,7 @@
-//! What a document's first point says of it in a store without transactions: which generation, of which version.
+//! The head of a document, which its first point holds in stores without transactions: generation and version.
 //!
-//! A *generation* is one attempt at one version, or several that share its number because what they write is the
-//! same. Its number only grows, so that of two points of a document the one with the higher number is the newer.
+//! A *generation* is a number that all points of one attempt carry. Attempts at the same version share it, because
+//! they write the same. It only grows: of two points of a document the one with the higher number is newer.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::error::StoreError;
 use crate::record::{Existing, SourceVersion, WriteError};
 
-/// Stands in the first point's payload or metadata, as `embed`.
+/// The entry `embed` of the first point's payload or metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentHead {
     #[serde(rename = "writing")]
@@ -30,7 +30,7 @@ pub struct DocumentHead {
 }
 
 impl DocumentHead {
-    /// The head that [`existing`](Self::existing) put into the tag.
+    /// The head in the tag, where [`existing`](Self::existing) puts it.
     pub fn of(existing: &Existing) -> Option<Self> {
         existing.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok())
     }
@@ -43,13 +43,13 @@ impl DocumentHead {
         Existing { source_version, tag: serde_json::to_string(self).ok(), chunks: Some(self.chunks) }
     }
 
-    /// Whether it is what an attempt at `version_id` left, or is leaving: another one can go on with its number.
+    /// Whether an unfinished attempt at `version_id` wrote it, so that another attempt can continue its generation.
     fn is_begun(&self, version_id: &str) -> bool {
         self.source_version.is_none() && self.version_id == version_id
     }
 }
 
-/// A generation that begins over what was read, or goes on.
+/// What a writer starts from: a new generation, or one that it continues.
 #[derive(Debug, PartialEq, Eq)]
 pub struct WriteSession {
     pub previous: Option<DocumentHead>,
@@ -60,7 +60,7 @@ pub struct WriteSession {
 }
 
 impl WriteSession {
-    /// Of `source_version` over `existing`; with the [`state`] of an earlier call it goes on with that call's
+    /// Starts to write `source_version` over `existing`; with the [`state`] of an earlier call it continues that call's
     /// generation.
     ///
     /// # Errors
@@ -80,20 +80,20 @@ impl WriteSession {
     }
 }
 
-/// What a later call goes on with.
+/// The state with which a later call continues.
 pub fn state(generation: u64) -> Value {
     json!({"writing": generation})
 }
 
-/// The same for every event of the same version under the same configuration.
+/// The same id for every event of one version under one configuration.
 fn version_id(source_version: &SourceVersion) -> String {
     let entries = SourceVersion { sequencer: None, ..source_version.clone() }.entries();
     let text = entries.into_iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>();
     Uuid::new_v5(&Uuid::NAMESPACE_OID, text.as_bytes()).to_string()
 }
 
-/// A number above `previous` and, clocks permitting, above that of every attempt that began before: microseconds since
-/// 1970, which a float64, as stores compare by, holds exactly until 2255.
+/// A number above `previous` and, if clocks agree, above that of every earlier attempt: microseconds since 1970. Stores
+/// compare numbers as float64, which holds them exactly until 2255.
 fn next_generation(previous: Option<u64>) -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
     previous.map_or(now, |previous| now.max(previous + 1))

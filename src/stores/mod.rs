@@ -1,4 +1,4 @@
-//! Where vectors go: each of these is a [`VectorStore`](crate::record::VectorStore).
+//! The stores that vectors are written to; each implements [`VectorStore`](crate::record::VectorStore).
 
 mod generation;
 pub mod qdrant;

@@ -8,7 +8,7 @@ use crate::support::harness::root;
 const LIBRARIES: [(&str, &[&str]); 8] = [
     ("ort::", &["embedding/session.rs"]),
     ("tokenizers::", &["embedding/tokenizer.rs", "embedding/split_points.rs"]),
-    ("aws_sdk_s3::", &["aws", "model/s3_object_store.rs"]),
+    ("aws_sdk_s3::", &["aws"]),
     ("aws_sdk_secretsmanager::", &["aws"]),
     ("aws_sdk_ssm::", &["aws"]),
     ("aws_sdk_s3vectors::", &["stores/s3vectors"]),

@@ -1,4 +1,4 @@
-//! One collection of Qdrant: created or checked once, then five requests, each with the words for its refusal.
+//! One collection of Qdrant: created or checked once, then five requests, with errors that say what to do.
 
 use http::{Method, StatusCode};
 use hyper::body::Bytes;
@@ -10,14 +10,14 @@ use super::payload::{GENERATION, SOURCE};
 use crate::error::{StoreError, StoreErrorKind};
 use crate::stores::qdrant::rest_client::{RestClient, RestResponse};
 
-/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones pass over them, and a race
+/// The first version that knows `update_filter` (1.16) and `update_mode`; older ones ignore them, so that a race
 /// would go unnoticed.
 const OLDEST: (u32, u32) = (1, 17);
 
-/// Writes are waited for and done in one order on every replica.
+/// The answer comes after the write is applied, and every replica applies writes in the same order.
 const WRITE: &str = "wait=true&ordering=strong";
 
-/// What becomes of a point that is put and is not there yet.
+/// What an upsert does with a point that does not exist yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Missing {
     Insert,
@@ -30,17 +30,17 @@ pub struct Collection {
     collection: String,
     /// Of the model's vectors.
     dimensions: usize,
-    /// Whether the collection is there, as it has to be.
+    /// Whether the collection was found to be usable.
     ready: Mutex<bool>,
 }
 
 impl Collection {
-    /// Asks nothing yet. The collection's name needs no encoding in a URL.
+    /// Sends nothing yet. The collection's name needs no encoding in a URL.
     pub fn new(http: RestClient, collection: &str, dimensions: usize) -> Self {
         Self { http, collection: collection.to_owned(), dimensions, ready: Mutex::new(false) }
     }
 
-    /// Creates the collection with its indexes, or checks the one that is there; once a process.
+    /// Creates the collection with its indexes, or checks the existing one; once a process.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let mut ready = self.ready.lock().await;
         if !*ready {
@@ -48,7 +48,7 @@ impl Collection {
             let info = match self.info().await? {
                 Some(info) => info,
                 None => {
-                    // One that fails because another function was faster leaves a collection all the same.
+                    // If another function was faster, the creation fails and the collection exists.
                     let created = self.create().await;
                     let info = self.info().await?;
                     created.err().filter(|_| info.is_none()).map_or(Ok(()), Err)?;
@@ -69,7 +69,7 @@ impl Collection {
         Ok(found.get_mut(0).map(|point| point["payload"]["embed"].take()))
     }
 
-    /// Puts `points`, JSON each; one that is there is overwritten only if it meets `filter`.
+    /// Puts `points`, JSON each; an existing point is overwritten only if it meets `filter`.
     pub async fn upsert(&self, points: &[String], filter: &Value, missing: Missing) -> Result<(), StoreError> {
         let mode = match missing {
             Missing::Insert => "upsert",
@@ -80,7 +80,7 @@ impl Collection {
         completed(&done)
     }
 
-    /// Does `operations` one after another, which is not the same as at once.
+    /// Applies `operations` one after another; together they are not atomic.
     pub async fn batch(&self, operations: Value) -> Result<(), StoreError> {
         let body = json!({"operations": operations}).to_string();
         let done = self.points(&Method::POST, &format!("/batch?{WRITE}"), body).await?;
@@ -97,7 +97,7 @@ impl Collection {
     async fn points(&self, method: &Method, rest: &str, body: String) -> Result<Value, StoreError> {
         let answered = self.ask(method, &format!("{}/points{rest}", self.path()), body).await;
         if matches!(&answered, Err(error) if error.kind == StoreErrorKind::NotFound) {
-            // Someone removed the collection; the next attempt makes it anew.
+            // The collection was removed; the next attempt creates it again.
             *self.ready.lock().await = false;
         }
         answered
@@ -156,8 +156,8 @@ impl Collection {
         )))
     }
 
-    /// Every field that a filter names has its index: without one Qdrant looks at every point, and its strict mode
-    /// refuses.
+    /// Makes an index for every field that a filter names: without one Qdrant reads every point, and its strict mode
+    /// rejects the request.
     async fn index(&self, there: &Value) -> Result<(), StoreError> {
         for (field, schema) in [(SOURCE, "keyword"), (GENERATION, "integer")] {
             if there[field].is_null() {
@@ -172,7 +172,7 @@ impl Collection {
         format!("/collections/{}", self.collection)
     }
 
-    /// The answer's `result`, or all of it where there is none.
+    /// Sends a request; the answer's `result`, or the whole answer where it has none.
     async fn ask(&self, method: &Method, path: &str, body: String) -> Result<Value, StoreError> {
         let answer = self.http.ask(method, path, &Bytes::from(body)).await?;
         if answer.status != StatusCode::OK {
@@ -207,5 +207,5 @@ fn refused(answer: &RestResponse, collection: &str) -> StoreError {
         413 => (StoreErrorKind::Other, "a chunk is larger than Qdrant's service.max_request_size_mb; ".to_owned()),
         _ => (StoreErrorKind::Other, String::new()),
     };
-    StoreError { kind, ..StoreError::permanent(format!("{remedy}{}", answer.said("Qdrant"))) }
+    StoreError { kind, ..StoreError::permanent(format!("{remedy}{}", answer.describe("Qdrant"))) }
 }

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! get      the first point's `embed`     DocumentHead: which generation, of which version, whole or not
-//! claim    the first point, new          counts if the point is as it was looked at; read again to know
-//! flush    other points                  count over older generations' points alone
+//! claim    the first point, new          succeeds if the point is as `get` found it; read again to know
+//! flush    other points                  overwrite points of older generations only
 //! commit   delete what older generations left, write the source version if the first point is still ours; read
 //!          again to know
 //! ```
@@ -50,7 +50,7 @@ const BATCH_BYTES: usize = 4 << 20;
 pub struct QdrantStore {
     collection: Collection,
     model: ModelRef,
-    /// Whether points carry their text.
+    /// Whether points carry the chunk's text.
     text: bool,
 }
 
@@ -62,7 +62,7 @@ impl QdrantStore {
 
     async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
         let embed = self.collection.embed(Record::id_of(bucket, key, 0)).await?;
-        // A point that is not ours is overwritten like one that is not there.
+        // A point of another program is overwritten, as if there were none.
         Ok(embed.and_then(|embed| serde_json::from_value(embed).ok()))
     }
 }
@@ -109,13 +109,13 @@ struct QdrantWriter<'a> {
     store: &'a QdrantStore,
     request: WriteRequest<'a>,
     version_id: String,
-    /// The generation that was looked at; `None`: no point, or not ours.
+    /// The generation that `get` found; `None`: no point, or another program's.
     previous: Option<u64>,
     /// Of this generation.
     generation: u64,
     /// Whether the first point carries this generation's number.
     claimed: bool,
-    /// As JSON, not put yet.
+    /// JSON of the points that are not put yet.
     points: Vec<String>,
     bytes: usize,
 }
@@ -172,7 +172,7 @@ impl DocumentWriter for QdrantWriter<'_> {
 }
 
 impl QdrantWriter<'_> {
-    /// Puts what was gathered.
+    /// Puts the points that were gathered.
     async fn flush(&mut self) -> Result<(), WriteError> {
         let mut points = std::mem::take(&mut self.points);
         self.bytes = 0;
@@ -186,7 +186,7 @@ impl QdrantWriter<'_> {
                     collection.upsert(&first, &json!({"must": [exactly(previous)]}), Missing::Leave).await?
                 }
             }
-            // Whoever lost has put nothing else yet, and leaves everything as it is.
+            // A writer that lost the race has put nothing else yet, so there is nothing to take back.
             match self.current_head().await? {
                 Some(head) if head.generation == self.generation => self.claimed = true,
                 _ => return Err(WriteError::Conflict),
@@ -200,7 +200,7 @@ impl QdrantWriter<'_> {
         Ok(())
     }
 
-    /// Whether a later generation has begun, or the document was removed; what was put since then is taken back.
+    /// The error if a later generation has begun or the document was removed. Then this generation's points go.
     async fn overtaken(&self) -> Result<Option<WriteError>, StoreError> {
         let head = self.current_head().await?;
         if head.is_some_and(|head| head.generation == self.generation) {
@@ -234,7 +234,7 @@ fn before(generation: u64) -> Value {
     json!({"key": GENERATION, "range": {"lt": generation}})
 }
 
-/// Points that do not stem from here.
+/// A condition: points that another program wrote.
 fn unmarked() -> Value {
     json!({"is_empty": {"key": GENERATION}})
 }

@@ -1,7 +1,7 @@
-//! JSON over HTTP to a vector store: one request and its answer, asked again while trouble passes.
+//! JSON over HTTP to a vector store: one request and its answer, with retries.
 //!
 //! ```text
-//! ask -> answered                                   the answer, whatever it says
+//! ask -> any other status                           the answer
 //!     -> 408, 429, 500, 502, 503, 504, no answer    again, later each time, Retry-After if it is longer
 //!     -> for longer than RetryPolicy::give_up_after          the error, with its last cause
 //! ```
@@ -19,12 +19,10 @@ use aws_smithy_types::body::SdkBody;
 use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
-use tokio::time::{Instant, timeout};
 
-use crate::aws::RetryPolicy;
+use crate::aws::{Retry, RetryPolicy};
 use crate::config::Secret;
 use crate::error::StoreError;
-use crate::observability::call;
 
 /// A restart of a store takes some ten seconds, a write that waits for a busy one as many; what lasts longer is left
 /// to the event's next delivery. Trouble counts from the first failed attempt at a request.
@@ -35,20 +33,20 @@ pub const CALL_RETRY_POLICY: RetryPolicy = RetryPolicy {
     max_delay: Duration::from_secs(4),
 };
 
-/// A server, and who asks it.
+/// A client of one server.
 #[derive(Debug)]
 pub struct RestClient {
     /// For messages.
     name: &'static str,
     /// Without a slash at its end.
     base: String,
-    /// A header that every request carries.
+    /// A header of every request.
     key: Option<(&'static str, Secret)>,
     connector: Connector,
     policy: RetryPolicy,
 }
 
-/// What was answered.
+/// An answer.
 #[derive(Debug)]
 pub struct RestResponse {
     pub status: StatusCode,
@@ -57,7 +55,7 @@ pub struct RestResponse {
 }
 
 impl RestClient {
-    /// Connects at the first request. A server without TLS loads no root certificates.
+    /// Connects at the first request. For a server without TLS no root certificates are loaded.
     pub fn new(name: &'static str, base: &str, key: Option<(&'static str, Secret)>, policy: RetryPolicy) -> Self {
         let builder = Connector::builder();
         let connector = match base.starts_with("http://") {
@@ -67,37 +65,17 @@ impl RestClient {
         Self { name, base: base.trim_end_matches('/').to_owned(), key, connector, policy }
     }
 
-    /// Asks until there is an answer that stays; `body` is JSON.
+    /// Sends a request until its answer is final; `body` is JSON.
     pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<RestResponse, StoreError> {
-        let (mut attempt, mut since) = (0, None);
+        let (retry, silence) = (Retry::new(self.policy), format!("{} did not answer", self.name));
+        let mut attempt = 0;
         loop {
-            attempt += 1;
-            let (mut error, told) = match timeout(self.policy.response_timeout, self.once(method, path, body)).await {
-                Ok(Ok(answer)) if !passes(answer.status) => return Ok(answer),
-                Ok(Ok(answer)) => (StoreError::retryable(answer.said(self.name)), answer.retry_after),
-                Ok(Err(error)) => (error, None),
-                Err(_) => {
-                    let limit = self.policy.response_timeout.as_secs_f32();
-                    (StoreError::retryable(format!("{} did not answer within {limit:.0} s", self.name)), None)
-                }
+            let (error, retry_after) = match retry.in_time(&silence, self.once(method, path, body)).await {
+                Ok(answer) if !is_retryable(answer.status) => return Ok(answer),
+                Ok(answer) => (StoreError::retryable(answer.describe(self.name)), answer.retry_after),
+                Err(error) => (error, None),
             };
-            if !error.retryable {
-                return Err(error);
-            }
-            let since = *since.get_or_insert_with(Instant::now);
-            let pause = told.unwrap_or_default().max(self.policy.delay(attempt - 1));
-            if since.elapsed() + pause >= self.policy.give_up_after {
-                error.message = format!(
-                    "{}; given up after {attempt} attempts in {:.1} s",
-                    error.message,
-                    since.elapsed().as_secs_f32()
-                );
-                return Err(error);
-            }
-            // Without what was answered, which may quote a record.
-            let (id, pause_ms) = (call::request_id(), pause.as_millis() as u64);
-            tracing::debug!(requestId = id, store = self.name, attempt, pause_ms, "asking again");
-            tokio::time::sleep(pause).await;
+            retry.again(&mut attempt, error, retry_after).await?;
         }
     }
 
@@ -131,8 +109,8 @@ impl RestClient {
 }
 
 impl RestResponse {
-    /// The status and the beginning of what was said, for people.
-    pub fn said(&self, name: &str) -> String {
+    /// The status and the beginning of the body, for people.
+    pub fn describe(&self, name: &str) -> String {
         const SHOWN: usize = 300;
         let text = String::from_utf8_lossy(&self.body);
         let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(SHOWN).collect();
@@ -140,8 +118,8 @@ impl RestResponse {
     }
 }
 
-/// Whether the same request may be answered otherwise in a while.
-fn passes(status: StatusCode) -> bool {
+/// Whether the same request may get another answer later.
+fn is_retryable(status: StatusCode) -> bool {
     matches!(status.as_u16(), 408 | 429 | 500 | 502 | 503 | 504)
 }
 
@@ -156,7 +134,7 @@ mod tests {
             body: Bytes::from(format!("{{\"error\":\n\"{}\"}}", "x".repeat(1000))),
             retry_after: None,
         };
-        let said = answer.said("Qdrant");
+        let said = answer.describe("Qdrant");
         assert!(said.starts_with("Qdrant answered 400 {\"error\": \"xxx") && said.len() < 350, "{said}");
     }
 

@@ -13,23 +13,23 @@ use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::record::{Document, ModelRef, Record, RecordKind, Row};
 
-/// One output object in the making.
+/// The encoder of one output object.
 pub trait Encoder: Send {
     /// Adds records, in the chunks' order.
     fn push(&mut self, records: &[Record]) -> Result<()>;
 
-    /// The bytes that are final and were not taken yet.
+    /// The bytes that are final and not taken yet.
     fn take(&mut self) -> Vec<u8>;
 
     /// Closes what is open and returns what a later [`encoder`](super::encoder()) needs to go on after every record
     /// pushed so far; the bytes before it are those of all `take`s, one after this call included.
     fn state(&mut self) -> Result<Vec<u8>>;
 
-    /// The bytes that are left, after the last record.
+    /// The remaining bytes, after the last record.
     fn finish(self: Box<Self>) -> Result<Vec<u8>>;
 }
 
-/// What stands in a file beside each record, the same for all of them.
+/// The parts of a row that are the same for all records of a file.
 pub(super) struct Constants {
     pub(super) document: Document,
     pub(super) model: ModelRef,

@@ -147,13 +147,13 @@ fn metadata(request: &WriteRequest<'_>) -> BTreeMap<String, String> {
     entries
 }
 
-/// What a later invocation goes on with.
+/// The state with which a later invocation continues.
 #[derive(Default, Serialize, Deserialize)]
 struct State {
     upload: Option<Upload>,
-    /// Base64 of the encoder's own.
+    /// Base64 of the encoder's state.
     encoder: Option<String>,
-    /// Base64 of the bytes that do not fill a part yet.
+    /// Base64 of the bytes that are encoded and not uploaded, because they do not fill a part yet.
     #[serde(default)]
     pending: String,
 }
@@ -247,7 +247,7 @@ impl ObjectWriter<'_> {
         let Some(upload) = &self.upload else { return Ok(()) };
         match self.bucket.complete_upload(&self.key, &upload.id, &upload.parts, self.precondition()).await {
             Err(error) if error.kind == StoreErrorKind::PreconditionFailed => {
-                // The parts would cost storage until a lifecycle rule finds them.
+                // Parts cost storage until a lifecycle rule deletes them.
                 let _ = self.bucket.abort_upload(&self.key, &upload.id).await;
                 Err(WriteError::Conflict)
             }

@@ -1,7 +1,8 @@
-//! One index of S3 Vectors: created or checked once, then three requests, each with the words for its refusal.
+//! One index of S3 Vectors: created or checked once, then three requests, with errors that say what to do.
 
 use aws_sdk_s3vectors::Client;
-use aws_sdk_s3vectors::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3vectors::config::Region;
+use aws_sdk_s3vectors::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3vectors::types::{DataType, DistanceMetric, GetOutputVector, MetadataConfiguration, PutInputVector};
 use tokio::sync::Mutex;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use uuid::Uuid;
 use super::metadata::NOT_FILTERABLE;
 use crate::error::{StoreError, StoreErrorKind};
 
-/// Vectors of one request, say the "Limitations" of S3's user guide.
+/// Vectors of one request at most ("Limitations and restrictions" in S3's user guide).
 pub const PUT_AT_ONCE: usize = 500;
 const DELETE_AT_ONCE: usize = 500;
 const GET_AT_ONCE: usize = 100;
@@ -21,11 +22,11 @@ pub struct Index {
     name: String,
     /// Of the model's vectors.
     dimensions: usize,
-    /// Whether the index is there, as it has to be.
+    /// Whether the index was found to be usable.
     ready: Mutex<bool>,
 }
 
-/// What [`Index::get`] brings beside the key.
+/// What [`Index::get`] returns beside the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bring {
     Metadata,
@@ -33,13 +34,13 @@ pub enum Bring {
 }
 
 impl Index {
-    /// Asks nothing yet.
+    /// Sends nothing yet.
     pub fn new(client: Client, bucket: &str, name: &str, dimensions: usize) -> Self {
         let (bucket, name) = (bucket.to_owned(), name.to_owned());
         Self { client, bucket, name, dimensions, ready: Mutex::new(false) }
     }
 
-    /// Creates the index, or checks the one that is there; once a process.
+    /// Creates the index, or checks the existing one; once a process.
     pub async fn ready(&self) -> Result<(), StoreError> {
         let mut ready = self.ready.lock().await;
         if !*ready {
@@ -52,38 +53,38 @@ impl Index {
         Ok(())
     }
 
-    /// The vectors that there are of `ids`, in no order.
+    /// The vectors among `ids` that exist, in no order.
     pub async fn get(&self, ids: &[Uuid], bring: Bring) -> Result<Vec<GetOutputVector>, StoreError> {
         let mut vectors = Vec::with_capacity(ids.len());
         for ids in ids.chunks(GET_AT_ONCE) {
             let request = self.client.get_vectors().vector_bucket_name(&self.bucket).index_name(&self.name);
             let request = request.set_keys(Some(ids.iter().map(Uuid::to_string).collect()));
             let request = request.return_metadata(true).return_data(bring == Bring::Everything);
-            let answer = self.heard(request.send().await, "s3vectors:GetVectors").await?;
+            let answer = self.checked(request.send().await, "s3vectors:GetVectors")?;
             vectors.extend(answer.vectors);
         }
         Ok(vectors)
     }
 
-    /// Puts at most [`PUT_AT_ONCE`] vectors; those that are there are overwritten.
+    /// Puts at most [`PUT_AT_ONCE`] vectors; existing ones are overwritten.
     pub async fn put(&self, vectors: Vec<PutInputVector>) -> Result<(), StoreError> {
         let request = self.client.put_vectors().vector_bucket_name(&self.bucket).index_name(&self.name);
-        self.heard(request.set_vectors(Some(vectors)).send().await, "s3vectors:PutVectors").await.map(drop)
+        self.checked(request.set_vectors(Some(vectors)).send().await, "s3vectors:PutVectors").map(drop)
     }
 
-    /// Deletes vectors; those that are not there are no error.
+    /// Deletes vectors; a missing one is no error.
     pub async fn delete(&self, ids: &[Uuid]) -> Result<(), StoreError> {
         for ids in ids.chunks(DELETE_AT_ONCE) {
             let request = self.client.delete_vectors().vector_bucket_name(&self.bucket).index_name(&self.name);
             let request = request.set_keys(Some(ids.iter().map(Uuid::to_string).collect()));
-            self.heard(request.send().await, "s3vectors:DeleteVectors").await?;
+            self.checked(request.send().await, "s3vectors:DeleteVectors")?;
         }
         Ok(())
     }
 
     async fn check(&self) -> Result<(), StoreError> {
         let request = self.client.get_index().vector_bucket_name(&self.bucket).index_name(&self.name);
-        let answer = self.heard(request.send().await, "s3vectors:GetIndex").await?;
+        let answer = self.checked(request.send().await, "s3vectors:GetIndex")?;
         let Some(index) = answer.index() else {
             return Err(StoreError::retryable("S3 Vectors told nothing of the index"));
         };
@@ -106,7 +107,7 @@ impl Index {
         let request = self.client.create_index().vector_bucket_name(&self.bucket).index_name(&self.name);
         let request = request.data_type(DataType::Float32).dimension(self.dimensions as i32);
         let request = request.distance_metric(DistanceMetric::Cosine).metadata_configuration(long);
-        match self.heard(request.send().await, "s3vectors:CreateIndex").await {
+        match self.checked(request.send().await, "s3vectors:CreateIndex") {
             Ok(_) => tracing::info!(bucket = self.bucket, index = self.name, "made the index"),
             // Another function was faster.
             Err(StoreError { kind: StoreErrorKind::PreconditionFailed, .. }) => {}
@@ -122,36 +123,22 @@ impl Index {
         Ok(())
     }
 
-    async fn heard<T, E>(&self, answer: Result<T, SdkError<E>>, right: &str) -> Result<T, StoreError>
+    /// `answer`, or its error in this store's terms; `right` is what the request needs.
+    fn checked<T, E>(&self, answer: Result<T, SdkError<E>>, right: &str) -> Result<T, StoreError>
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let error = match answer {
-            Ok(answer) => return Ok(answer),
-            Err(error) => error,
-        };
-        let Some(status) = error.raw_response().map(|raw| raw.status().as_u16()) else {
-            let message = format!("S3 Vectors could not be asked: {}", DisplayErrorContext(&error));
-            return Err(StoreError::retryable(message).with_source(error));
-        };
-        let (code, said) = (error.code().unwrap_or_default(), error.message().unwrap_or_default());
-        let (kind, remedy) = match (status, code) {
-            (_, "NotFoundException") | (404, _) => {
-                // Someone removed the index; the next attempt makes it anew.
-                if let Ok(mut ready) = self.ready.try_lock() {
-                    *ready = false;
-                }
-                (StoreErrorKind::NotFound, String::new())
+        answer.map_err(|error| {
+            let rights = format!("{right} on {}/{}", self.bucket, self.name);
+            let region = self.client.config().region().map_or("", Region::as_ref);
+            let error = StoreError::from_sdk(error, "S3 Vectors", &rights, region);
+            // The index was removed; the next attempt creates it again.
+            if error.kind == StoreErrorKind::NotFound
+                && let Ok(mut ready) = self.ready.try_lock()
+            {
+                *ready = false;
             }
-            (_, "ConflictException") | (409, _) => (StoreErrorKind::PreconditionFailed, String::new()),
-            (_, "AccessDeniedException") | (403, _) => (
-                StoreErrorKind::AccessDenied,
-                format!("access denied; the role needs {right} on {}/{}; ", self.bucket, self.name),
-            ),
-            _ => (StoreErrorKind::Other, String::new()),
-        };
-        let retryable = status >= 500 || matches!(status, 408 | 429);
-        let message = format!("{remedy}S3 Vectors answered {status} {code} ({said})");
-        Err(StoreError { message, retryable, kind, source: None })
+            error
+        })
     }
 }

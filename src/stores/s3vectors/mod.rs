@@ -21,11 +21,10 @@ mod index;
 mod metadata;
 
 use async_trait::async_trait;
-use aws_config::{BehaviorVersion, Region, SdkConfig};
 pub use aws_sdk_s3vectors::Client;
+use aws_sdk_s3vectors::config::Builder;
 use aws_sdk_s3vectors::config::retry::RetryConfig;
 use aws_sdk_s3vectors::config::timeout::TimeoutConfig;
-use aws_sdk_s3vectors::config::{Builder, Credentials, SharedCredentialsProvider};
 use aws_sdk_s3vectors::types::{PutInputVector, VectorData};
 use aws_smithy_types::Document as Metadata;
 use serde_json::{Value, json};
@@ -34,18 +33,18 @@ use uuid::Uuid;
 use self::index::{Bring, Index, PUT_AT_ONCE};
 use self::metadata::{HEAD, document, generation, head, metadata};
 use super::generation::{DocumentHead, WriteSession, state};
-use crate::aws::TraceHeader;
+use crate::aws::{TraceHeader, sdk_config};
 use crate::config::{Aws, S3Vectors};
 use crate::error::StoreError;
 use crate::record::{
     DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
 };
 
-/// Attempts at one request: 1 + 2 + 4 + 8 s of waiting at most.
+/// Attempts at one request, with pauses of 1 + 2 + 4 + 8 s at most.
 const ATTEMPTS: u32 = 5;
 
-/// Until one attempt's answer.
-const ANSWER: std::time::Duration = std::time::Duration::from_secs(30);
+/// Wait for the answer to one attempt.
+const RESPONSE_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// Chunks that a head allows for while their number is not known; it doubles as they grow beyond it. Above
 /// [`PUT_AT_ONCE`], so that a document of one request needs one head.
@@ -56,36 +55,22 @@ const BATCH_BYTES: usize = 8 << 20;
 
 /// A client; nothing is sent yet.
 pub async fn connect(aws: &Aws) -> Client {
-    let shared = match (&aws.keys, &aws.region) {
-        (Some(keys), Some(region)) => {
-            let token = keys.session_token.as_ref().map(|token| token.expose().to_owned());
-            let credentials = Credentials::new(&keys.id, keys.secret.expose(), token, None, "environment");
-            let shared = SdkConfig::builder().behavior_version(BehaviorVersion::latest());
-            let shared = shared.credentials_provider(SharedCredentialsProvider::new(credentials));
-            shared.region(Region::new(region.clone())).build()
-        }
-        // By hand, say: profiles, container roles, instance metadata.
-        _ => aws_config::defaults(BehaviorVersion::latest()).load().await,
-    };
-    let builder = Builder::from(&shared);
-    let builder = match &aws.vectors_endpoint {
-        Some(endpoint) if endpoint.starts_with("http://") => {
-            builder.endpoint_url(endpoint).http_client(aws_smithy_http_client::Builder::new().build_http())
-        }
+    let endpoint = aws.vectors_endpoint.as_deref();
+    let builder = Builder::from(&sdk_config(aws, endpoint).await).interceptor(TraceHeader);
+    let builder = match endpoint {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
     };
-    let builder = builder.retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS)).interceptor(TraceHeader);
-    Client::from_conf(
-        builder.timeout_config(TimeoutConfig::builder().operation_attempt_timeout(ANSWER).build()).build(),
-    )
+    let timeouts = TimeoutConfig::builder().operation_attempt_timeout(RESPONSE_TIMEOUT).build();
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    Client::from_conf(builder.retry_config(retries).timeout_config(timeouts).build())
 }
 
 /// Vectors in an index.
 pub struct S3VectorsStore {
     index: Index,
     model: ModelRef,
-    /// Whether vectors carry their text.
+    /// Whether vectors carry the chunk's text.
     text: bool,
 }
 

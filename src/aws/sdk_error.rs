@@ -1,0 +1,111 @@
+//! An SDK's error as a [`StoreError`]: why the request failed, whether it may succeed later, and what to do.
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_s3::error::{ConnectorError, ProvideErrorMetadata, SdkError};
+
+use crate::error::{StoreError, StoreErrorKind};
+
+impl StoreError {
+    /// The error of a request to `service` in `region`, which needs `rights`.
+    pub fn from_sdk<E>(error: SdkError<E>, service: &str, rights: &str, region: &str) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        let SdkError::ServiceError(answer) = &error else { return Self::no_response(error, service) };
+        let status = answer.raw().status().as_u16();
+        let code = answer.err().meta().code().unwrap_or_default();
+        let said = answer.err().meta().message().unwrap_or_default();
+        let elsewhere = answer.raw().headers().get("x-amz-bucket-region").filter(|other| *other != region);
+        let (kind, remedy) = match (status, code) {
+            (301 | 400, _)
+                if elsewhere.is_some() || matches!(code, "PermanentRedirect" | "AuthorizationHeaderMalformed") =>
+            {
+                let other = elsewhere.map_or(String::new(), |other| format!(" ({other})"));
+                let remedy = format!("the bucket lies in another region{other} than the one asked, {region}");
+                (StoreErrorKind::WrongRegion, remedy)
+            }
+            (_, "NoSuchBucket") => (StoreErrorKind::NotFound, "there is no such bucket".to_owned()),
+            (_, "NoSuchVersion") => (StoreErrorKind::NotFound, "the object has no such version".to_owned()),
+            // Of S3 Vectors: an index or a vector bucket.
+            (_, "NotFoundException") => (StoreErrorKind::NotFound, String::new()),
+            (_, "NoSuchUpload" | "InvalidPart" | "InvalidPartOrder") => (StoreErrorKind::NoSuchUpload, String::new()),
+            (_, "NoSuchKey") | (404, _) => (StoreErrorKind::NotFound, "there is no such object".to_owned()),
+            (412, _) | (_, "ConflictException") | (409, "ConditionalRequestConflict") => {
+                (StoreErrorKind::PreconditionFailed, "it was changed meanwhile".to_owned())
+            }
+            (_, "AccessDenied" | "AccessDeniedException") | (403, "") => {
+                (StoreErrorKind::AccessDenied, format!("access denied; the role needs {rights}"))
+            }
+            _ => (StoreErrorKind::Other, String::new()),
+        };
+        let retryable = status >= 500 || matches!(status, 408 | 429) || matches!(code, "SlowDown" | "RequestTimeout");
+        let answer = format!("{service} answered {status} {code}").trim_end().to_owned();
+        let answer = if said.is_empty() { answer } else { format!("{answer} ({said})") };
+        let message = if remedy.is_empty() { answer } else { format!("{remedy}; {answer}") };
+        Self { message, retryable, kind, source: None }
+    }
+
+    fn no_response<E>(error: SdkError<E>, service: &str) -> Self
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let no_credentials =
+            matches!(&error, SdkError::DispatchFailure(failure) if has_no_credentials(failure.as_connector_error()));
+        let (message, retryable) = match &error {
+            SdkError::DispatchFailure(_) if no_credentials => (
+                "no credentials were found; set AWS_ACCESS_KEY_ID and its companions, or a profile or role".to_owned(),
+                false,
+            ),
+            SdkError::DispatchFailure(failure) => (format!("{service} could not be asked"), !failure.is_user()),
+            SdkError::ConstructionFailure(_) => (format!("{service} cannot be asked so"), false),
+            SdkError::TimeoutError(_) => (format!("{service} did not answer in time"), true),
+            _ => (format!("the answer of {service} was not understood"), true),
+        };
+        Self { message, retryable, kind: StoreErrorKind::Other, source: Some(Box::new(error)) }
+    }
+}
+
+/// Whether a request was never sent because the client has no credentials.
+fn has_no_credentials(error: Option<&ConnectorError>) -> bool {
+    let mut cause = error.map(|error| error as &dyn std::error::Error);
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::provider::{ProvideCredentials, future};
+    use aws_sdk_s3::config::{BehaviorVersion, Builder, Region};
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl ProvideCredentials for Nobody {
+        fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+        where
+            Self: 'a,
+        {
+            future::ProvideCredentials::ready(Err(CredentialsError::not_loaded_no_source()))
+        }
+    }
+
+    #[test]
+    fn missing_credentials_are_told_from_a_network_that_fails() {
+        let builder = Builder::new().behavior_version(BehaviorVersion::latest()).credentials_provider(Nobody);
+        // Nothing listens on the port that was free a moment ago.
+        let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let builder = builder.region(Region::new("us-east-1")).endpoint_url(format!("http://{address}"));
+        let client = aws_sdk_s3::Client::from_conf(builder.build());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let answer = runtime.block_on(client.head_object().bucket("bucket").key("a").send());
+        let error = StoreError::from_sdk(answer.unwrap_err(), "S3", "", "us-east-1");
+        assert!(!error.retryable && error.message.starts_with("no credentials"), "{error:?}");
+    }
+}
