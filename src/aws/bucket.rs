@@ -50,6 +50,17 @@ pub enum Precondition<'a> {
     IfMatch(&'a str),
 }
 
+impl Precondition<'_> {
+    /// `If-Match` and `If-None-Match`.
+    fn headers(self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::None => (None, None),
+            Self::IfAbsent => (None, Some("*".to_owned())),
+            Self::IfMatch(etag) => (Some(quoted(etag)), None),
+        }
+    }
+}
+
 /// An uploaded part of a multipart upload.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
@@ -195,11 +206,8 @@ impl Bucket {
     ) -> Result<(), StoreError> {
         let request = self.client.put_object().bucket(&self.name).key(key).body(ByteStream::from(bytes));
         let request = request.content_type(headers.content_type).set_metadata(Some(unsorted(headers.metadata)));
-        let request = match precondition {
-            Precondition::None => request,
-            Precondition::IfAbsent => request.if_none_match("*"),
-            Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
-        };
+        let (if_match, if_none_match) = precondition.headers();
+        let request = request.set_if_match(if_match).set_if_none_match(if_none_match);
         request.send().await.map(drop).map_err(|error| self.write_error(error, precondition))
     }
 
@@ -234,11 +242,8 @@ impl Bucket {
         let parts = parts.iter().enumerate().map(part).collect();
         let parts = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
         let request = self.client.complete_multipart_upload().bucket(&self.name).key(key).upload_id(upload);
-        let request = match precondition {
-            Precondition::None => request,
-            Precondition::IfAbsent => request.if_none_match("*"),
-            Precondition::IfMatch(etag) => request.if_match(quoted(etag)),
-        };
+        let (if_match, if_none_match) = precondition.headers();
+        let request = request.set_if_match(if_match).set_if_none_match(if_none_match);
         let request = request.multipart_upload(parts);
         request.send().await.map(drop).map_err(|error| self.write_error(error, precondition))
     }

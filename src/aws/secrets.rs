@@ -36,19 +36,13 @@ fn unreadable(
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A service that stores secrets.
-pub trait SecretStore {
-    /// The stored text that `reference` names.
-    fn read(&self, reference: &Reference) -> impl Future<Output = Result<String, BoxError>>;
-}
-
-/// Reads the API key that `reference`, the value of `variable`, refers to.
+/// The API key in `stored`, the text that `reference`, the value of `variable`, refers to.
 ///
 /// # Errors
 /// [`Error::Secret`], which names the reference and what is missing: the permission, the field or the value.
-pub async fn token(store: &impl SecretStore, variable: &'static str, reference: &Reference) -> Result<Secret> {
+fn api_key(stored: Result<String, BoxError>, variable: &'static str, reference: &Reference) -> Result<Secret> {
     let error = |message: String, source| unreadable(reference, variable, message, source);
-    let stored = store.read(reference).await.map_err(|cause| {
+    let stored = stored.map_err(|cause| {
         let message = format!("the token cannot be read; the function's role needs {} on it", permission(reference));
         error(message, Some(cause))
     })?;
@@ -104,8 +98,8 @@ fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Error::internal("the I/O runtime does not start", e))?;
     runtime.block_on(async {
-        match tokio::time::timeout(FETCH_LIMIT, token(&Aws, variable, reference)).await {
-            Ok(outcome) => outcome,
+        match tokio::time::timeout(FETCH_LIMIT, read(reference)).await {
+            Ok(stored) => api_key(stored, variable, reference),
             Err(late) => {
                 let message =
                     format!("AWS did not answer within {} s; does the network let it?", FETCH_LIMIT.as_secs());
@@ -115,29 +109,25 @@ fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
     })
 }
 
-/// Secrets Manager and Systems Manager's Parameter Store.
-struct Aws;
-
-impl SecretStore for Aws {
-    async fn read(&self, reference: &Reference) -> Result<String, BoxError> {
-        let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
-        let region = |name: &String| aws_config::Region::new(name.clone());
-        match reference {
-            Reference::SecretsManager { arn, region: home, .. } => {
-                let config = defaults.region(region(home)).load().await;
-                let client = aws_sdk_secretsmanager::Client::new(&config);
-                let answer = client.get_secret_value().secret_id(arn).send().await?;
-                answer.secret_string.ok_or_else(|| "the secret holds bytes, not text".into())
-            }
-            Reference::Parameter { name, region: home } => {
-                let defaults = match home {
-                    Some(home) => defaults.region(region(home)),
-                    None => defaults,
-                };
-                let client = aws_sdk_ssm::Client::new(&defaults.load().await);
-                let answer = client.get_parameter().name(name).with_decryption(true).send().await?;
-                answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "the parameter is empty".into())
-            }
+/// The stored text that `reference` names, from Secrets Manager or Systems Manager's Parameter Store.
+async fn read(reference: &Reference) -> Result<String, BoxError> {
+    let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
+    let region = |name: &String| aws_config::Region::new(name.clone());
+    match reference {
+        Reference::SecretsManager { arn, region: home, .. } => {
+            let config = defaults.region(region(home)).load().await;
+            let client = aws_sdk_secretsmanager::Client::new(&config);
+            let answer = client.get_secret_value().secret_id(arn).send().await?;
+            answer.secret_string.ok_or_else(|| "the secret holds bytes, not text".into())
+        }
+        Reference::Parameter { name, region: home } => {
+            let defaults = match home {
+                Some(home) => defaults.region(region(home)),
+                None => defaults,
+            };
+            let client = aws_sdk_ssm::Client::new(&defaults.load().await);
+            let answer = client.get_parameter().name(name).with_decryption(true).send().await?;
+            answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "the parameter is empty".into())
         }
     }
 }
@@ -149,23 +139,6 @@ mod tests {
 
     const ARN: &str = "arn:aws:secretsmanager:eu-north-1:123456789012:secret:embed/key-a1B2c3";
 
-    /// One stored text, whatever is asked.
-    struct InMemory(&'static str);
-
-    impl SecretStore for InMemory {
-        async fn read(&self, _: &Reference) -> Result<String, BoxError> {
-            Ok(self.0.to_owned())
-        }
-    }
-
-    struct Failing;
-
-    impl SecretStore for Failing {
-        async fn read(&self, _: &Reference) -> Result<String, BoxError> {
-            Err("access denied".into())
-        }
-    }
-
     fn reference(value: &str) -> Reference {
         match ApiKey::parse(value) {
             Ok(ApiKey::Reference(reference)) => reference,
@@ -173,33 +146,36 @@ mod tests {
         }
     }
 
-    fn token_of(store: &impl SecretStore, value: &str) -> Result<String, String> {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let token = runtime.block_on(token(store, "EMBED_API_KEY", &reference(value)));
+    fn token_of(stored: &str, value: &str) -> Result<String, String> {
+        read_as(Ok(stored.to_owned()), value)
+    }
+
+    fn read_as(stored: Result<String, BoxError>, value: &str) -> Result<String, String> {
+        let token = api_key(stored, "EMBED_API_KEY", &reference(value));
         token.map(|secret| secret.expose().to_owned()).map_err(|error| error.chain().to_string())
     }
 
     #[test]
     fn a_token_is_read_whole_or_from_a_field() {
-        assert_eq!(token_of(&InMemory("sesame\n"), ARN).unwrap(), "sesame");
-        assert_eq!(token_of(&InMemory(r#"{"token": "sesame"}"#), &format!("{ARN}:token")).unwrap(), "sesame");
-        assert_eq!(token_of(&InMemory("sesame"), "ssm:/embed/key").unwrap(), "sesame");
+        assert_eq!(token_of("sesame\n", ARN).unwrap(), "sesame");
+        assert_eq!(token_of(r#"{"token": "sesame"}"#, &format!("{ARN}:token")).unwrap(), "sesame");
+        assert_eq!(token_of("sesame", "ssm:/embed/key").unwrap(), "sesame");
     }
 
     #[test]
     fn what_is_no_token_is_refused_without_showing_it() {
         let field = format!("{ARN}:token");
         for stored in [r#"{"other": "hush"}"#, r#"{"token": 5, "a": "hush"}"#, "hush", "[\"hush\"]"] {
-            let message = token_of(&InMemory(stored), &field).unwrap_err();
+            let message = token_of(stored, &field).unwrap_err();
             assert!(message.contains("no field \"token\"") && !message.contains("hush"), "{message}");
         }
-        assert!(token_of(&InMemory(" \n"), ARN).unwrap_err().contains("empty"));
+        assert!(token_of(" \n", ARN).unwrap_err().contains("empty"));
     }
 
     #[test]
     fn a_failed_read_names_reference_permission_and_cause() {
         for (value, permission) in [(ARN, "secretsmanager:GetSecretValue"), ("ssm:/embed/key", "ssm:GetParameter")] {
-            let message = token_of(&Failing, value).unwrap_err();
+            let message = read_as(Err("access denied".into()), value).unwrap_err();
             for word in ["EMBED_API_KEY", value, permission, "access denied"] {
                 assert!(message.contains(word), "{word} is not in: {message}");
             }
