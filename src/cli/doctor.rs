@@ -23,7 +23,7 @@ pub async fn run() -> ExitCode {
     if let Some(documents) = &config.documents {
         let S3Location { bucket, prefix, .. } = &documents.output;
         let reached = reach(&config, bucket, prefix).await;
-        report.check("output", reached, |()| format!("s3://{bucket}/{prefix} may be asked for"));
+        report.check("output", reached, |()| format!("s3://{bucket}/{prefix} is accessible"));
     }
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
@@ -54,8 +54,8 @@ pub async fn run() -> ExitCode {
 /// Requests an object below the output. Whether it exists does not matter, only that access is not denied.
 async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
     let s3 = aws::connect(&config.aws, Attempts::Standard).await;
-    let asked = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
-    asked.map(drop).map_err(|error| Error::S3 {
+    let answer = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
+    answer.map(drop).map_err(|error| Error::S3 {
         bucket: bucket.to_owned(),
         key: prefix.to_owned(),
         message: error.message,

@@ -41,7 +41,7 @@ pub struct HttpRequest {
     pub body: Vec<u8>,
     pub is_base64: bool,
     /// Whether an answer that is compressed on request reaches the client as such bytes. A REST API hands its base64
-    /// on unless binary media types are set up there; it compresses by itself when it is told to.
+    /// on unless binary media types are set up there; it compresses by itself if configured to.
     pub binary_answers: bool,
 }
 

@@ -11,9 +11,9 @@ pub(super) struct Dimensions(usize);
 impl Dimensions {
     /// # Errors
     /// [`Kind::Invalid`], which lists the possible numbers.
-    pub(super) fn parse(asked: Option<u64>, manifest: &Manifest) -> Result<Self> {
-        let Some(asked) = asked else { return Ok(Self(manifest.dimensions)) };
-        let known = |&number: &usize| number as u64 == asked;
+    pub(super) fn parse(requested: Option<u64>, manifest: &Manifest) -> Result<Self> {
+        let Some(requested) = requested else { return Ok(Self(manifest.dimensions)) };
+        let known = |&number: &usize| number as u64 == requested;
         match offered(manifest).find(known) {
             Some(number) => Ok(Self(number)),
             None => {

@@ -201,8 +201,8 @@ impl Api {
     fn json_body<'a>(&self, request: &'a HttpRequest) -> Result<Cow<'a, [u8]>> {
         let media = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let taken = ["", "application/json", "application/x-www-form-urlencoded", "text/plain"];
-        if !taken.contains(&media.as_str()) && !media.ends_with("+json") {
+        let accepted = ["", "application/json", "application/x-www-form-urlencoded", "text/plain"];
+        if !accepted.contains(&media.as_str()) && !media.ends_with("+json") {
             let message = format!("a body of type {media} is not taken; send application/json");
             return Err(Error::request(Kind::UnsupportedMedia, None, message));
         }
@@ -234,8 +234,8 @@ impl Api {
         if request.method == Method::OPTIONS {
             let methods = headers.get(header::ALLOW).cloned().unwrap_or(HeaderValue::from_static("GET, POST, OPTIONS"));
             headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, methods);
-            let asked = HeaderValue::from_static("authorization, content-type, content-encoding");
-            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+            let request_headers = HeaderValue::from_static("authorization, content-type, content-encoding");
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, request_headers);
             headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("7200"));
         }
     }

@@ -62,7 +62,7 @@ impl Request {
     /// Parses and checks a request body for the model of `manifest`.
     ///
     /// # Errors
-    /// What the caller is told: the field and what belongs there.
+    /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: Fields<'_> = body::fields(body)?;
         let texts: body::Texts = body::required("input", fields.input)?;

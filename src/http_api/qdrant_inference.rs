@@ -90,7 +90,7 @@ impl Request {
     /// Parses and checks a request body for the model of `manifest`.
     ///
     /// # Errors
-    /// What the caller is told: the field and what belongs there.
+    /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: InferenceFields<'_> = body::fields(body)?;
         let token = body::field("token", fields.token)?;
@@ -142,17 +142,17 @@ impl Input {
         }
         let model: String = body::required("model", fields.model)?;
         check_model(&model, manifest)?;
-        let asked: OptionFields<'_> = body::object("options", fields.options)?.unwrap_or_default();
-        if let Some(unknown) = asked.others.keys().next() {
+        let option_fields: OptionFields<'_> = body::object("options", fields.options)?.unwrap_or_default();
+        if let Some(unknown) = option_fields.others.keys().next() {
             let message = format!("options: {unknown:?} is not one of \"input_type\", \"truncate\", \"dimensions\"");
             return Err(Error::request(Kind::Invalid, "options", message));
         }
         let options = Options {
-            input_type: body::field("input_type", asked.input_type)?.unwrap_or(purpose),
-            truncation: body::field::<Truncation>("truncate", asked.truncate)?.unwrap_or_default(),
+            input_type: body::field("input_type", option_fields.input_type)?.unwrap_or(purpose),
+            truncation: body::field::<Truncation>("truncate", option_fields.truncate)?.unwrap_or_default(),
             ..Options::default()
         };
-        let dimensions = Dimensions::parse(body::field("dimensions", asked.dimensions)?, manifest)?;
+        let dimensions = Dimensions::parse(body::field("dimensions", option_fields.dimensions)?, manifest)?;
         Ok(Self { text: body::required("data", fields.data)?, model, options, dimensions })
     }
 }

@@ -82,8 +82,8 @@ impl<'de> Deserialize<'de> for TruncationDirection {
 fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> Result<InputType> {
     // Both are parsed, so that a mistake in either is reported.
     let named: Option<InputType> = body::field("prompt_name", prompt_name)?;
-    let asked: Option<InputType> = body::field("input_type", input_type)?;
-    Ok(named.or(asked).unwrap_or_default())
+    let own: Option<InputType> = body::field("input_type", input_type)?;
+    Ok(named.or(own).unwrap_or_default())
 }
 
 /// Whether a long text is truncated, and at which end.
@@ -105,7 +105,7 @@ impl Request {
     /// Parses and checks a request body for the model of `manifest`.
     ///
     /// # Errors
-    /// What the caller is told: the field and what belongs there.
+    /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
         let fields: EmbedFields<'_> = body::fields(body)?;
         let inputs: body::Texts = body::required("inputs", fields.inputs)?;

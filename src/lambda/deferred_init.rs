@@ -74,7 +74,7 @@ impl DeferredInit {
         match tokio::time::timeout(budget, deferred.loaded()).await {
             Ok(outcome) => drop(outcome?),
             Err(_) => tracing::warn!(
-                "the model is not there after {:.1} s; calls are taken, the first one waits for it",
+                "the model is not loaded after {:.1} s; the function takes calls, and the first one waits for it",
                 budget.as_secs_f32()
             ),
         }

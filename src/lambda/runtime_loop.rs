@@ -54,7 +54,7 @@ pub async fn serve(handler: DeferredInit) -> Result<ExitCode> {
             terminate.recv().await;
             calls.stop().await;
         } => {
-            tracing::info!("told to end; no call is under way");
+            tracing::info!("SIGTERM received; no call is under way");
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -63,7 +63,7 @@ pub async fn serve(handler: DeferredInit) -> Result<ExitCode> {
 async fn take_calls(handler: &DeferredInit, calls: &Calls) -> Result<ExitCode> {
     let mut lost = 0;
     loop {
-        let (taken, handler, counted) = (calls.taken(), handler.clone(), calls.clone());
+        let (before, handler, counted) = (calls.received(), handler.clone(), calls.clone());
         let invoke = service_fn(move |event: LambdaEvent<()>| {
             let (handler, calls) = (handler.clone(), counted.clone());
             async move { invoke(&handler, &calls, &event.context).await }
@@ -77,7 +77,7 @@ async fn take_calls(handler: &DeferredInit, calls: &Calls) -> Result<ExitCode> {
             Ok(()) => return Ok(ExitCode::SUCCESS),
             Err(error) => error,
         };
-        lost = if calls.taken() > taken { 1 } else { lost + 1 };
+        lost = if calls.received() > before { 1 } else { lost + 1 };
         if lost >= LOST {
             return Err(error);
         }
@@ -152,7 +152,7 @@ struct Calls {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Count {
-    taken: u64,
+    received: u64,
     open: u64,
     stopping: bool,
 }
@@ -164,8 +164,8 @@ impl Default for Calls {
 }
 
 impl Calls {
-    fn taken(&self) -> u64 {
-        self.under_way.borrow().taken
+    fn received(&self) -> u64 {
+        self.under_way.borrow().received
     }
 
     /// Ends every call within [`DRAIN`]; returns when none is under way.
@@ -187,7 +187,7 @@ struct Open(Calls);
 
 impl Open {
     fn new(calls: &Calls) -> Self {
-        calls.under_way.send_modify(|count| (count.taken, count.open) = (count.taken + 1, count.open + 1));
+        calls.under_way.send_modify(|count| (count.received, count.open) = (count.received + 1, count.open + 1));
         Self(calls.clone())
     }
 }
