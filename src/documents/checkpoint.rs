@@ -1,7 +1,6 @@
-//! How far a long document has come: one object beside its output, read by the call that goes on.
+//! How far a long document is written: one object beside its output, from which a later call goes on.
 //!
-//! Two stages. While chunks are counted it holds their number so far; while they are embedded, the number that
-//! every store has made durable, with the stores' own states. DocumentWriter it is one PUT, so it is never half there.
+//! It is written after every store has made the same records durable, in one PUT, so it is never half there.
 
 use std::collections::BTreeMap;
 
@@ -9,53 +8,54 @@ use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::chunk_reader::{BATCH, ResumePoint};
+use super::chunk_reader::ResumePoint;
 use crate::aws::{Bucket, Headers, Precondition};
 use crate::error::StoreError;
 use crate::record::SourceVersion;
 
-/// A checkpoint.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// The source version's entries: of which version, under which configuration.
+    /// The entries of the version and configuration that it belongs to.
     #[serde(rename = "stamp")]
     source_version: BTreeMap<String, String>,
-    /// Where reading goes on.
+    /// Where reading goes on; `None`: at the document's start.
     #[serde(rename = "anchor")]
     pub resume_point: Option<ResumePoint>,
-    /// Chunks of the whole document, once they are counted.
-    pub total: Option<usize>,
     /// Chunks that are written.
     pub done: usize,
-    /// Their tokens.
+    /// Tokens of these chunks.
     pub tokens: usize,
-    /// By the stores' names.
+    /// The stores' own states, by the stores' names.
     #[serde(rename = "sinks")]
     pub stores: BTreeMap<String, Value>,
 }
 
 impl Checkpoint {
+    /// Of a document of which nothing is written yet.
     pub fn new(source_version: &SourceVersion) -> Self {
-        let source_version = Self::key(source_version);
-        Self { source_version, resume_point: None, total: None, done: 0, tokens: 0, stores: BTreeMap::new() }
+        let source_version = entries(source_version);
+        Self { source_version, resume_point: None, done: 0, tokens: 0, stores: BTreeMap::new() }
     }
 
-    /// The same with all chunks counted: reading begins at the start again, to embed them.
-    pub fn counted(self, chunks: usize) -> Self {
-        Self { total: Some(chunks), resume_point: None, ..self }
-    }
-
-    /// Whether it is of this version under this configuration.
+    /// Whether it belongs to this version under this configuration.
     pub fn is_of(&self, source_version: &SourceVersion) -> bool {
-        self.source_version == Self::key(source_version)
+        self.source_version == entries(source_version)
     }
 
-    /// Another event of the same version goes on with the same work.
-    fn key(source_version: &SourceVersion) -> BTreeMap<String, String> {
-        SourceVersion { sequencer: None, ..source_version.clone() }.entries()
+    /// Whether the stores make their records durable here. Every 128 chunks, 20 s of one core, so that a call of a
+    /// minute gets further; every 512 in the longest documents, to keep a Parquet file's row groups few. It depends
+    /// on the number of chunks alone, because stores may close a row group at each checkpoint: the output is the same
+    /// wherever it was interrupted.
+    pub fn is_due(&self) -> bool {
+        let period = match self.done {
+            0..16_384 => 128,
+            16_384..32_768 => 256,
+            _ => 512,
+        };
+        self.done.is_multiple_of(period)
     }
 
-    /// What lies at `key`; what is not understood is as good as nothing.
+    /// The checkpoint at `key`; `None` also for one that cannot be parsed.
     pub async fn load(bucket: &Bucket, key: &str) -> Result<Option<Self>, StoreError> {
         Ok(bucket.read(key).await?.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
@@ -68,35 +68,46 @@ impl Checkpoint {
     }
 }
 
-/// Chunks between two checkpoints of a document of `total`. Fixed by the document alone, because stores may
-/// close a group of rows at each: 128 chunks are 20 s of a core, so that a call of a minute gets on; 512 keep
-/// the groups of a document of 650,000 chunks few.
-pub fn period(total: usize) -> usize {
-    let period = (total / 64).clamp(128, 512);
-    period - period % BATCH
+/// Without the sequencer: another event of the same version goes on with the same work.
+fn entries(source_version: &SourceVersion) -> BTreeMap<String, String> {
+    SourceVersion { sequencer: None, ..source_version.clone() }.entries()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::documents::chunk_reader::BATCH;
 
-    #[test]
-    fn checkpoints_lie_between_batches() {
-        for total in [65, 128, 10_000, 20_001, 650_000] {
-            let period = period(total);
-            assert!((128..=512).contains(&period) && period.is_multiple_of(BATCH), "{total}: {period}");
-        }
-    }
-
-    #[test]
-    fn progress_is_of_one_version_under_one_configuration() {
-        let source_version = SourceVersion {
+    fn source_version() -> SourceVersion {
+        SourceVersion {
             etag: "e".to_owned(),
             version: None,
             sequencer: Some("01".to_owned()),
             last_modified: 1,
             fingerprint: "f".to_owned(),
-        };
+        }
+    }
+
+    #[test]
+    fn checkpoints_lie_between_batches() {
+        let mut checkpoint = Checkpoint::new(&source_version());
+        let (mut last, mut periods) = (0, Vec::new());
+        for done in 1..=650_000 {
+            checkpoint.done = done;
+            if checkpoint.is_due() {
+                assert!(done.is_multiple_of(BATCH), "{done}");
+                periods.push(done - last);
+                last = done;
+            }
+        }
+        assert!(periods.is_sorted(), "the period grows with the document");
+        periods.dedup();
+        assert_eq!(periods, [128, 256, 512]);
+    }
+
+    #[test]
+    fn a_checkpoint_is_of_one_version_under_one_configuration() {
+        let source_version = source_version();
         let checkpoint = Checkpoint::new(&source_version);
         let read: Checkpoint = serde_json::from_slice(&serde_json::to_vec(&checkpoint).unwrap()).unwrap();
         assert!(

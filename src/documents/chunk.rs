@@ -1,14 +1,13 @@
-//! A section's text to windows that the model takes whole, cut at headings, paragraphs and sentences.
+//! Cuts a section's text into chunks that the model takes whole, at headings, paragraphs and sentences.
 //!
 //! ```text
-//! section -> tokens with their places (once) -> text-splitter, which asks "how many tokens in this piece?"
-//!         -> windows -> each counted again as the model will see it
+//! section -> tokens with their places (once) -> text-splitter, which asks "how many tokens has this piece?"
+//!         -> chunks -> each counted again as the model will see it
 //! ```
 //!
-//! The splitter asks some twenty times a window. Tokenising every piece it asks about would cost a tenth of what
-//! embedding costs, so the answer is the number of tokens of the whole section that begin in the piece. A cut within
-//! a word makes that a guess; every window is therefore counted for itself, and one that came out too large is cut
-//! again with a smaller aim.
+//! The splitter asks some twenty times a chunk. Tokenising every piece would cost a tenth of what embedding costs, so
+//! the answer is the number of the section's tokens that begin in the piece. A cut within a word makes that number a
+//! guess. Every chunk is therefore tokenised once, and one that is too large is cut again, to a smaller size.
 
 use text_splitter::{ChunkConfig, ChunkSizer, MarkdownSplitter, TextSplitter};
 
@@ -17,19 +16,19 @@ use crate::embedding::Tokenizer;
 use crate::error::{Error, Result};
 use crate::model::Manifest;
 
-/// The least room for text that windows are cut to; below it a few words would be a window.
+/// Tokens of text that a chunk has room for at least; with fewer a chunk would be a few words.
 const LEAST_ROOM: usize = 8;
 
 /// Bytes for which at least one token is counted. A "word" of more than 100 letters is one token to BERT, however
-/// long it is: without a bound a page of base64 would be a window of one token.
+/// long it is: without this bound a page of base64 would be a chunk of one token.
 const MOST_BYTES_A_TOKEN: usize = 32;
 
-/// How large windows are; both in tokens of the model's tokenizer.
+/// How large chunks are; both in tokens of the model's tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkOptions {
-    /// At most so many in a window, special tokens and the model's passage prefix included.
+    /// A chunk's tokens at most, special tokens and the model's passage prefix included.
     pub tokens: usize,
-    /// At most so many of a window's tokens are the end of the window before it.
+    /// A chunk's tokens that repeat the end of the chunk before it, at most.
     pub overlap: usize,
 }
 
@@ -45,10 +44,10 @@ impl ChunkOptions {
     }
 }
 
-/// One window of a section.
+/// One chunk of a section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
-    /// Characters of the extracted text (as [`Section::start`] counts them), `[start, end)`.
+    /// Characters of the extracted text (counted like [`Section::start`]), `[start, end)`.
     pub start: usize,
     pub end: usize,
     /// As the model will see them: special tokens and the passage prefix included.
@@ -56,11 +55,11 @@ pub struct Chunk {
     pub text: String,
 }
 
-/// Cuts sections; cheap to make.
+/// Cuts sections into chunks; cheap to make.
 pub struct Chunker<'a> {
     tokenizer: &'a Tokenizer,
     prefix: &'a str,
-    /// Tokens of a window that are not its text's.
+    /// Tokens of a chunk that are not its text's: special tokens and the prefix.
     around: usize,
     options: ChunkOptions,
 }
@@ -89,8 +88,8 @@ impl<'a> Chunker<'a> {
         Ok(Self { tokenizer, prefix, around, options })
     }
 
-    /// The windows of `section`, in order; they never reach beyond it, and only white space and what the
-    /// tokenizer does not see lies in none of them.
+    /// The chunks of `section`, in order. Together they hold all of its text but white space and what the tokenizer
+    /// drops.
     pub fn chunks(&self, section: &Section) -> Result<Vec<Chunk>> {
         let text = section.text.as_str();
         let counts = Counts { text, starts: self.tokenizer.starts(text)? };
@@ -100,13 +99,13 @@ impl<'a> Chunker<'a> {
         for (byte, window) in windows(section.format, &counts, text, room, self.options.overlap)? {
             self.push(byte, window, room, &mut characters, &mut chunks)?;
         }
-        // The last piece of a window that was cut again may begin within the next one's overlap.
+        // The last piece of a window that was cut again may begin after the next window, which overlaps it.
         chunks.sort_by_key(|chunk| (chunk.start, chunk.end));
         chunks.dedup();
         Ok(chunks)
     }
 
-    /// Adds `window`, or the windows that it has to be cut to.
+    /// Adds `window` as a chunk, or cuts it into several.
     fn push(
         &self,
         byte: usize,
@@ -125,7 +124,7 @@ impl<'a> Chunker<'a> {
             chunks.push(Chunk { start, end, tokens, text: window.to_owned() });
             return Ok(());
         }
-        // Less by what it is too large: the pieces that a cut word falls to are few.
+        // Smaller by as much as the window is too large: a cut word has few pieces.
         let smaller = room.saturating_sub(tokens - self.options.tokens).max(room.div_ceil(2));
         let counts = Counts { text: window, starts: self.tokenizer.starts(window)? };
         let pieces: Vec<_> = windows(Format::Text, &counts, window, smaller, 0)?;
@@ -135,7 +134,7 @@ impl<'a> Chunker<'a> {
         pieces.into_iter().try_for_each(|(at, piece)| self.push(byte + at, piece, smaller, characters, chunks))
     }
 
-    /// Tokens as a run of the model will have them.
+    /// Tokens as the model will see them.
     fn count(&self, window: &str) -> Result<usize> {
         let alone = self.tokenizer.special_token_count();
         if self.prefix.is_empty() {
@@ -161,7 +160,7 @@ fn windows<'t>(
     })
 }
 
-/// Answers the splitter's question for pieces of one text.
+/// Counts the tokens of pieces of one text, for the splitter.
 struct Counts<'t> {
     text: &'t str,
     /// The byte at which each token begins, ascending.
@@ -170,7 +169,7 @@ struct Counts<'t> {
 
 impl ChunkSizer for Counts<'_> {
     fn size(&self, piece: &str) -> usize {
-        // The splitter asks about slices of the text alone, so a piece's address is its place.
+        // The splitter asks about slices of the text only, so a piece's address tells its place.
         let start = piece.as_ptr().addr() - self.text.as_ptr().addr();
         let before = |byte| self.starts.partition_point(|&token| token < byte);
         let end = start + piece.len();
@@ -178,7 +177,7 @@ impl ChunkSizer for Counts<'_> {
     }
 }
 
-/// Bytes to characters, by steps from window to window.
+/// Turns byte offsets into character offsets, from each window to the next.
 struct Characters<'t> {
     text: &'t str,
     byte: usize,
@@ -191,7 +190,7 @@ impl Characters<'_> {
         if byte >= self.byte {
             self.count += self.text[self.byte..byte].chars().count();
         } else {
-            // The window before this one was cut again, and its last piece began within the overlap.
+            // The window before this one was cut again, and its last piece begins after this window's first byte.
             self.count -= self.text[byte..self.byte].chars().count();
         }
         self.byte = byte;

@@ -1,12 +1,13 @@
 //! A document's chunks in batches, read and cut on a thread of their own while earlier ones are embedded.
 //!
 //! ```text
-//! S3 -> ObjectReader -> [blocking thread: extract -> Chunker] -> Batch, Batch, … -> end
+//! S3 -> ObjectReader -> [blocking thread: extract -> Chunker] -> Batch, Batch, …
 //! ```
 //!
 //! Batches are cut at multiples of [`BATCH`] of the chunks' own numbers, wherever reading began: what is made
 //! of them is the same after an interruption.
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -16,30 +17,30 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::chunk::{Chunk, ChunkOptions, Chunker};
-use super::extract::{Cursor, ExtractOptions, Extracted, Hints, Section, Unreadable, extract};
+use super::extract::{Cursor, ExtractOptions, Extracted, Hints, Section, SkippedRecords, Unreadable, extract};
 use super::source_object::{Clock, Prefetcher, SourceObject, stream};
 use crate::aws::Body;
 use crate::embedding::Embedder;
 use crate::error::{Error, StoreError};
 use crate::record::Place;
 
-/// ChunkReader of a batch: enough to keep six cores busy, few enough for 64 chunks to be at work at most.
+/// Chunks of a batch: enough to keep six cores busy, few enough for 64 chunks to be at work at most.
 pub const BATCH: usize = 32;
 
 /// Batches that wait to be embedded.
 const WAITING: usize = 2;
 
-/// ChunkReader that follow one another.
+/// Chunks that follow one another.
 #[derive(Debug)]
 pub struct Batch {
-    pub pieces: Vec<Piece>,
-    /// The last place in the object, up to the end of these, from which reading can go on.
+    pub chunks: Vec<NumberedChunk>,
+    /// The last place in the object, up to the end of these chunks, from which reading can go on.
     pub resume_point: Option<ResumePoint>,
 }
 
-/// One chunk and what it inherits from its section.
+/// One chunk, and what it inherits from its section.
 #[derive(Debug)]
-pub struct Piece {
+pub struct NumberedChunk {
     /// Place among the document's chunks, from 0.
     pub index: usize,
     pub chunk: Chunk,
@@ -61,26 +62,31 @@ pub struct ReadOptions {
     pub chunk: ChunkOptions,
 }
 
-/// ChunkReader on their way; reading ends when this is dropped.
+/// Reads the chunks of one document; reading ends when this is dropped.
 pub struct ChunkReader {
+    /// Read ahead.
+    waiting: VecDeque<Batch>,
     batches: mpsc::Receiver<Batch>,
-    thread: JoinHandle<Result<Extracted, ReadError>>,
+    /// `None` after the last batch.
+    thread: Option<JoinHandle<Result<Extracted, ReadError>>>,
     prefetcher: Prefetcher,
+    /// Parts without text; complete after the last batch.
+    pub skipped_records: SkippedRecords,
 }
 
 /// Why there are no more chunks.
 pub enum ReadError {
     Unreadable(Unreadable),
-    /// The bytes did not come.
+    /// The object's bytes did not come.
     Source(StoreError),
-    /// A fault of ours.
+    /// An error of our own code.
     Fault(Error),
 }
 
 impl ReadOptions {
-    /// Begins to read `source_object`: from `resume_point` on, else from its start, where `body` begins if it is there
-    /// already. The chunks before number `first` are passed over.
-    pub fn begin(
+    /// Begins to read `source_object` at `resume_point`, else at its start, where `body` begins if it is open
+    /// already. The chunks before number `first` are left out.
+    pub fn read(
         &self,
         embedder: &Embedder,
         source_object: &SourceObject,
@@ -104,40 +110,63 @@ impl ReadOptions {
             let cursor = resume_point.as_ref().map(|resume_point| resume_point.cursor.clone());
             let next = resume_point.as_ref().map_or(0, |resume_point| resume_point.chunks);
             let mut batcher =
-                ChunkBatcher { chunker, sender, first, next, pieces: Vec::new(), resume_point, fault: None };
-            let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| batcher.take(section));
-            match (read, batcher.end()) {
-                (_, Some(fault)) => Err(ReadError::Fault(fault)),
-                (Ok(extracted), None) => Ok(extracted),
-                (Err(unreadable), None) => Err(ReadError::Unreadable(unreadable)),
+                ChunkBatcher { chunker, sender, first, next, chunks: Vec::new(), resume_point, fault: None };
+            let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| batcher.add(section));
+            match batcher.finish() {
+                Some(fault) => Err(ReadError::Fault(fault)),
+                None => read.map_err(ReadError::Unreadable),
             }
         });
-        ChunkReader { batches, thread, prefetcher }
+        let (waiting, skipped_records) = (VecDeque::new(), SkippedRecords::default());
+        ChunkReader { waiting, batches, thread: Some(thread), prefetcher, skipped_records }
     }
 }
 
 impl ChunkReader {
-    /// The next batch; `None` at the end, of which [`end`](Self::end) tells more.
-    pub async fn next(&mut self) -> Option<Batch> {
-        self.batches.recv().await
+    /// The next batch; `None` at the document's end.
+    ///
+    /// # Errors
+    /// Why reading ended early, after every batch up to there.
+    pub async fn next(&mut self) -> Result<Option<Batch>, ReadError> {
+        match self.waiting.pop_front() {
+            Some(batch) => Ok(Some(batch)),
+            None => self.receive().await,
+        }
     }
 
-    /// How reading ended. To be asked once there are no more batches.
-    pub async fn end(self) -> Result<Extracted, ReadError> {
-        drop(self.batches);
-        match self.thread.await {
-            Ok(Err(ReadError::Unreadable(Unreadable::Input(broken)))) => match self.prefetcher.error().await {
-                Some(error) => Err(ReadError::Source(error)),
-                None => Err(ReadError::Unreadable(Unreadable::Input(broken))),
-            },
-            Ok(read) => read,
-            // A reader that panics has met a document it does not understand; the same will happen again.
+    /// Reads `batches` batches ahead. If the document has fewer, the number of its chunks.
+    pub async fn read_ahead(&mut self, batches: usize) -> Result<Option<usize>, ReadError> {
+        while self.waiting.len() < batches {
+            match self.receive().await? {
+                Some(batch) => self.waiting.push_back(batch),
+                None => return Ok(Some(self.waiting.iter().map(|batch| batch.chunks.len()).sum())),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn receive(&mut self) -> Result<Option<Batch>, ReadError> {
+        if let Some(batch) = self.batches.recv().await {
+            return Ok(Some(batch));
+        }
+        let Some(thread) = self.thread.take() else { return Ok(None) };
+        match thread.await {
+            Ok(Ok(extracted)) => {
+                self.skipped_records = extracted.skipped_records;
+                Ok(None)
+            }
+            Ok(Err(ReadError::Unreadable(Unreadable::Input(input)))) => Err(match self.prefetcher.error().await {
+                Some(error) => ReadError::Source(error),
+                None => ReadError::Unreadable(Unreadable::Input(input)),
+            }),
+            Ok(Err(error)) => Err(error),
+            // A format's reader that panics does not understand the document; it would panic again.
             Err(ended) => Err(ReadError::Unreadable(Unreadable::Broken(format!("its reader gave up: {ended}")))),
         }
     }
 }
 
-/// Sections into batches of chunks.
+/// Makes batches of chunks from sections.
 struct ChunkBatcher<'a> {
     chunker: Chunker<'a>,
     sender: mpsc::Sender<Batch>,
@@ -145,13 +174,14 @@ struct ChunkBatcher<'a> {
     first: usize,
     /// The number of the next chunk.
     next: usize,
-    pieces: Vec<Piece>,
+    chunks: Vec<NumberedChunk>,
     resume_point: Option<ResumePoint>,
     fault: Option<Error>,
 }
 
 impl ChunkBatcher<'_> {
-    fn take(&mut self, section: Section) -> ControlFlow<()> {
+    /// Breaks off after an error, and when nobody wants more.
+    fn add(&mut self, section: Section) -> ControlFlow<()> {
         let chunks = match self.chunker.chunks(&section) {
             Ok(chunks) => chunks,
             Err(fault) => {
@@ -165,7 +195,8 @@ impl ChunkBatcher<'_> {
             if index < self.first {
                 continue;
             }
-            self.pieces.push(Piece { index, chunk, place: section.place.clone(), fields: section.fields.clone() });
+            let (place, fields) = (section.place.clone(), section.fields.clone());
+            self.chunks.push(NumberedChunk { index, chunk, place, fields });
             if self.next.is_multiple_of(BATCH) {
                 self.send()?;
             }
@@ -176,17 +207,16 @@ impl ChunkBatcher<'_> {
         ControlFlow::Continue(())
     }
 
-    /// Sends what is left; the fault, if there was one.
-    fn end(mut self) -> Option<Error> {
-        if !self.pieces.is_empty() {
+    /// Sends the last chunks; the error, if there was one.
+    fn finish(mut self) -> Option<Error> {
+        if !self.chunks.is_empty() {
             let _ = self.send();
         }
         self.fault
     }
 
-    /// Breaks off when nobody wants more.
     fn send(&mut self) -> ControlFlow<()> {
-        let batch = Batch { pieces: std::mem::take(&mut self.pieces), resume_point: self.resume_point.clone() };
+        let batch = Batch { chunks: std::mem::take(&mut self.chunks), resume_point: self.resume_point.clone() };
         match self.sender.blocking_send(batch) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

@@ -1,148 +1,60 @@
-//! One document from the event that told of it to its outcome.
+//! One document from its event to its outcome.
 //!
 //! ```text
-//! look at every store -> read the object's head -> newer than what is there? -> write -> finish
-//!        ^─────────────────── someone else was faster ──────────────────────────────┘
+//! get from every store -> open the source object -> is it newer? -> Attempt
+//!        ^──────────────── another call was faster ────────────────────┘
 //! ```
 //!
-//! What is embedded is what the object holds when it is read, or the version that the event names. Because
-//! stores are looked at before and refuse a write over anything else, events may come late, twice or at once.
+//! What is embedded is what the object holds when it is read, or the version that the event names. Events may come
+//! late, twice or at once: the stores are read before the source, and each refuses a write if its document changed
+//! since.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::DocumentPipeline;
 use super::attempt::{Attempt, SHORT};
 use super::checkpoint::Checkpoint;
-use super::chunk_reader::ReadError;
-use super::extract::{Skip, Unreadable};
+use super::context::DocumentContext;
+use super::extract::Skip;
 use super::outcome::{DocumentFailure, Outcome, Times};
 use super::source_object::{Clock, SourceObject};
+use super::task_error::{TaskError, store_cause, with_causes};
 use crate::aws::{Body, Bucket, ObjectMetadata};
-use crate::error::{Error, StoreError, StoreErrorKind};
-use crate::observability::call::{self, Deadline};
-use crate::record::{Change, ChangeKind, Document, Existing, SourceVersion, VersionOrder, WriteError};
+use crate::observability::call::Deadline;
+use crate::record::{
+    Change, ChangeKind, Document, Existing, SourceVersion, VersionOrder, WriteError, compare_sequencers,
+};
 
-/// Races lost one after another before the document is left to a retry.
+/// Conflicts with other calls, one after another, before the document is left to a retry.
 const ROUNDS: usize = 5;
 
-/// Why an attempt at a document ended without an outcome.
-pub enum TaskError {
-    /// Someone else wrote it, or the source changed: look again.
-    Conflict,
-    /// Time is up.
-    OutOfTime,
-    Failed(DocumentFailure),
-    /// There is no text to be had; the cause and the reason of the outcome.
-    Skipped(&'static str, String),
-    /// It is not there any more.
-    Gone,
-}
-
-impl From<WriteError> for TaskError {
-    fn from(refused: WriteError) -> Self {
-        match refused {
-            WriteError::Conflict | WriteError::StaleCheckpoint(_) => Self::Conflict,
-            // Nothing may be written down of it either, so the event has to come back.
-            WriteError::Store(error) => {
-                Self::Failed(DocumentFailure { cause: store_cause(&error), reason: said(error), retryable: true })
-            }
-        }
-    }
-}
-
-impl From<ReadError> for TaskError {
-    fn from(read_error: ReadError) -> Self {
-        match read_error {
-            ReadError::Source(error) => Self::of_source(error),
-            ReadError::Fault(error) => Self::of_fault(error),
-            ReadError::Unreadable(Unreadable::Skipped { why, reason }) => Self::Skipped(why.word(), reason),
-            ReadError::Unreadable(Unreadable::Broken(reason)) => {
-                Self::Failed(DocumentFailure { cause: "broken", reason, retryable: false })
-            }
-            ReadError::Unreadable(broken @ Unreadable::Input(_)) => {
-                Self::Failed(DocumentFailure { cause: "source_busy", reason: broken.to_string(), retryable: true })
-            }
-        }
-    }
-}
-
-impl TaskError {
-    /// What the object's own bucket said.
-    fn of_source(error: StoreError) -> Self {
-        match error.kind {
-            StoreErrorKind::NotFound => Self::Gone,
-            StoreErrorKind::PreconditionFailed => Self::Conflict,
-            // A right that is missing may be given before the event comes back.
-            cause => {
-                let retryable = error.retryable || cause == StoreErrorKind::AccessDenied;
-                Self::Failed(DocumentFailure { cause: source_cause(&error), reason: said(error), retryable })
-            }
-        }
-    }
-
-    pub fn of_fault(error: Error) -> Self {
-        let row = error.kind().row();
-        let (cause, retryable) = (row.lambda_type, row.retryable);
-        Self::Failed(DocumentFailure { cause, reason: error.chain().to_string(), retryable })
-    }
-}
-
-/// What the object's own bucket did, in a word for the log.
-fn source_cause(error: &StoreError) -> &'static str {
-    match error {
-        StoreError { kind: StoreErrorKind::AccessDenied, .. } => "source_denied",
-        StoreError { kind: StoreErrorKind::WrongRegion, .. } => "source_elsewhere",
-        StoreError { retryable: true, .. } => "source_busy",
-        _ => "source_refused",
-    }
-}
-
-/// What a store, or the bucket of outcomes and checkpoints, did.
-pub fn store_cause(error: &StoreError) -> &'static str {
-    match error {
-        StoreError { kind: StoreErrorKind::AccessDenied, .. } => "sink_denied",
-        StoreError { kind: StoreErrorKind::WrongRegion, .. } => "sink_elsewhere",
-        StoreError { kind: StoreErrorKind::NotFound, .. } => "sink_absent",
-        StoreError { retryable: true, .. } => "sink_busy",
-        _ => "sink_refused",
-    }
-}
-
-/// The trouble and its causes on one line.
-fn said(error: StoreError) -> String {
-    match error.source {
-        None => error.message,
-        Some(source) => format!("{}: {}", error.message, Error::internal("caused by", source).chain()),
-    }
-}
-
-/// One change at task.
+/// The work on one change.
 pub struct DocumentTask<'a> {
-    pub pipeline: &'a DocumentPipeline,
-    pub change: &'a Change,
-    pub deadline: Deadline,
-    pub source: Bucket,
-    pub clock: Arc<Clock>,
-    pub times: Times,
+    context: &'a DocumentContext,
+    change: &'a Change,
+    deadline: Deadline,
+    source: Bucket,
+    /// Time spent waiting for the source.
+    clock: Arc<Clock>,
+    times: Times,
 }
 
-impl DocumentTask<'_> {
-    /// Does what the change asks for; everything that goes wrong is an outcome.
+impl<'a> DocumentTask<'a> {
+    pub fn new(context: &'a DocumentContext, change: &'a Change, deadline: Deadline) -> Self {
+        let (source, clock) = (context.s3.bucket(&change.bucket), Arc::default());
+        Self { context, change, deadline, source, clock, times: Times::default() }
+    }
+
+    /// Does what the change asks for; every error becomes an outcome.
     pub async fn run(mut self) -> (Outcome, Times) {
-        let late = self.deadline.hard();
-        let outcome = match self.change.kind {
+        let outcome = match (self.change.kind, self.deadline.hard()) {
             _ if self.deadline.is_soon() => Outcome::Unfinished,
-            ChangeKind::Other => Outcome::Ignored { why: "the event tells of no new content" },
-            _ => match late {
-                None => self.rounds().await,
-                // Whatever is under way is dropped; what is durable is in the stores and the checkpoint.
-                Some(late) => {
-                    let rounds = tokio::time::timeout_at(late.into(), self.rounds()).await;
-                    rounds.unwrap_or(Outcome::Unfinished)
-                }
-            },
+            (ChangeKind::Other, _) => Outcome::Ignored { why: "the event tells of no new content" },
+            (_, None) => self.rounds().await,
+            // Work that is cut off here goes on at what the stores and the checkpoint have.
+            (_, Some(hard)) => tokio::time::timeout_at(hard.into(), self.rounds()).await.unwrap_or(Outcome::Unfinished),
         };
         self.times.read = self.clock.total();
         (outcome, self.times)
@@ -160,11 +72,11 @@ impl DocumentTask<'_> {
                 Err(TaskError::Conflict) => continue,
                 Err(TaskError::OutOfTime) => return Outcome::Unfinished,
                 Err(TaskError::Gone) => return Outcome::Gone,
-                Err(TaskError::Skipped(cause, reason)) => {
-                    return self.noted(Outcome::Skipped { cause, reason }, source_version.as_ref()).await;
+                Err(TaskError::Skipped { cause, reason }) => {
+                    return self.recorded(Outcome::Skipped { cause, reason }, source_version.as_ref()).await;
                 }
                 Err(TaskError::Failed(failure)) => {
-                    return self.noted(Outcome::Failed(failure), source_version.as_ref()).await;
+                    return self.recorded(Outcome::Failed(failure), source_version.as_ref()).await;
                 }
             }
         }
@@ -172,19 +84,19 @@ impl DocumentTask<'_> {
         Outcome::Failed(DocumentFailure { cause: "raced", reason, retryable: true })
     }
 
-    /// The change as a new content, `anyway` even if what is there is newer.
+    /// The object has new content. `anyway` embeds it even if a store holds a newer version.
     async fn created(
         &mut self,
         anyway: bool,
         source_version: &mut Option<SourceVersion>,
     ) -> Result<Outcome, TaskError> {
         let existing = self.get_existing().await?;
-        if let Some(outcome) = self.told_by_the_event(&existing).filter(|_| !anyway && !self.change.force) {
+        if let Some(outcome) = self.outcome_by_event(&existing).filter(|_| !anyway && !self.change.force) {
             self.delete_finished_checkpoint(&existing).await;
             return Ok(outcome);
         }
         let (source_object, document, body) = self.open_source().await?;
-        let new = &*source_version.insert(SourceVersion::of(&document, &self.pipeline.fingerprint));
+        let new = &*source_version.insert(SourceVersion::of(&document, &self.context.fingerprint));
         let mut open = Vec::new();
         let mut newer = false;
         for (index, existing) in existing.iter().enumerate() {
@@ -201,15 +113,18 @@ impl DocumentTask<'_> {
             self.delete_finished_checkpoint(&existing).await;
             return Ok(Outcome::Unchanged);
         }
-        if document.size > self.pipeline.settings.limits.object {
-            let limit = self.pipeline.settings.limits.object;
+        let limit = self.context.settings.limits.object;
+        if document.size > limit {
             let reason = format!("it has {} bytes, EMBED_MAX_OBJECT_BYTES allows {limit}", document.size);
-            return self.without_text(Skip::TooLarge.word(), reason, &existing).await;
+            self.remove(&existing).await?;
+            return Err(TaskError::Skipped { cause: Skip::TooLarge.word(), reason });
         }
-        // One document of many megabytes at a time, or many small ones.
-        let _room = self.pipeline.room(document.size).await;
+        let _permit = self.context.reserve(document.size).await;
         let attempt = Attempt {
-            task: self,
+            context: self.context,
+            deadline: self.deadline,
+            clock: &self.clock,
+            times: &mut self.times,
             source_object: &source_object,
             document: &document,
             source_version: new,
@@ -217,61 +132,55 @@ impl DocumentTask<'_> {
             open,
         };
         match attempt.write(body).await {
-            Err(TaskError::Skipped(cause, reason)) => self.without_text(cause, reason, &existing).await,
-            written => {
-                let (chunks, tokens) = written?;
-                self.delete_outcome().await;
+            Ok((chunks, tokens)) => {
+                self.context.delete_outcome(&self.change.bucket, &self.change.key).await;
                 Ok(Outcome::Embedded { chunks, tokens })
             }
+            Err(skipped @ TaskError::Skipped { .. }) => {
+                self.remove(&existing).await?;
+                Err(skipped)
+            }
+            Err(error) => Err(error),
         }
     }
 
     /// The object is gone, or hidden by a delete marker.
     async fn removed(&mut self) -> Result<Outcome, TaskError> {
-        if !self.pipeline.settings.remove {
+        if !self.context.settings.remove {
             return Ok(Outcome::Ignored { why: "EMBED_ON_DELETE is keep" });
         }
         let existing = self.get_existing().await?;
-        if matches!(self.told_by_the_event(&existing), Some(Outcome::Outdated)) {
+        if matches!(self.outcome_by_event(&existing), Some(Outcome::Outdated)) {
             return Ok(Outcome::Outdated);
         }
         let Change { bucket, key, version, .. } = self.change;
-        let current = self.source.head(key, None).await.map_err(TaskError::of_source)?;
-        if current.is_some() {
-            // Written anew meanwhile, of which its own event tells; or an older version shows again, because
-            // the one that was embedded was deleted for good.
-            let embedded = existing
-                .iter()
-                .filter_map(|existing| existing.source_version.as_ref())
-                .any(|source_version| source_version.version == *version);
-            if version.is_some() && embedded {
-                let change =
-                    Change { kind: ChangeKind::Created, version: None, sequencer: None, ..self.change.clone() };
-                return self.again_as(&change, true).await;
+        if self.current().await?.is_some() {
+            // Either the object was written again, and that has an event of its own; or the version that was
+            // embedded was deleted for good, and an older version is the object now.
+            let mut versions = existing.iter().filter_map(|existing| existing.source_version.as_ref());
+            if version.is_some() && versions.any(|source_version| source_version.version == *version) {
+                return self.embed_current(true).await;
             }
             return Ok(Outcome::Outdated);
         }
-        for (store, existing) in self.pipeline.stores.iter().zip(&existing) {
-            store.remove(bucket, key, existing).await?;
-        }
-        self.delete_outcome().await;
-        self.delete_checkpoint().await;
-        // Written anew in between, and its vectors taken away with the old ones? Then they are made again.
-        if self.source.head(key, None).await.map_err(TaskError::of_source)?.is_some() {
-            let change = Change { kind: ChangeKind::Created, version: None, sequencer: None, ..self.change.clone() };
-            return self.again_as(&change, false).await;
+        self.remove(&existing).await?;
+        self.context.delete_outcome(bucket, key).await;
+        // The object may have been written meanwhile, and its new vectors removed with the old ones.
+        if self.current().await?.is_some() {
+            return self.embed_current(false).await;
         }
         Ok(Outcome::Removed)
     }
 
-    async fn again_as(&mut self, change: &Change, anyway: bool) -> Result<Outcome, TaskError> {
-        let (source, clock) = (self.source.clone(), Arc::clone(&self.clock));
+    /// Embeds what the object holds now. `anyway` as in [`created`](Self::created).
+    async fn embed_current(&mut self, anyway: bool) -> Result<Outcome, TaskError> {
+        let change = Change { kind: ChangeKind::Created, version: None, sequencer: None, ..self.change.clone() };
         let mut task = DocumentTask {
-            pipeline: self.pipeline,
-            change,
+            context: self.context,
+            change: &change,
             deadline: self.deadline,
-            source,
-            clock,
+            source: self.source.clone(),
+            clock: Arc::clone(&self.clock),
             times: Times::default(),
         };
         let outcome = Box::pin(task.created(anyway, &mut None)).await;
@@ -279,68 +188,56 @@ impl DocumentTask<'_> {
         outcome
     }
 
+    /// What each store holds of the document.
     async fn get_existing(&mut self) -> Result<Vec<Existing>, TaskError> {
         let asked = Instant::now();
-        let mut existing = Vec::with_capacity(self.pipeline.stores.len());
-        for store in &self.pipeline.stores {
+        let mut existing = Vec::with_capacity(self.context.stores.len());
+        for store in &self.context.stores {
             existing.push(store.get(&self.change.bucket, &self.change.key).await?);
         }
         self.times.write += asked.elapsed();
         Ok(existing)
     }
 
-    /// What the event alone says against what is there, so that a repeated delivery reads nothing.
-    fn told_by_the_event(&self, existing: &[Existing]) -> Option<Outcome> {
-        use std::cmp::Ordering;
+    /// The outcome where the event's sequencer decides it, so that a repeated delivery reads nothing of the source.
+    fn outcome_by_event(&self, existing: &[Existing]) -> Option<Outcome> {
         let sequencer = self.change.sequencer.as_ref()?;
-        let source_versions =
-            existing.iter().map(|existing| existing.source_version.as_ref()).collect::<Option<Vec<_>>>()?;
-        let same = |source_version: &&SourceVersion| {
-            self.change.etag.as_ref() == Some(&source_version.etag)
-                && source_version.fingerprint == self.pipeline.fingerprint
+        let versions = existing.iter().map(|existing| existing.source_version.as_ref());
+        let versions = versions.collect::<Option<Vec<_>>>()?;
+        let orders = versions.iter().map(|version| Some(compare_sequencers(version.sequencer.as_ref()?, sequencer)));
+        let orders = orders.collect::<Option<Vec<_>>>()?;
+        let is_same = |version: &&SourceVersion| {
+            self.change.etag.as_ref() == Some(&version.etag) && version.fingerprint == self.context.fingerprint
         };
-        let orders: Option<Vec<_>> = source_versions
-            .iter()
-            .map(|source_version| {
-                Some(crate::record::compare_sequencers(source_version.sequencer.as_ref()?, sequencer))
-            })
-            .collect();
-        match orders? {
-            orders if orders.iter().all(|order| *order == Ordering::Greater) => Some(Outcome::Outdated),
-            orders if orders.iter().all(|order| *order == Ordering::Equal) && source_versions.iter().all(same) => {
-                Some(Outcome::Unchanged)
-            }
-            _ => None,
+        if orders.iter().all(|order| *order == Ordering::Greater) {
+            return Some(Outcome::Outdated);
         }
+        let same = orders.iter().all(|order| *order == Ordering::Equal) && versions.iter().all(is_same);
+        same.then_some(Outcome::Unchanged)
     }
 
-    async fn open_source(&mut self) -> Result<(SourceObject, Document, Body), TaskError> {
+    async fn open_source(&self) -> Result<(SourceObject, Document, Body), TaskError> {
         let Change { bucket, key, version, sequencer, .. } = self.change;
         let asked = Instant::now();
         let opened = self.source.get(key, version.as_deref(), None, 0).await;
         self.clock.add(asked.elapsed());
-        let (found, body) = opened.map_err(TaskError::of_source)?;
+        let (metadata, body) = opened.map_err(TaskError::of_source)?;
         let document = Document {
             bucket: bucket.clone(),
             key: key.clone(),
-            version: found.version.clone(),
-            etag: found.etag.clone(),
+            version: metadata.version.clone(),
+            etag: metadata.etag.clone(),
             sequencer: sequencer.clone(),
-            last_modified: found.last_modified,
-            content_type: found.content_type.clone(),
-            size: found.size,
-            metadata: if self.pipeline.settings.metadata { found.metadata.clone() } else { BTreeMap::new() },
+            last_modified: metadata.last_modified,
+            content_type: metadata.content_type.clone(),
+            size: metadata.size,
+            metadata: if self.context.settings.metadata { metadata.metadata.clone() } else { BTreeMap::new() },
         };
-        let source_object = SourceObject {
-            bucket: self.source.clone(),
-            key: key.clone(),
-            version: found.version.clone(),
-            metadata: found,
-        };
-        Ok((source_object, document, body))
+        let (bucket, version) = (self.source.clone(), metadata.version.clone());
+        Ok((SourceObject { bucket, key: key.clone(), version, metadata }, document, body))
     }
 
-    /// How what is there stands to `new`; a tie goes to what the source holds now.
+    /// How the version in a store stands to `new`. Where neither is newer, the one that the object holds now is.
     async fn order(
         &self,
         existing: &Existing,
@@ -349,7 +246,7 @@ impl DocumentTask<'_> {
     ) -> Result<VersionOrder, TaskError> {
         let Some(source_version) = &existing.source_version else { return Ok(VersionOrder::Older) };
         match source_version.order(new) {
-            // Read without a version, after the look: it is what the source holds now.
+            // The object was read without a version, after the store: it holds `new` now.
             VersionOrder::Unknown if self.change.version.is_none() => Ok(VersionOrder::Older),
             VersionOrder::Unknown => match self.current().await? {
                 Some(current) if current.version != document.version => Ok(VersionOrder::Newer),
@@ -359,81 +256,56 @@ impl DocumentTask<'_> {
         }
     }
 
-    /// Whether a version that the event names, and of which nothing is there, has been dealt with since: a newer
-    /// one had no text, or the object was deleted and its vectors were removed.
+    /// Whether the version that the event names is over although no store holds anything: a newer one had no text,
+    /// or the object was deleted and its vectors were removed.
     async fn is_history(&self, new: &SourceVersion) -> Result<bool, TaskError> {
         if self.change.version.is_none() {
             return Ok(false);
         }
-        if self.pipeline.settings.remove && self.current().await?.is_none() {
+        if self.context.settings.remove && self.current().await?.is_none() {
             return Ok(true);
         }
-        let key = self.pipeline.layout.outcome(&self.change.bucket, &self.change.key);
-        let note =
-            self.pipeline.output.head(&key, None).await.map_err(|error| TaskError::from(WriteError::from(error)))?;
-        let dealt = note.and_then(|note| SourceVersion::read(|name| note.metadata.get(name).map(String::as_str)));
-        Ok(dealt.is_some_and(|dealt| dealt.order(new) == VersionOrder::Newer))
+        let key = self.context.layout.outcome(&self.change.bucket, &self.change.key);
+        let outcome = self.context.output.head(&key, None).await.map_err(WriteError::from)?;
+        let recorded =
+            outcome.and_then(|object| SourceVersion::read(|name| object.metadata.get(name).map(String::as_str)));
+        Ok(recorded.is_some_and(|recorded| recorded.order(new) == VersionOrder::Newer))
     }
 
+    /// What the object holds now.
     async fn current(&self) -> Result<Option<ObjectMetadata>, TaskError> {
         self.source.head(&self.change.key, None).await.map_err(TaskError::of_source)
     }
 
-    /// The document has no text: what there is of an older version is not its text any more.
-    async fn without_text(
-        &mut self,
-        cause: &'static str,
-        reason: String,
-        existing: &[Existing],
-    ) -> Result<Outcome, TaskError> {
-        for (store, existing) in self.pipeline.stores.iter().zip(existing) {
-            store.remove(&self.change.bucket, &self.change.key, existing).await?;
+    /// Removes the document from every store, and its checkpoint.
+    async fn remove(&self, existing: &[Existing]) -> Result<(), TaskError> {
+        let Change { bucket, key, .. } = self.change;
+        for (store, existing) in self.context.stores.iter().zip(existing) {
+            store.remove(bucket, key, existing).await?;
         }
-        self.delete_checkpoint().await;
-        Err(TaskError::Skipped(cause, reason))
+        self.context.delete_checkpoint(bucket, key).await;
+        Ok(())
     }
 
-    pub async fn delete_checkpoint(&self) {
-        let key = self.pipeline.layout.checkpoint(&self.change.bucket, &self.change.key);
-        self.delete_object(&key).await;
-    }
-
-    /// Removes the checkpoint of a version that is there by now: the call that wrote it was cut off right after.
+    /// Deletes the checkpoint of a version that a store holds whole: a call was cut off before it did so.
     async fn delete_finished_checkpoint(&self, existing: &[Existing]) {
-        let Some(source_version) = existing
-            .iter()
-            .find(|existing| existing.chunks.is_none_or(|chunks| chunks > SHORT))
-            .and_then(|existing| existing.source_version.as_ref())
-        else {
-            return;
-        };
-        let key = self.pipeline.layout.checkpoint(&self.change.bucket, &self.change.key);
-        if let Ok(Some(checkpoint)) = Checkpoint::load(&self.pipeline.output, &key).await
-            && checkpoint.is_of(source_version)
-        {
-            self.delete_object(&key).await;
+        let is_long = |existing: &&Existing| existing.chunks.is_none_or(|chunks| chunks > SHORT);
+        let mut versions = existing.iter().filter(is_long).filter_map(|existing| existing.source_version.as_ref());
+        let Some(version) = versions.next() else { return };
+        let Change { bucket, key, .. } = self.change;
+        let checkpoint = Checkpoint::load(&self.context.output, &self.context.layout.checkpoint(bucket, key)).await;
+        if checkpoint.is_ok_and(|loaded| loaded.is_some_and(|checkpoint| checkpoint.is_of(version))) {
+            self.context.delete_checkpoint(bucket, key).await;
         }
     }
 
-    async fn delete_outcome(&self) {
-        let key = self.pipeline.layout.outcome(&self.change.bucket, &self.change.key);
-        self.delete_object(&key).await;
-    }
-
-    /// Removes what is of no use any more; that it stays harms nobody.
-    async fn delete_object(&self, key: &str) {
-        if let Err(error) = self.pipeline.output.delete(key, None).await {
-            tracing::warn!(requestId = call::request_id(), key, cause = store_cause(&error), "not removed");
-        }
-    }
-
-    /// Writes down why there are no vectors; an outcome that could not be written down comes back.
-    async fn noted(&self, outcome: Outcome, source_version: Option<&SourceVersion>) -> Outcome {
-        match self.pipeline.note(self.change, &outcome, source_version).await {
+    /// Writes the outcome record. If that fails, the event comes back.
+    async fn recorded(&self, outcome: Outcome, source_version: Option<&SourceVersion>) -> Outcome {
+        match self.context.write_outcome(self.change, &outcome, source_version).await {
             Ok(()) => outcome,
             Err(error) => {
                 let cause = store_cause(&error);
-                let reason = format!("{}; this could not be written down: {}", outcome.sentence(), said(error));
+                let reason = format!("{}; this could not be written down: {}", outcome.sentence(), with_causes(error));
                 Outcome::Failed(DocumentFailure { cause, reason, retryable: true })
             }
         }

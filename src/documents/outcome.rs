@@ -1,4 +1,4 @@
-//! How documents went: one outcome each, and what is told of all of one call's.
+//! What became of documents: an outcome for each, and the sum of a call's.
 
 use std::time::Duration;
 
@@ -11,39 +11,46 @@ use crate::record::Change;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Its vectors are in every store.
-    Embedded { chunks: usize, tokens: usize },
-    /// They were there already, of this very version.
+    Embedded {
+        chunks: usize,
+        tokens: usize,
+    },
+    /// Every store held this version already.
     Unchanged,
-    /// A newer version's were there already.
+    /// A store held a newer version already.
     Outdated,
-    /// There is no text in it; said beside the output. `cause` as in [`DocumentFailure`].
-    Skipped { cause: &'static str, reason: String },
-    /// Its vectors were taken away, as it was.
+    /// It has no text, as its outcome record says. `cause` and `reason` as in [`DocumentFailure`].
+    Skipped {
+        cause: &'static str,
+        reason: String,
+    },
+    /// The object was deleted, and its vectors were removed.
     Removed,
-    /// It is no longer there, so there is nothing to read.
+    /// The object was deleted before it could be read.
     Gone,
-    /// Nothing to do with it: a folder's marker, our own output, another kind of event.
-    Ignored { why: &'static str },
-    /// It did not work out.
+    /// The change needs no work: a folder's marker, our own output, another kind of event.
+    Ignored {
+        why: &'static str,
+    },
     Failed(DocumentFailure),
-    /// Time is up; a later call goes on.
+    /// The call's time was up; a later call goes on.
     Unfinished,
 }
 
 /// Why a document has no vectors.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentFailure {
-    /// The kind of it, for the log: a word that stands in our source.
+    /// A fixed word of this program, for the log.
     pub cause: &'static str,
-    /// What happened and what to do about it, for whoever owns the documents: it may quote them, or what a store
-    /// said, so it stands in outcome records and answers and is never logged.
+    /// What happened and what to do about it, for the documents' owner. It may quote the document or a store's
+    /// response, so it is in outcome records and responses, and never in the log.
     pub reason: String,
-    /// Whether the same event may succeed later: it comes back then.
+    /// Whether the same event may succeed later, so that it has to be delivered again.
     pub retryable: bool,
 }
 
 impl Outcome {
-    /// The word for it in logs, metrics and outcome records.
+    /// The outcome's word in logs, metrics and outcome records.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Embedded { .. } => "embedded",
@@ -58,7 +65,7 @@ impl Outcome {
         }
     }
 
-    /// Why, for the log.
+    /// The fixed word in the log that says why.
     pub fn cause(&self) -> Option<&'static str> {
         match self {
             Self::Skipped { cause, .. } | Self::Failed(DocumentFailure { cause, .. }) => Some(cause),
@@ -67,13 +74,13 @@ impl Outcome {
         }
     }
 
-    /// Whether the event is to be delivered again.
+    /// Whether the event has to be delivered again.
     pub fn should_retry(&self) -> bool {
         matches!(self, Self::Unfinished | Self::Failed(DocumentFailure { retryable: true, .. }))
     }
 
-    /// Leaves the one log line of a change. It names the object, says how it went in words of ours, and quotes
-    /// nothing that a document, a store or an event's sender wrote beside that name.
+    /// Writes the one log line of a change. Except for the object's name, all of its words are this program's: it
+    /// quotes no document, store or event.
     pub(super) fn log(&self, change: &Change) {
         let Change { bucket, key, .. } = change;
         let (outcome, cause) = (self.word(), self.cause());
@@ -88,7 +95,7 @@ impl Outcome {
         }
     }
 
-    /// For people: the word, and what there is to say.
+    /// The outcome and its reason, for people.
     pub fn sentence(&self) -> String {
         match self {
             Self::Embedded { chunks, tokens } => format!("embedded: {chunks} chunks, {tokens} tokens"),
@@ -101,10 +108,10 @@ impl Outcome {
     }
 }
 
-/// What a call did, for its log line, its metrics and its answer.
+/// What a call did, for its log line, its metrics and its response.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Summary {
-    /// Changes that were looked at; the sum of the counts below.
+    /// All changes; the sum of the counts below.
     pub documents: usize,
     pub embedded: usize,
     pub unchanged: usize,
@@ -123,20 +130,20 @@ pub struct Summary {
     pub times: Times,
 }
 
-/// Where documents' time went, and how many texts were cut; documents overlap, so time may add up to more than the
-/// call's.
+/// Where the documents' time went, and how many chunks were cut. Documents are worked on side by side, so the times
+/// may add up to more than the call's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Times {
-    /// Waiting for S3 to hand out documents.
+    /// Waiting for the source's bytes.
     #[serde(rename = "readMs", serialize_with = "milliseconds")]
     pub read: Duration,
     /// Waiting for vectors.
     #[serde(rename = "embedMs", serialize_with = "milliseconds")]
     pub embed: Duration,
-    /// Waiting for stores, looks and checkpoints included.
+    /// Waiting for stores: reads, writes and checkpoints.
     #[serde(rename = "writeMs", serialize_with = "milliseconds")]
     pub write: Duration,
-    /// Chunks to token ids.
+    /// Turning chunks into token ids.
     #[serde(skip)]
     pub tokenize: Duration,
     /// Batches of chunks in the model, each from its queueing to its last vector.

@@ -1,7 +1,7 @@
 //! An object's bytes from S3 to a blocking reader, through a channel that bounds what is held.
 //!
-//! A transfer that breaks off is taken up where it stopped, of the same content (`If-Match`): a long document
-//! is read at the speed of its embedding, and S3 ends connections that stand still.
+//! A transfer that breaks off goes on where it stopped, with the same content (`If-Match`): a long document is read
+//! at the speed of its embedding, and S3 ends connections that stand still.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::aws::{Body, Bucket, ObjectMetadata};
 use crate::error::StoreError;
 use crate::observability::call;
 
-/// Chunks of the body that wait for the reader; hyper's are 16 KB or so.
+/// Pieces of the body that wait for the reader; hyper's have some 16 KB.
 const WAITING: usize = 32;
 
-/// Transfers that break off one after another without a byte between them.
+/// Attempts that fail one after another, without a byte in between, before reading fails.
 const ATTEMPTS: u32 = 5;
 
 /// One version of one object.
@@ -31,19 +31,19 @@ pub struct SourceObject {
     pub metadata: ObjectMetadata,
 }
 
-/// Bytes for a thread that may block.
+/// The object's bytes for a thread that may block.
 pub struct ObjectReader {
-    chunks: mpsc::Receiver<Bytes>,
+    pieces: mpsc::Receiver<Bytes>,
     current: Bytes,
     ended: bool,
 }
 
-/// The task that fills a reader; it ends when dropped.
+/// The task that fetches ahead of a reader; it ends when this is dropped.
 pub struct Prefetcher {
     task: JoinHandle<Result<(), StoreError>>,
 }
 
-/// Time spent waiting for S3, added up by whoever waits.
+/// The time that a document's tasks spent waiting for S3.
 #[derive(Debug, Default)]
 pub struct Clock(AtomicU64);
 
@@ -57,16 +57,16 @@ impl Clock {
     }
 }
 
-/// Streams `source_object` from byte `from` on; `body`, if there is one already, begins there.
+/// Streams `source_object` from byte `from` on. A `body` that is open already begins at that byte.
 pub fn stream(
     source_object: SourceObject,
     body: Option<Body>,
     from: u64,
     clock: Arc<Clock>,
 ) -> (ObjectReader, Prefetcher) {
-    let (sender, chunks) = mpsc::channel(WAITING);
+    let (sender, pieces) = mpsc::channel(WAITING);
     let task = tokio::spawn(call::traced(prefetch(source_object, body, from, sender, clock)));
-    (ObjectReader { chunks, current: Bytes::new(), ended: false }, Prefetcher { task })
+    (ObjectReader { pieces, current: Bytes::new(), ended: false }, Prefetcher { task })
 }
 
 async fn prefetch(
@@ -82,10 +82,10 @@ async fn prefetch(
         let read = next(&source_object, &mut body, at).await;
         clock.add(asked.elapsed());
         let error = match read {
-            Ok(chunk) => {
-                (at, attempt) = (at + chunk.len() as u64, 0);
-                if !chunk.is_empty() && sender.send(chunk).await.is_err() {
-                    // The reader has seen enough.
+            Ok(piece) => {
+                (at, attempt) = (at + piece.len() as u64, 0);
+                if !piece.is_empty() && sender.send(piece).await.is_err() {
+                    // Nobody reads any more.
                     return Ok(());
                 }
                 continue;
@@ -100,12 +100,12 @@ async fn prefetch(
         body = None;
         tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
     }
-    // An empty chunk is the end; a channel that closes without it is a broken one.
+    // An empty piece marks the end: a channel that closes without it means a failed transfer.
     let _ = sender.send(Bytes::new()).await;
     Ok(())
 }
 
-/// The next bytes of `body`, which is opened at byte `at` first if need be.
+/// The next bytes of `body`; opens it at byte `at` if it is not open.
 async fn next(source_object: &SourceObject, body: &mut Option<Body>, at: u64) -> Result<Bytes, StoreError> {
     let open = match body {
         Some(open) => open,
@@ -118,8 +118,8 @@ async fn next(source_object: &SourceObject, body: &mut Option<Body>, at: u64) ->
 }
 
 impl Prefetcher {
-    /// Why the bytes did not come; `None` where they did.
-    pub async fn error(mut self) -> Option<StoreError> {
+    /// Why the bytes did not come; `None` if all of them came. Waits for the task's end, so it is called once.
+    pub async fn error(&mut self) -> Option<StoreError> {
         match (&mut self.task).await {
             Ok(outcome) => outcome.err(),
             Err(ended) => Some(StoreError::retryable("reading the object ended early").with_source(ended)),
@@ -136,7 +136,7 @@ impl Drop for Prefetcher {
 impl Read for ObjectReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.current.is_empty() && !self.ended && !buffer.is_empty() {
-            self.current = self.chunks.blocking_recv().ok_or(io::ErrorKind::BrokenPipe)?;
+            self.current = self.pieces.blocking_recv().ok_or(io::ErrorKind::BrokenPipe)?;
             self.ended = self.current.is_empty();
         }
         let length = buffer.len().min(self.current.len());

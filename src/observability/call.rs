@@ -111,14 +111,6 @@ impl Deadline {
     pub fn hard(&self) -> Option<Instant> {
         self.hard
     }
-
-    /// Waits for `work`; `None` once it is too late to begin anything.
-    pub async fn in_time<T>(&self, work: impl Future<Output = T>) -> Option<T> {
-        match self.soft {
-            None => Some(work.await),
-            Some(soft) => tokio::time::timeout_at(soft.into(), work).await.ok(),
-        }
-    }
 }
 
 #[cfg(test)]

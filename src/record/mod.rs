@@ -12,7 +12,7 @@ pub use change::{Change, ChangeKind};
 pub use field::{FIELDS, Field, FieldType, FieldValue, Presence, RecordKind, Row};
 pub use output_layout::OutputLayout;
 pub use source_version::{SourceVersion, VersionOrder, compare_sequencers};
-pub use vector_store::{DocumentWriter, End, Existing, VectorStore, WriteError, WriteRequest};
+pub use vector_store::{DocumentWriter, Existing, VectorStore, WriteError, WriteRequest};
 
 use crate::model::Manifest;
 

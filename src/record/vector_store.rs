@@ -5,7 +5,8 @@
 //! begin(request, existing, state)      -> DocumentWriter
 //!   write(records)                     any number of times, chunks ascending
 //!   checkpoint()                       -> state, with which a later invocation begins and goes on
-//!   commit(end)                        surplus chunks of the version before are removed; the document is done
+//!   commit(chunks)                     surplus chunks of the version before are removed; the document is done
+//!   abort()                            the document cannot be read to its end: its new records go
 //! remove(bucket, key, existing)        the object is gone, or holds no text any more
 //! abort(bucket, key, state)            nobody goes on with that checkpoint
 //! ```
@@ -96,16 +97,13 @@ pub trait DocumentWriter: Send {
     /// writer.
     async fn checkpoint(&mut self) -> Result<Value, WriteError>;
 
-    /// Completes the document: from now on its version is there, and surplus chunks of an older version are not.
-    async fn commit(self: Box<Self>, end: &End) -> Result<(), WriteError>;
-}
+    /// Completes the document, of `chunks` chunks: from now on its version is there, and surplus chunks of an older
+    /// version are not.
+    async fn commit(self: Box<Self>, chunks: usize) -> Result<(), WriteError>;
 
-/// What is known of a document once its last chunk is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct End {
-    pub chunks: usize,
-    /// Tokens that went through the model, special tokens included.
-    pub tokens: usize,
+    /// Ends the writing of a document that cannot be read to its end. A store in which the new records replaced those
+    /// of the version before holds nothing of the document afterwards; any other still holds that version.
+    async fn abort(self: Box<Self>) -> Result<(), WriteError>;
 }
 
 /// Why a store did not write.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use crate::support::function::LONG;
-use crate::support::pipeline::{Pipeline, document_function, paragraphs};
+use crate::support::pipeline::{Pipeline, document_function, paragraphs, stated_chunks};
 use crate::support::queue::Queue;
 
 /// The chunks' numbers of every document are whole and each is there once; their count.
@@ -11,10 +11,11 @@ fn whole(pipeline: &Pipeline, key: &str) -> usize {
     let records = pipeline.records(key);
     for (number, record) in records.iter().enumerate() {
         assert_eq!(record["chunk"], number, "{key}");
-        assert_eq!(record["chunks"], records.len(), "{key}");
+        assert_eq!(record["chunks"], stated_chunks(records.len()), "{key}");
         assert_eq!(record["key"], key);
     }
     assert!(!records.is_empty(), "{key}");
+    assert_eq!(pipeline.committed_chunks(key), Some(records.len()), "{key}");
     records.len()
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::pipeline::{Pipeline, created, notification, paragraphs, queue};
+use crate::support::pipeline::{Pipeline, created, notification, paragraphs, queue, unreadable_at_its_end};
 use crate::support::qdrant_server::{Collection, start};
 
 /// A function between buckets of the test's own and a collection of its own.
@@ -188,4 +188,21 @@ fn a_document_longer_than_a_call_goes_on_where_it_was() {
     });
     assert!(calls > 2 && halves > 0, "{calls} calls, {halves} with points");
     assert!(collection.whole("long.txt", &etag).len() > 1_000);
+}
+
+#[test]
+fn a_document_that_cannot_be_read_to_its_end_leaves_no_points() {
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("unreadable", &[]);
+    pipeline.put("other.txt", "Another document.");
+    pipeline.created("other.txt");
+    for good in [10, 300] {
+        pipeline.put("a.json", r#"[{"text": "An older version."}]"#);
+        assert_eq!(pipeline.created("a.json")["embedded"], 1);
+        assert_eq!(collection.points().len(), 2);
+        pipeline.put("a.json", unreadable_at_its_end(good));
+        let summary = pipeline.created("a.json");
+        assert_eq!((&summary["skipped"], collection.points().len()), (&json!(1), 1), "{summary}");
+        assert!(pipeline.outcome("a.json").unwrap()["reason"].as_str().unwrap().contains("limit"));
+    }
 }

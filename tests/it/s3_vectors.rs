@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::harness::fixture;
-use crate::support::pipeline::{Pipeline, created, notification, paragraphs};
+use crate::support::pipeline::{Pipeline, created, notification, paragraphs, unreadable_at_its_end};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 use crate::support::server::http;
@@ -165,9 +165,9 @@ fn more_vectors_than_one_request_takes() {
     needs!(s3);
     let setup = Setup::new("many");
     let pipeline = setup.pipeline(None, &SMALL);
-    let etag = pipeline.put("long.txt", paragraphs(700));
+    let etag = pipeline.put("long.txt", paragraphs(1_700));
     assert_eq!(pipeline.created("long.txt")["embedded"], 1);
-    assert!(setup.whole("long.txt", &etag).len() > 600);
+    assert!(setup.whole("long.txt", &etag).len() > 1_600);
     let etag = pipeline.put("long.txt", "Nothing much.");
     assert_eq!(pipeline.created("long.txt")["embedded"], 1);
     assert_eq!(setup.whole("long.txt", &etag).len(), 1);
@@ -253,4 +253,21 @@ fn a_rival_that_is_seen_in_time_wins() {
     assert_eq!(pipeline.created("a.txt")["failed"], 0);
     let etag = newest.lock().unwrap().clone();
     assert!(setup.whole("a.txt", &etag).concat().contains("lake"));
+}
+
+#[test]
+fn a_document_that_cannot_be_read_to_its_end_leaves_no_vectors() {
+    needs!(s3);
+    let setup = Setup::new("unreadable");
+    let pipeline = setup.pipeline(None, &[]);
+    pipeline.put("other.txt", "Another document.");
+    pipeline.created("other.txt");
+    for good in [10, 1_200] {
+        pipeline.put("a.json", r#"[{"text": "An older version."}]"#);
+        assert_eq!(pipeline.created("a.json")["embedded"], 1);
+        assert_eq!(setup.vectors().len(), 2);
+        pipeline.put("a.json", unreadable_at_its_end(good));
+        let summary = pipeline.created("a.json");
+        assert_eq!((&summary["skipped"], setup.vectors().len()), (&json!(1), 1), "{summary}");
+    }
 }

@@ -1,9 +1,9 @@
 //! Bytes in any encoding to UTF-8, as a stream.
 //!
-//! A byte-order mark decides; then what the bytes themselves prove (UTF-16 by its zero bytes, UTF-8 by being
-//! valid where it is not ASCII); then what is declared; then `chardetng`, which browsers use. What is ASCII so
-//! far is passed on undecided, so that the first letter beyond it decides, wherever in a file of gigabytes it
-//! stands. A declared encoding comes after the proof because uploaders declare UTF-8 or Latin-1 unseen.
+//! The first of these decides: a byte-order mark; the bytes themselves (UTF-16 by its zero bytes, UTF-8 by being valid
+//! where it is not ASCII); the declared encoding; a guess by `chardetng`, which browsers use. ASCII is passed on
+//! undecided, so that the first byte that is not ASCII decides, even after gigabytes. The declared encoding comes after
+//! the bytes, because uploaders declare UTF-8 or Latin-1 without looking.
 
 use std::cell::Cell;
 use std::io::{self, BufRead, Read};
@@ -12,12 +12,12 @@ use std::rc::Rc;
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{CoderResult, Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// Bytes from the first one that is not ASCII on which a guess is made from.
+/// Bytes that decide, from the first one that is not ASCII.
 const WINDOW: usize = 64 * 1024;
 
 const READ: usize = 64 * 1024;
 
-/// What is known of the encoding while it is read.
+/// What is known of the encoding so far.
 #[derive(Default)]
 pub struct DetectedEncoding {
     encoding: Cell<Option<&'static Encoding>>,
@@ -25,24 +25,24 @@ pub struct DetectedEncoding {
 }
 
 impl DetectedEncoding {
-    /// `None` while all has been ASCII.
+    /// `None` while all bytes have been ASCII.
     pub fn encoding(&self) -> Option<&'static Encoding> {
         self.encoding.get()
     }
 
-    /// Whether each byte that came out is the byte that went in, a byte-order mark aside.
+    /// Whether the decoded bytes are the input's bytes, without its byte-order mark.
     pub fn exact(&self) -> bool {
         !self.inexact.get() && self.encoding.get().is_none_or(|found| found == UTF_8)
     }
 }
 
-/// The encoding that a label names, of those that can be decoded.
+/// The encoding of a WHATWG label, if it can be decoded.
 pub fn labelled(label: &str) -> Option<&'static Encoding> {
     Encoding::for_label_no_replacement(label.as_bytes())
 }
 
-/// The encoding that `head` proves or, where ASCII is no part of it, `declared` says; with the length of its
-/// byte-order mark. `None` leaves it to the first byte that is not ASCII.
+/// The encoding that `head` proves, or a declared one that does not contain ASCII; with the length of the byte-order
+/// mark. `None` leaves the decision to the first byte that is not ASCII.
 pub fn at_once(head: &[u8], declared: Option<&'static Encoding>) -> Option<(&'static Encoding, usize)> {
     if let Some(found) = Encoding::for_bom(head) {
         return Some(found);
@@ -53,13 +53,13 @@ pub fn at_once(head: &[u8], declared: Option<&'static Encoding>) -> Option<(&'st
     declared.filter(|declared| !declared.is_ascii_compatible()).map(|declared| (declared, 0))
 }
 
-/// UTF-16 without a mark: in Western text every other byte is zero, in none is the byte beside it.
+/// UTF-16 without a mark: in Western text every other byte is zero, and the bytes between them never are.
 fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
     let pairs = head.chunks_exact(2);
     let count = pairs.len();
     let (high, low) =
         pairs.fold((0, 0), |(even, odd), pair| (even + usize::from(pair[0] == 0), odd + usize::from(pair[1] == 0)));
-    // Three pairs in ten, as a text with many foreign words has; four bytes are too few to tell.
+    // Three pairs in ten: text with many foreign words has as many. One pair is too little to decide.
     let most = |zeros: usize| count >= 2 && zeros * 10 >= count * 3;
     match (high, low) {
         (0, zeros) if most(zeros) => Some(UTF_16LE),
@@ -68,14 +68,14 @@ fn utf_16(head: &[u8]) -> Option<&'static Encoding> {
     }
 }
 
-/// UTF-8 out of bytes in any encoding; what comes out never ends within a character.
+/// Decodes bytes of any encoding to UTF-8, always whole characters.
 pub struct Utf8<R> {
     inner: R,
     found: Rc<DetectedEncoding>,
     declared: Option<&'static Encoding>,
     decoder: Option<Decoder>,
     raw: Vec<u8>,
-    /// Of `raw`, what was decoded.
+    /// Bytes of `raw` that are decoded.
     taken: usize,
     ended: bool,
     out: Vec<u8>,
@@ -83,7 +83,7 @@ pub struct Utf8<R> {
 }
 
 impl<R: Read> Utf8<R> {
-    /// Starts after a byte-order mark. `settled` is an encoding that is certain.
+    /// `inner` starts after the byte-order mark. `settled` is an encoding that is certain.
     pub fn new(inner: R, settled: Option<&'static Encoding>, declared: Option<&'static Encoding>) -> Self {
         let found = Rc::new(DetectedEncoding::default());
         found.encoding.set(settled);
@@ -120,7 +120,7 @@ impl<R: Read> Utf8<R> {
         let window = &self.raw[..self.raw.len().min(WINDOW)];
         let utf8 = match std::str::from_utf8(window) {
             Ok(_) => true,
-            // Cut within a character, unless the text itself ends there.
+            // Valid if only the window's end cuts a character, and not the text's end.
             Err(e) => e.error_len().is_none() && !(self.ended && window.len() == self.raw.len()),
         };
         if utf8 {
@@ -163,7 +163,7 @@ impl<R: Read> Utf8<R> {
             self.found.inexact.set(true);
         }
         if last && result == CoderResult::InputEmpty {
-            // A decoder that was told of the end must not be asked again.
+            // A decoder must not be used again after the end.
             self.decoder = Some(UTF_8.new_decoder_without_bom_handling());
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! The object's bytes before they are text: where a failed read came from, packing undone, limits kept.
+//! The object's bytes before they are text: decompressed, within limits, and with the cause of a failed read.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
@@ -11,39 +11,38 @@ use super::{Skip, Unreadable};
 /// Bytes looked at to tell what an object is.
 pub const SNIFFED: usize = 8 * 1024;
 
-/// Text packs to a third or a quarter, repetitive logs to a fiftieth; beyond this it is a bomb.
+/// Text compresses to a third or a quarter, repetitive logs to a fiftieth; what exceeds this ratio is a bomb.
 const MAX_COMPRESSION_RATIO: u64 = 100;
 
-/// Nothing below this is called a bomb: a short run of spaces packs further than any text.
+/// Decompressed bytes of a bomb at least: a short run of spaces compresses further than any text.
 const BOMB_AT_LEAST: u64 = 16 << 20;
 
-/// How often an object is decompressed: compressed for storage and once more on its way.
+/// Layers of compression: one for storage, one more for the way there.
 const LAYERS: usize = 2;
 
 /// Memory that zstd's window may take, as a power of two: 8 MiB is what its levels up to 19 use, and what RFC 8878
 /// asks every reader to have.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Why reading ended early, kept beside the readers: the parsers between them and us wrap an error beyond
-/// recognition.
+/// Why reading ended early. It is kept beside the readers, because parsers hide the error that a reader gives them.
 #[derive(Clone, Default)]
 pub struct Verdict(Rc<RefCell<Option<Unreadable>>>);
 
 impl Verdict {
-    /// Keeps `why`; the error is for whoever reads.
+    /// Keeps `why`, and makes an error for the parser that reads.
     fn pronounce(&self, why: Unreadable) -> io::Error {
         let error = io::Error::other(why.to_string());
         *self.0.borrow_mut() = Some(why);
         error
     }
 
-    /// What was kept, or that the document is broken, as `error` says.
+    /// The reason that was kept; without one the document is broken, as `error` says.
     pub fn or_broken(&self, error: impl std::fmt::Display) -> Unreadable {
         self.0.take().unwrap_or_else(|| Unreadable::Broken(error.to_string()))
     }
 }
 
-/// A reader whose first bytes were looked at.
+/// A reader whose first bytes were read, and are read again.
 pub type Peeked<'a> = io::Chain<Cursor<Vec<u8>>, Box<dyn Read + 'a>>;
 
 /// The object decompressed, with its first bytes.
@@ -55,8 +54,8 @@ pub struct Opened<'a> {
     pub decompressed: usize,
 }
 
-/// Undoes gzip and zstd, as the bytes themselves say: names and headers lie, and a client in between may have
-/// decompressed already.
+/// Decompresses gzip and zstd. The first bytes decide: names and headers may be wrong, and a client on the way may
+/// have decompressed the object.
 pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict) -> Result<Opened<'a>, Unreadable> {
     let compressed = Rc::new(Cell::new(0));
     let mut bytes = original(input, &compressed, verdict);
@@ -76,7 +75,7 @@ pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict)
     }
 }
 
-/// The input at a cursor: never compressed, and known already.
+/// The input from a cursor on, which exists for uncompressed objects only.
 pub fn resume<'a>(input: impl Read + 'a, verdict: &Verdict) -> Peeked<'a> {
     Cursor::new(Vec::new()).chain(original(input, &Rc::default(), verdict))
 }
@@ -118,7 +117,7 @@ impl Compression {
     }
 }
 
-/// The object as it is stored: its errors are worth a retry, its bytes are counted.
+/// The object as it is stored: counts the bytes, and marks errors as worth a retry.
 struct Original<R> {
     inner: R,
     count: Rc<Cell<u64>>,
@@ -138,7 +137,7 @@ impl<R: Read> Read for Original<R> {
     }
 }
 
-/// What comes out of a packing, within limits.
+/// Decompressed bytes, within limits.
 struct Decompressed<R> {
     inner: R,
     count: u64,
@@ -166,8 +165,8 @@ impl<R: Read> Read for Decompressed<R> {
     }
 }
 
-/// Fails once more than `limit` bytes were read since the last [`renew`](Allowance::renew): what a parser that
-/// holds its input may hold.
+/// Fails once more than `limit` bytes were read since the last [`renew`](Allowance::renew). This bounds the memory of
+/// a parser that keeps its input.
 pub struct Limited<R> {
     inner: R,
     used: Rc<Cell<u64>>,
@@ -176,7 +175,7 @@ pub struct Limited<R> {
     verdict: Verdict,
 }
 
-/// A handle to the limit of a [`Limited`] that a parser owns.
+/// Renews the limit of a [`Limited`] that a parser owns.
 pub struct Allowance(Rc<Cell<u64>>);
 
 impl Allowance {
@@ -186,7 +185,7 @@ impl Allowance {
 }
 
 impl<R: Read> Limited<R> {
-    /// `what` is in the way when the limit is reached: "a record", "the document".
+    /// `what` is the subject of the error message: "a record", "a row".
     pub fn new(inner: R, limit: u64, what: &'static str, verdict: &Verdict) -> (Self, Allowance) {
         let used = Rc::new(Cell::new(0));
         (Self { inner, used: Rc::clone(&used), limit, what, verdict: verdict.clone() }, Allowance(used))

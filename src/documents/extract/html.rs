@@ -1,7 +1,7 @@
-//! HTML: what a reader of the page would read, as a stream of paragraphs, a section for what is under each heading.
+//! HTML: the text that a visitor of the page reads, a section for the text under each heading.
 //!
-//! Only the tokenizer of the HTML standard runs, no tree is built: text needs none, and memory stays that of the
-//! longest stretch between two tags.
+//! Only the HTML standard's tokenizer runs. Text needs no tree, and memory is that of the longest text between two
+//! tags.
 
 use std::io::Read;
 
@@ -15,8 +15,8 @@ use super::markdown::Headings;
 use super::sections::{Out, SECTION, Stop};
 use crate::record::Place;
 
-/// What the page's reader sees, one at a time.
-enum Seen {
+/// What the tokenizer gives that matters to text.
+enum Token {
     Text(String),
     Start { name: String, empty: bool },
     End(String),
@@ -28,32 +28,32 @@ pub fn read(utf8: Utf8<impl Read>, options: &ExtractOptions, verdict: &Verdict, 
     let mut emitter = CallbackEmitter::new(move |event: CallbackEvent<'_>, _: Span<()>| {
         let owned = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         match event {
-            CallbackEvent::String { value } => Some(Seen::Text(owned(value))),
+            CallbackEvent::String { value } => Some(Token::Text(owned(value))),
             CallbackEvent::OpenStartTag { name } => {
                 open = owned(name);
                 None
             }
             CallbackEvent::CloseStartTag { self_closing } => {
-                Some(Seen::Start { name: std::mem::take(&mut open), empty: self_closing })
+                Some(Token::Start { name: std::mem::take(&mut open), empty: self_closing })
             }
-            CallbackEvent::EndTag { name } => Some(Seen::End(owned(name))),
+            CallbackEvent::EndTag { name } => Some(Token::End(owned(name))),
             _ => None,
         }
     });
     emitter.naively_switch_states(true);
     let mut page = Page::default();
-    for seen in Tokenizer::new_with_emitter(IoReader::new(limited), emitter) {
+    for token in Tokenizer::new_with_emitter(IoReader::new(limited), emitter) {
         allowance.renew();
-        match seen? {
-            Seen::Text(text) => page.text(&text),
-            Seen::Start { name, empty } => page.start(&name, empty, out)?,
-            Seen::End(name) => page.end(&name),
+        match token? {
+            Token::Text(text) => page.text(&text),
+            Token::Start { name, empty } => page.start(&name, empty, out)?,
+            Token::End(name) => page.end(&name),
         }
     }
     page.flush(out)
 }
 
-/// White space that is due before the next word, the wider ones last.
+/// White space before the next word, the widest last.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Gap {
     #[default]
@@ -74,7 +74,7 @@ struct Page {
     above: Headings,
     heading: Option<(u8, String)>,
     in_title: bool,
-    /// The element whose content is not for readers, and how many of it are open.
+    /// The open element whose content no visitor sees, and how many of its name are open.
     hidden: Option<(String, usize)>,
     preformatted: usize,
 }
@@ -201,7 +201,7 @@ fn level(name: &str) -> Option<u8> {
     }
 }
 
-/// The white space that an element puts around itself.
+/// The white space around an element.
 fn around(name: &str) -> Gap {
     match name {
         "address" | "article" | "aside" | "blockquote" | "body" | "details" | "dialog" | "div" | "dl" | "fieldset"

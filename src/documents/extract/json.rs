@@ -1,5 +1,5 @@
-//! JSON: one record, or an array of them read one by one, or several documents one after another; and what a
-//! record is, for JSON Lines too.
+//! JSON: one record, an array of records that are read one by one, or several records one after another. The text and
+//! the fields of a record are found here for JSON Lines too.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -14,8 +14,11 @@ use super::decompress::{Allowance, Limited, Verdict};
 use super::sections::{Out, Stop};
 use super::{Cursor, ExtractOptions, Skip, Unreadable};
 
-/// Bytes of JSON that the fields beside a text may take; they stand in every record that the text is cut to.
+/// Bytes of JSON that the fields beside a text may have; every chunk of the text repeats them.
 pub const MAX_FIELDS: usize = 64 * 1024;
+
+/// Levels of nesting that serde_json refuses.
+const MAX_DEPTH: usize = 128;
 
 pub fn read(
     mut utf8: Utf8<impl Read>,
@@ -25,7 +28,10 @@ pub fn read(
 ) -> Result<(), Stop> {
     let array = first_byte(&mut utf8)? == Some(b'[');
     let (limited, allowance) = Limited::new(utf8, options.max_record_bytes, "a record", verdict);
-    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(limited));
+    let nesting = RefCell::new(Nesting::default());
+    let watched = NestingReader { inner: limited, nesting: &nesting };
+    let mut deserializer = serde_json::Deserializer::from_reader(BufReader::new(watched));
+    let not_json = |e| not_json(e, nesting.borrow().deepest);
     let mut records = Records { options, out, allowance, stop: RefCell::default() };
     if array {
         let outcome = deserializer.deserialize_seq(&mut records).and_then(|()| deserializer.end());
@@ -56,16 +62,56 @@ fn first_byte(input: &mut impl BufRead) -> std::io::Result<Option<u8>> {
     }
 }
 
-/// A mistake in JSON, in words for its author.
-pub fn not_json(e: serde_json::Error) -> Stop {
+/// Why JSON that is `deepest` levels deep could not be parsed.
+pub fn not_json(e: serde_json::Error, deepest: usize) -> Stop {
     if e.is_io() {
         return Stop::Read(e.into());
     }
-    // serde_json has a kind for this, but keeps it to itself.
-    if e.to_string().starts_with("recursion limit exceeded") {
+    if e.is_syntax() && deepest >= MAX_DEPTH {
         return Unreadable::skipped(Skip::TooDeep, "its JSON is nested more than 128 levels deep").into();
     }
     Unreadable::Broken(format!("it is not JSON: {e}")).into()
+}
+
+/// How deep JSON is nested, counted while its bytes pass by: serde_json does not tell the error of its own limit from
+/// other errors.
+#[derive(Default)]
+pub struct Nesting {
+    depth: usize,
+    pub deepest: usize,
+    in_string: bool,
+    escaped: bool,
+}
+
+impl Nesting {
+    pub fn pass(&mut self, json: &[u8]) {
+        for byte in json {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = self.in_string,
+                b'"' => self.in_string = !self.in_string,
+                b'[' | b'{' if !self.in_string => {
+                    self.depth += 1;
+                    self.deepest = self.deepest.max(self.depth);
+                }
+                b']' | b'}' if !self.in_string => self.depth = self.depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+    }
+}
+
+struct NestingReader<'n, R> {
+    inner: R,
+    nesting: &'n RefCell<Nesting>,
+}
+
+impl<R: Read> Read for NestingReader<'_, R> {
+    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.nesting.borrow_mut().pass(&into[..read]);
+        Ok(read)
+    }
 }
 
 /// The elements of an array, each emitted before the next is read.
@@ -73,7 +119,7 @@ struct Records<'r, 'o> {
     options: &'r ExtractOptions,
     out: &'r mut Out<'o>,
     allowance: Allowance,
-    /// serde's errors are its own: why reading stopped is kept here.
+    /// Why reading stopped; serde's error cannot carry it.
     stop: RefCell<Option<Stop>>,
 }
 
@@ -103,7 +149,7 @@ impl<'de> DeserializeSeed<'de> for &mut Records<'_, '_> {
     }
 }
 
-/// Emits a record's text and fields, or counts it as left out.
+/// Emits a record's text and fields, or counts a record without text.
 pub fn record(
     mut value: Value,
     options: &ExtractOptions,
@@ -121,14 +167,14 @@ pub fn record(
             return Ok(());
         }
         None => {
-            let there = match &value {
+            let content = match &value {
                 Value::Object(fields) => {
                     let names: Vec<_> = fields.keys().take(10).map(|key| format!("{key:?}")).collect();
                     format!("an object with {}", names.join(", "))
                 }
                 other => kind(other).to_owned(),
             };
-            out.skip_record("no_text", &format!("nothing at {:?}: it is {there}", options.json_pointer));
+            out.skip_record("no_text", &format!("nothing at {:?}: it is {content}", options.json_pointer));
             return Ok(());
         }
     };
@@ -146,7 +192,7 @@ pub fn record(
     out.record(&text, &fields, resume)
 }
 
-/// Removes the `null` that the text left behind.
+/// Removes the `null` at `pointer`, which took the place of the text.
 fn remove(fields: &mut Map<String, Value>, pointer: &str) {
     let Some((parent, last)) = pointer.rsplit_once('/') else { return };
     let last = last.replace("~1", "/").replace("~0", "~");

@@ -1,8 +1,10 @@
-//! JSON Lines: a record a line. A line that is wrong or too long is left out and told of; the others stand.
+//! JSON Lines: a record a line. A line that is no JSON, or too long, is skipped and counted.
 
 use std::io::BufRead;
 
-use super::json::{not_json, record};
+use serde_json::Value;
+
+use super::json::{Nesting, not_json, record};
 use super::position::Position;
 use super::sections::{Out, Stop};
 use super::{ExtractOptions, Unreadable};
@@ -27,7 +29,7 @@ pub fn read(
         if length > line.len() {
             out.skip_record("too_large", &format!("it is larger than {} bytes, the limit", options.max_record_bytes));
         } else if !text.is_empty() {
-            match serde_json::from_slice(text).map_err(not_json) {
+            match parse(text) {
                 Ok(value) => {
                     right += 1;
                     record(value, options, out, |out| position.cursor(out))?;
@@ -46,8 +48,16 @@ pub fn read(
     }
 }
 
-/// Reads the next line, its end included; of a line beyond `limit` the start is kept, and all of it counted.
-/// Returns its length, which is 0 at the input's end only.
+fn parse(line: &[u8]) -> Result<Value, Stop> {
+    serde_json::from_slice(line).map_err(|e| {
+        let mut nesting = Nesting::default();
+        nesting.pass(line);
+        not_json(e, nesting.deepest)
+    })
+}
+
+/// Reads the next line with its end and returns its length; 0 means the end of the input. A line beyond `limit` is
+/// read to its end, but `line` does not get all of it.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>, limit: u64) -> Result<usize, Stop> {
     let mut length = 0;
     loop {

@@ -1,6 +1,6 @@
-//! Markdown: the decoded file as it stands, a section for what is under each heading.
+//! Markdown: the decoded file, unchanged, a section for the text under each heading.
 //!
-//! The marks stay in the text, as the model has seen them in its training, and so that offsets are those of the file.
+//! The marks stay in the text: the model has seen them in its training, and offsets are those of the file.
 //! A long file is parsed in windows that end before a heading.
 
 use std::io::BufRead;
@@ -12,7 +12,7 @@ use super::sections::{Out, Stop};
 use super::text::fill;
 use crate::record::Place;
 
-/// Bytes that are parsed at once; far more than what stands under one heading.
+/// Bytes that are parsed at once; far more than the text under one heading.
 const WINDOW: usize = 512 * 1024;
 
 pub fn read(input: &mut impl BufRead, out: &mut Out<'_>) -> Result<(), Stop> {
@@ -29,12 +29,12 @@ pub fn read(input: &mut impl BufRead, out: &mut Out<'_>) -> Result<(), Stop> {
     }
 }
 
-/// Headings that the text at hand stands under, outermost first.
+/// The headings above the current text, outermost first.
 #[derive(Default)]
 pub struct Headings(Vec<(u8, String)>);
 
 impl Headings {
-    /// A heading of `level` ends all of its level and below.
+    /// A heading of `level` ends all headings of its level and below.
     pub fn enter(&mut self, level: u8, text: &str) {
         self.0.retain(|(above, _)| *above < level);
         self.0.push((level, text.split_whitespace().collect::<Vec<_>>().join(" ")));
@@ -45,7 +45,8 @@ impl Headings {
     }
 }
 
-/// The start of the last line that looks like a heading outside a fence, else of the last line, else all.
+/// The end of the next window: before the last line that looks like a heading and is outside a code fence, else before
+/// the last line, else at the limit.
 fn window_end(text: &str) -> usize {
     let most = text.floor_char_boundary(WINDOW);
     let mut at = 0;
@@ -65,7 +66,7 @@ fn window_end(text: &str) -> usize {
 
 fn sections(text: &str, above: &mut Headings, out: &mut Out<'_>) -> Result<(), Stop> {
     let mut start = 0;
-    // Whether anything but headings stands between `start` and here: a heading alone joins what follows it.
+    // Whether there is more than headings since `start`: a heading alone joins the text after it.
     let mut body = false;
     let mut depth = 0;
     let mut heading: Option<(HeadingLevel, Range<usize>, String)> = None;

@@ -1,12 +1,11 @@
-//! A document's bytes to its text, whatever format, packing and encoding they are in.
+//! A document's bytes to its text, whatever format, compression and encoding they are in.
 //!
 //! ```text
-//! bytes -> unpack (gzip, zstd) -> sniff: which format? -> decode to UTF-8 -> the format's reader -> Section, Section, …
+//! bytes -> decompress (gzip, zstd) -> sniff the format -> decode to UTF-8 -> the format's reader -> Section, …
 //! ```
 //!
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
-//! options give the same sections, also when they are read in parts (`Cursor`); a reader that meets nonsense
-//! says so and never takes the process with it.
+//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process.
 
 mod charset;
 mod decompress;
@@ -41,7 +40,7 @@ use sections::{Out, Stop};
 /// What is known of an object before its first byte.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Hints<'a> {
-    /// Decoded; its extension says something.
+    /// Decoded; its extension names a format.
     pub key: &'a str,
     pub content_type: Option<&'a str>,
     pub content_encoding: Option<&'a str>,
@@ -54,7 +53,7 @@ pub struct ExtractOptions {
     pub json_pointer: String,
     /// The column of CSV and TSV that holds the text, by its name in the first line.
     pub csv_column: String,
-    /// Bytes that a compressed object may unpack to.
+    /// Bytes that an object may have once it is decompressed.
     pub max_decompressed_bytes: u64,
     /// Bytes of a format that has to be held whole (PDF).
     pub max_whole_bytes: u64,
@@ -95,10 +94,10 @@ pub enum Format {
     Pdf,
 }
 
-/// A stretch of text whose chunks are its own: a page, what stands under a heading, a record, some paragraphs.
+/// A stretch of text that no chunk reaches beyond: a page, the text under a heading, a record, some paragraphs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Section {
-    /// The document's format, which says what marks its text may hold.
+    /// The document's format: Markdown is cut at its marks.
     pub format: Format,
     pub text: String,
     /// Characters (Unicode scalar values) of the extracted text before `text`. In JSON, JSON Lines and CSV
@@ -107,24 +106,24 @@ pub struct Section {
     pub place: Place,
     /// Fields beside the text (JSON, JSON Lines, CSV).
     pub fields: Map<String, Value>,
-    /// Where the section after this one begins; `None` where only a reading from the start gets there.
+    /// Where the next section begins; `None` if it can only be read from the document's start.
     pub resume: Option<Cursor>,
 }
 
-/// A place between two sections from which [`extract`] can go on. To be kept, not to be looked into: only
-/// `byte` is for others, who fetch the object from there.
+/// A place between two sections from which [`extract`] can go on. Opaque to callers but for `byte`, from which they
+/// fetch the object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cursor {
-    /// Into the object as it is stored.
+    /// Offset in the object as it is stored.
     pub byte: u64,
     format: Format,
-    /// Of the encoding that was settled on; `None` while all has been ASCII.
+    /// Name of the encoding; `None` while all bytes have been ASCII.
     charset: Option<String>,
-    /// The encoding that was declared, which counts once something is not ASCII.
+    /// The declared encoding, which counts once a byte is not ASCII.
     declared: Option<String>,
     /// Characters of the extracted text so far.
     characters: usize,
-    /// Sections, records and parts left out so far.
+    /// Sections, records and skipped parts so far.
     sections: u64,
     records: u64,
     #[serde(rename = "left_out")]
@@ -134,7 +133,7 @@ pub struct Cursor {
     delimiter: u8,
 }
 
-/// What was read, once its last section has been emitted.
+/// The result of a reading, after its last section.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extracted {
     pub format: Format,
@@ -142,7 +141,7 @@ pub struct Extracted {
     pub charset: &'static str,
     /// Characters of text in all sections, those before a resumed cursor included.
     pub characters: usize,
-    /// Parts that were left out: records without text or beyond their limit, pages that cannot be read.
+    /// Skipped parts: records without text or beyond their limit, pages that cannot be read.
     pub skipped_records: SkippedRecords,
     /// Whether the end was reached; false when `emit` broke off.
     pub complete: bool,
@@ -152,9 +151,9 @@ pub struct Extracted {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SkippedRecords {
     pub count: u64,
-    /// Of the first few, which and why; a reason may quote the document.
+    /// Place and reason of the first few. A reason may quote the document.
     pub reasons: Vec<String>,
-    /// The same in words of ours alone, for the log.
+    /// The same in fixed words, for the log.
     #[serde(default)]
     pub kinds: Vec<String>,
 }
@@ -162,13 +161,13 @@ pub struct SkippedRecords {
 /// Why a document yields no text, or no more of it. Sections may have been emitted before.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// There is nothing to be had from it, and no retry will change that: to be recorded, not failed.
+    /// It has no text that could be read, and no retry and no repair will change that.
     #[error("{reason}")]
     Skipped { why: Skip, reason: String },
-    /// It claims to be what it is not, or ends in the middle.
+    /// It is damaged: not in the format that it claims, or cut off.
     #[error("{0}")]
     Broken(String),
-    /// The bytes themselves did not come: worth a retry.
+    /// The input failed: worth a retry.
     #[error("the object's bytes could not be read")]
     Input(#[source] std::io::Error),
 }
@@ -177,14 +176,14 @@ pub enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    /// No bytes, or none that are text.
+    /// No bytes, or no text in them.
     Empty,
     /// An image, an archive, a program, …
     NotText,
     Encrypted,
-    /// Beyond a limit that is configured.
+    /// Beyond a configured limit.
     TooLarge,
-    /// Packed so far beyond what text packs to that it is taken for a bomb.
+    /// Its decompressed size is so many times its own that it is taken for a decompression bomb.
     #[serde(rename = "packed_too_far")]
     DecompressionBomb,
     /// JSON nested deeper than is read.
@@ -194,7 +193,7 @@ pub enum Skip {
 }
 
 impl Skip {
-    /// The word for it in the log.
+    /// The word in the log.
     pub fn word(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -214,11 +213,11 @@ impl Unreadable {
     }
 }
 
-/// Reads `input`, whose first byte is the object's or, with `resumed`, the one at its `byte`, and hands every
-/// section to `emit` until that breaks off.
+/// Reads `input` and hands each section to `emit`, until `emit` breaks off. The first byte of `input` is the object's
+/// first one or, with `resumed`, the one at its `byte`.
 ///
 /// # Errors
-/// See [`Unreadable`]; sections emitted before stand.
+/// Why the rest cannot be read. Sections that were emitted before are valid.
 pub fn extract(
     input: impl Read,
     hints: &Hints<'_>,

@@ -2,12 +2,12 @@
 //!
 //! ```text
 //! function  -- document -->  bootstrap read-pdf (limits on memory and CPU time)
-//!           <-- a line of JSON a page, then an end --
+//!           <-- one line of JSON a page, and a last one --
 //! ```
 //!
-//! What parses PDFs panics on many a file, follows forms that draw themselves until the stack is gone, and unpacks
-//! whatever a stream unpacks to. In this process only the panic could be caught; a child that dies of any of them
-//! costs its one document. A page that panics costs that page.
+//! The PDF library panics on many files, recurses into forms that draw themselves until the stack overflows, and
+//! decompresses streams without a limit. This process could catch only the panic; when a child dies, one document is
+//! lost. A panic within a page costs that page only.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,7 @@ const CPU_SECONDS: u64 = 120;
 /// Stack of the thread that parses: forms may be nested hundreds deep.
 const STACK: usize = 64 << 20;
 
-/// What the child says, a line each.
+/// What the child writes, one a line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum PdfMessage {
@@ -93,7 +93,7 @@ fn handle(line: PdfMessage, out: &mut Out<'_>) -> Result<(), Stop> {
     Ok(())
 }
 
-/// The child; it ends when this does.
+/// The child process; it is killed when this is dropped.
 struct Reader(Child);
 
 impl Reader {
@@ -111,7 +111,7 @@ impl Reader {
         Ok(Self(child))
     }
 
-    /// Hands over the document. A child that died has closed its end; what it died of is found at its answer.
+    /// Writes the document to the child. A broken pipe is no error here: the reading of the output finds why it died.
     fn feed(&mut self, document: &mut impl Read) -> io::Result<()> {
         let Some(mut into) = self.0.stdin.take() else { return Ok(()) };
         let mut buffer = vec![0; 64 * 1024];
@@ -206,17 +206,17 @@ fn load(document: &[u8]) -> Result<Document, PdfMessage> {
     Ok(document)
 }
 
-/// Images are most of a PDF's bytes, and hold no text.
+/// Empties images, which are most of a PDF's bytes and hold no text.
 fn without_image(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     let Object::Stream(stream) = object else { return Some((id, object.clone())) };
     if stream.dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Image") {
         stream.set_plain_content(Vec::new());
     }
-    // Of a stream the loader keeps what was changed in place, and drops what is returned.
+    // For a stream the loader keeps the changes in place and ignores what is returned.
     Some((id, Object::Null))
 }
 
-/// Lines without space at their ends, at most one blank one between them.
+/// Trims lines, and leaves at most one blank line between two.
 fn tidy(text: &str) -> String {
     let mut tidied = String::with_capacity(text.len());
     let mut blank = false;

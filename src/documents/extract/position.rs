@@ -1,5 +1,5 @@
-//! How far into the stored object a reader is, while that can be told: the object is not packed, and what is
-//! decoded is, byte for byte, what is stored.
+//! How far into the stored object a format's reader is. It is known only while the object is not compressed and the
+//! decoded bytes are the stored ones.
 
 use std::rc::Rc;
 
@@ -14,10 +14,10 @@ pub struct Position {
     byte: u64,
     settled: Option<&'static Encoding>,
     declared: Option<&'static Encoding>,
-    /// Whether bytes can be counted at all.
+    /// Whether the object is stored uncompressed.
     countable: bool,
     found: Rc<DetectedEncoding>,
-    /// What a table's first line said.
+    /// The names in a table's first line.
     pub columns: Vec<String>,
     pub delimiter: u8,
 }
@@ -49,17 +49,17 @@ impl Position {
         self.declared
     }
 
-    /// Hands over what the decoder finds.
+    /// Sets what the decoder detects.
     pub fn watch(&mut self, found: Rc<DetectedEncoding>) {
         self.found = found;
     }
 
-    /// `bytes` more are done with.
+    /// The reader is done with `bytes` more.
     pub fn advance(&mut self, bytes: usize) {
         self.byte += bytes as u64;
     }
 
-    /// The place that has been reached, with all that was emitted so far.
+    /// The cursor after all that was emitted so far; `None` where reading cannot go on.
     pub fn cursor(&self, out: &Out<'_>) -> Option<Cursor> {
         (self.countable && self.found.exact()).then(|| Cursor {
             byte: self.byte,

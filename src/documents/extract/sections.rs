@@ -1,4 +1,4 @@
-//! Sections on their way out: counted in characters, kept short, cut where a reader would pause.
+//! Emits sections: counts their characters, and cuts long ones where a reader would pause.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -8,18 +8,18 @@ use serde_json::{Map, Value};
 use super::{Cursor, Format, Section, SkippedRecords, Unreadable};
 use crate::record::Place;
 
-/// Bytes of a section's text at most. Large enough that a cut window at its end is one of forty or more, small
-/// enough that its tokens (200 bytes each while they are counted) stay within a few megabytes.
+/// Bytes of a section's text at most. Large enough for forty chunks, of which the last one may be short; small enough
+/// that its tokens (200 bytes each while they are counted) take a few megabytes.
 pub const SECTION: usize = 64 * 1024;
 
-/// Of the parts left out, how many are described.
+/// Skipped parts that are described.
 const REASONS: usize = 5;
 
-/// Why a reader stops before the end.
+/// Why a format's reader stops before the end.
 pub enum Stop {
-    /// `emit` broke off.
+    /// The caller wants no more sections.
     BrokeOff,
-    /// What was read ended in an error; the verdict may know more.
+    /// The input failed; the [`Verdict`](super::decompress::Verdict) may know why.
     Read(io::Error),
     Unreadable(Unreadable),
 }
@@ -36,7 +36,7 @@ impl From<Unreadable> for Stop {
     }
 }
 
-/// What has been emitted so far, and to whom.
+/// Where sections go, and the count of what was emitted.
 pub struct Out<'a> {
     emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>,
     pub format: Format,
@@ -44,7 +44,7 @@ pub struct Out<'a> {
     pub characters: usize,
     /// Sections so far.
     pub sections: u64,
-    /// Records so far, those that were left out included.
+    /// Records so far, skipped ones included.
     pub records: u64,
     pub skipped_records: SkippedRecords,
 }
@@ -62,15 +62,15 @@ impl<'a> Out<'a> {
         out
     }
 
-    /// The next stretch of a text that goes on: the extracted text is the stretches one after another.
-    /// `resume` is asked for the place after it.
+    /// Emits the next stretch of a text: the extracted text is all stretches one after another. `resume` gives the
+    /// cursor after it.
     pub fn stretch(&mut self, text: &str, place: &Place, resume: impl Fn(&Self) -> Option<Cursor>) -> Result<(), Stop> {
         let start = self.characters;
         self.characters += text.chars().count();
         self.emit(text, start, place, &Map::new(), resume)
     }
 
-    /// A part between others: in the extracted text [`PART_SEPARATOR`] stands between them.
+    /// Emits a part; in the extracted text [`PART_SEPARATOR`] is between two of them.
     pub fn part(&mut self, text: &str, place: &Place) -> Result<(), Stop> {
         if text.trim().is_empty() {
             return Ok(());
@@ -81,7 +81,7 @@ impl<'a> Out<'a> {
         self.stretch(text, place, |_| None)
     }
 
-    /// A record's text, which is a text of its own. `resume` is asked for where the next record begins.
+    /// Emits a record's text, which is a text of its own. `resume` gives the cursor of the next record.
     pub fn record(
         &mut self,
         text: &str,
@@ -98,7 +98,7 @@ impl<'a> Out<'a> {
         self.emit(text, 0, &place, fields, resume)
     }
 
-    /// Counts a record that yields no text.
+    /// Counts a record without text. `kind` and `reason` as in [`SkippedRecords::add`].
     pub fn skip_record(&mut self, kind: &'static str, reason: &str) {
         let record = self.records;
         self.records += 1;
@@ -119,7 +119,7 @@ impl<'a> Out<'a> {
             rest = after;
             if !piece.trim().is_empty() {
                 self.sections += 1;
-                // Only a whole record or stretch is a place to go on from.
+                // Reading can go on after a whole record or stretch only.
                 let resume = if rest.is_empty() { resume(self) } else { None };
                 let (format, text) = (self.format, piece.to_owned());
                 let (place, fields) = (place.clone(), fields.clone());
@@ -133,11 +133,11 @@ impl<'a> Out<'a> {
     }
 }
 
-/// What stands between two parts of the extracted text.
+/// Between two parts of the extracted text.
 pub const PART_SEPARATOR: &str = "\n\n";
 
 impl SkippedRecords {
-    /// Counts the part at `place`. The `kind` of it is logged, the `reason` may quote the document.
+    /// Counts the part at `place`. `kind` is a fixed word for the log; `reason` may quote the document.
     pub(super) fn add(&mut self, place: std::fmt::Arguments<'_>, kind: &'static str, reason: &str) {
         self.count += 1;
         if self.reasons.len() < REASONS {
@@ -147,8 +147,8 @@ impl SkippedRecords {
     }
 }
 
-/// Where to cut `text` so that at most [`SECTION`] bytes come before: after the last paragraph in the second half
-/// of them, else the last line, sentence or word, else anywhere. All of it when it is short.
+/// The byte at which `text` is cut so that the first part has at most [`SECTION`] bytes: after the last paragraph in
+/// the second half of these, else after the last line, sentence or word, else at the limit.
 pub fn cut(text: &str) -> usize {
     if text.len() <= SECTION {
         return text.len();

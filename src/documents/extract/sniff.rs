@@ -9,10 +9,10 @@ use super::{Format, Hints, charset};
 /// Where a PDF's header may begin: Acrobat allows this much before it.
 const PDF_HEADER_WITHIN: usize = 1024;
 
-/// Where HTML's own declaration of its encoding has to stand.
+/// Bytes within which HTML has to declare its encoding.
 const META_WITHIN: usize = 1024;
 
-/// What hints and first bytes say together. `decompressed` compressions are taken off the name.
+/// The format by hints and first bytes. As many endings like `.gz` are ignored as layers were `decompressed`.
 pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
     if is_pdf(head) {
         return Format::Pdf;
@@ -23,7 +23,7 @@ pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
     };
     let named = by_name(hints.key, decompressed);
     match (declared, named) {
-        // What uploaders fall back to says less than a name does; JSON's own type is on many a .jsonl.
+        // A name says more than `text/plain`, which uploaders fall back to; many a .jsonl has JSON's type.
         (Some(Format::Text), Some(named)) if generic => named,
         (Some(Format::Json), Some(Format::JsonLines)) => Format::JsonLines,
         (Some(declared), _) => declared,
@@ -49,7 +49,7 @@ pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Optio
     let start = String::from_utf8_lossy(&head[..head.len().min(META_WITHIN)]).to_ascii_lowercase();
     let label = start.split_once("charset=")?.1.trim_start_matches(['"', '\'', ' ']);
     let end = label.find(['"', '\'', ' ', '>', ';', '/']).unwrap_or(label.len());
-    // A page that could be read up to here is in no encoding of two bytes, whatever it says (as in the HTML standard).
+    // The declaration was read as ASCII, so the encoding contains ASCII, whatever it says (as in the HTML standard).
     charset::labelled(&label[..end]).filter(|found| found.is_ascii_compatible())
 }
 
@@ -58,20 +58,20 @@ pub fn not_text(head: &[u8]) -> Option<Cow<'static, str>> {
     if is_pdf(head) || charset::at_once(head, None).is_some() {
         return None;
     }
-    // Controls that no text has; escape, form feed, backspace stand in logs and manual pages.
+    // Control characters that no text has. Logs and manual pages have escape, form feed and backspace.
     let odd = |byte: &&u8| matches!(**byte, 0..=7 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f);
     let zero = head.contains(&0);
     // One in a hundred, as a log with stray bytes has.
     if !zero && head.iter().filter(odd).count() * 100 <= head.len() {
         return None;
     }
-    // Only now: many a magic number is a word that a text may start with.
+    // Not before: a text may start with the letters of a magic number, such as "BM".
     Some(infer::get(head).map_or(Cow::Borrowed("binary data"), |kind| kind.mime_type().into()))
 }
 
 fn is_pdf(head: &[u8]) -> bool {
     head[..head.len().min(PDF_HEADER_WITHIN)].windows(5).any(|window| window == b"%PDF-") && {
-        // A text about PDF has it after something; a PDF after nothing, a mark or bytes that are no text.
+        // In a text about PDF other text comes before it; in a PDF nothing, a mark or binary data.
         let at = head.windows(5).position(|window| window == b"%PDF-").unwrap_or_default();
         head[..at].iter().all(u8::is_ascii_whitespace) || head.starts_with(&[0xef, 0xbb, 0xbf]) || head.contains(&0)
     }
@@ -124,7 +124,7 @@ fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
     })
 }
 
-/// HTML and JSON announce themselves; Markdown and CSV do not, and are plain text unless named.
+/// HTML and JSON are known by their start. Markdown and CSV are plain text unless a hint names them.
 fn by_content(head: &[u8]) -> Format {
     let head = String::from_utf8_lossy(head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head));
     let text = head.trim_start();
@@ -144,7 +144,7 @@ fn by_content(head: &[u8]) -> Format {
             Format::Json
         };
     }
-    // The start of a longer JSON text breaks off at its end, or is cut within a string there; others break before.
+    // The start of a longer JSON text is valid up to its end.
     match serde_json::from_str::<serde::de::IgnoredAny>(text) {
         Ok(_) => Format::Json,
         Err(e) if e.is_eof() => Format::Json,

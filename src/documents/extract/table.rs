@@ -1,4 +1,4 @@
-//! CSV and TSV: a record a row, its text in the column of a name, the other columns beside it.
+//! CSV and TSV: a record a row. Its text is in the configured column, its fields are the other columns.
 
 use std::io::Read;
 
@@ -12,7 +12,7 @@ use super::position::Position;
 use super::sections::{Out, Stop};
 use super::{Cursor, ExtractOptions, Format, Skip, Unreadable};
 
-/// What separates columns where a comma does not: a file of one column named `a;b;text` is none.
+/// Delimiters other than the format's own: a first line `a;b;text` names three columns, not one.
 const OTHER_DELIMITERS: [u8; 3] = [b';', b'\t', b'|'];
 
 pub fn read(
@@ -74,7 +74,7 @@ pub fn read(
     Ok(())
 }
 
-/// The configured format's delimiter, or the one that the first line has instead.
+/// The format's delimiter if the first line has it, else the one that it has.
 fn delimiter(utf8: &mut Utf8<impl Read>, format: Format) -> std::io::Result<u8> {
     use std::io::BufRead;
     let usual = if format == Format::Tsv { b'\t' } else { b',' };
@@ -86,7 +86,7 @@ fn delimiter(utf8: &mut Utf8<impl Read>, format: Format) -> std::io::Result<u8> 
     Ok(OTHER_DELIMITERS.into_iter().find(|other| line.contains(other)).unwrap_or(usual))
 }
 
-/// The column of that name, in this case or, failing that, in any.
+/// The index of the column with this name; upper and lower case count if one matches exactly.
 fn column(columns: &[String], name: &str) -> Option<usize> {
     let named = |same: fn(&str, &str) -> bool| columns.iter().position(|column| same(column, name));
     named(|a, b| a == b).or_else(|| named(|a, b| a.eq_ignore_ascii_case(b)))

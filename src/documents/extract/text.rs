@@ -1,4 +1,4 @@
-//! Plain text: the decoded file as it stands, in stretches.
+//! Plain text: the decoded file, unchanged, in stretches.
 
 use std::io::BufRead;
 
@@ -20,14 +20,14 @@ pub fn read(input: &mut impl BufRead, position: &mut Position, out: &mut Out<'_>
     }
 }
 
-/// Reads until `text` has at least `wanted` bytes or the input ends; whether it ended.
+/// Reads until `text` has at least `wanted` bytes or the input ends. Returns whether it ended.
 pub fn fill(input: &mut impl BufRead, text: &mut String, wanted: usize) -> Result<bool, Stop> {
     while text.len() < wanted {
         let available = input.fill_buf()?;
         if available.is_empty() {
             return Ok(true);
         }
-        // The decoder hands out whole characters only.
+        // The decoder gives whole characters only.
         text.push_str(&String::from_utf8_lossy(available));
         let read = available.len();
         input.consume(read);

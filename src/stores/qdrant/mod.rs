@@ -37,7 +37,7 @@ use super::generation::{DocumentHead, WriteSession, state};
 use crate::config::{Qdrant, Secret};
 use crate::error::StoreError;
 use crate::record::{
-    Document, DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
+    Document, DocumentWriter, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
 };
 
 /// Points of one request; Qdrant advises a few hundred at most.
@@ -64,6 +64,18 @@ impl QdrantStore {
         let embed = self.collection.embed(Record::id_of(bucket, key, 0)).await?;
         // A point of another program is overwritten, as if there were none.
         Ok(embed.and_then(|embed| serde_json::from_value(embed).ok()))
+    }
+
+    /// Removes the document's points of `generation` and of those before it, the first point last.
+    async fn remove_generations(&self, bucket: &str, key: &str, generation: u64) -> Result<(), WriteError> {
+        let first = json!({"has_id": [Record::id_of(bucket, key, 0)]});
+        let others = json!({"must": [of_document(bucket, key), up_to(generation)], "must_not": [first]});
+        let first = json!({"must": [first, exactly(generation)]});
+        self.collection.batch(json!([{"delete": {"filter": others}}, {"delete": {"filter": first}}])).await?;
+        match self.head(bucket, key).await? {
+            None => Ok(()),
+            Some(_) => Err(WriteError::Conflict),
+        }
     }
 }
 
@@ -93,14 +105,7 @@ impl VectorStore for QdrantStore {
 
     async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
         let Some(DocumentHead { generation, .. }) = DocumentHead::of(existing) else { return Ok(()) };
-        let first = json!({"has_id": [Record::id_of(bucket, key, 0)]});
-        let others = json!({"must": [of_document(bucket, key), up_to(generation)], "must_not": [first]});
-        let first = json!({"must": [first, exactly(generation)]});
-        self.collection.batch(json!([{"delete": {"filter": others}}, {"delete": {"filter": first}}])).await?;
-        match self.head(bucket, key).await? {
-            None => Ok(()),
-            Some(_) => Err(WriteError::Conflict),
-        }
+        self.remove_generations(bucket, key, generation).await
     }
 }
 
@@ -151,23 +156,31 @@ impl DocumentWriter for QdrantWriter<'_> {
         Ok(state(self.generation))
     }
 
-    async fn commit(mut self: Box<Self>, end: &End) -> Result<(), WriteError> {
+    async fn commit(mut self: Box<Self>, chunks: usize) -> Result<(), WriteError> {
         self.flush().await?;
         let Document { bucket, key, .. } = self.request.document;
         let collection = &self.store.collection;
         let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
         let count = collection.count(&ours).await?;
-        if count != end.chunks as u64 {
-            let message = format!("{count} of {} points are there", end.chunks);
+        if count != chunks as u64 {
+            let message = format!("{count} of {} points are there", chunks);
             let stale = WriteError::StaleCheckpoint(StoreError::permanent(message));
             return Err(self.overtaken().await?.unwrap_or(stale));
         }
         let older = json!({"must": [of_document(bucket, key), before(self.generation)]});
         let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.generation)]});
-        let embed = json!({"embed": self.head(Some(end.chunks), Some(self.request.source_version))});
+        let embed = json!({"embed": self.head(Some(chunks), Some(self.request.source_version)), "chunks": chunks});
         let whole = json!({"payload": embed, "filter": first});
         collection.batch(json!([{"delete": {"filter": older}}, {"set_payload": whole}])).await?;
         self.overtaken().await?.map_or(Ok(()), Err)
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), WriteError> {
+        if !self.claimed {
+            return Ok(());
+        }
+        let Document { bucket, key, .. } = self.request.document;
+        self.store.remove_generations(bucket, key, self.generation).await
     }
 }
 

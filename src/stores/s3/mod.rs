@@ -29,7 +29,7 @@ use crate::aws::{Bucket, Headers, Part, Precondition};
 use crate::config::{EncodeOptions, OutputFormat};
 use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::record::{
-    Document, DocumentWriter, End, Existing, ModelRef, OutputLayout, Record, SourceVersion, VectorStore, WriteError,
+    Document, DocumentWriter, Existing, ModelRef, OutputLayout, Record, SourceVersion, VectorStore, WriteError,
     WriteRequest,
 };
 
@@ -140,7 +140,7 @@ fn metadata(request: &WriteRequest<'_>) -> BTreeMap<String, String> {
     entries.extend(request.chunks.map(|chunks| (CHUNKS.to_owned(), chunks.to_string())));
     let own = &request.document.metadata;
     if own.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= CARRIED_BYTES {
-        for (name, value) in own {
+        for (name, value) in own.iter().filter(|(name, _)| *name != CHUNKS) {
             entries.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
@@ -188,10 +188,18 @@ impl DocumentWriter for S3Writer<'_> {
         serde_json::to_value(state).map_err(|e| not_encoded(Error::internal("a checkpoint cannot be written", e)))
     }
 
-    async fn commit(self: Box<Self>, end: &End) -> Result<(), WriteError> {
+    async fn commit(self: Box<Self>, chunks: usize) -> Result<(), WriteError> {
         let Self { encoder, mut object } = *self;
         object.append(encoder.finish().map_err(not_encoded)?).await?;
-        object.finish(end.chunks).await
+        object.finish(chunks).await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), WriteError> {
+        let ObjectWriter { bucket, key, upload, .. } = &self.object;
+        match upload {
+            None => Ok(()),
+            Some(upload) => Ok(bucket.abort_upload(key, &upload.id).await?),
+        }
     }
 }
 

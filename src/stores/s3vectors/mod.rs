@@ -37,7 +37,7 @@ use crate::aws::{TraceHeader, sdk_config};
 use crate::config::{Aws, S3Vectors};
 use crate::error::StoreError;
 use crate::record::{
-    DocumentWriter, End, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
+    Document, DocumentWriter, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
 };
 
 /// Attempts at one request, with pauses of 1 + 2 + 4 + 8 s at most.
@@ -83,6 +83,12 @@ impl S3VectorsStore {
         let found = self.index.get(&[Record::id_of(bucket, key, 0)], Bring::Metadata).await?;
         Ok(found.first().and_then(|vector| vector.metadata.as_ref()).and_then(head))
     }
+
+    /// Deletes the document's vectors, of which there are `chunks` at most, the first one last.
+    async fn delete(&self, bucket: &str, key: &str, chunks: usize) -> Result<(), StoreError> {
+        self.index.delete(&ids(bucket, key, 1..chunks)).await?;
+        self.index.delete(&ids(bucket, key, 0..1)).await
+    }
 }
 
 #[async_trait]
@@ -112,11 +118,11 @@ impl VectorStore for S3VectorsStore {
 
     async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
         let Some(previous) = DocumentHead::of(existing) else { return Ok(()) };
-        if self.head(bucket, key).await?.as_ref() != Some(&previous) {
-            return Err(WriteError::Conflict);
+        match self.head(bucket, key).await? {
+            None => Ok(()),
+            Some(head) if head == previous => Ok(self.delete(bucket, key, head.chunks).await?),
+            Some(_) => Err(WriteError::Conflict),
         }
-        self.index.delete(&ids(bucket, key, 1..previous.chunks)).await?;
-        Ok(self.index.delete(&ids(bucket, key, 0..1)).await?)
     }
 }
 
@@ -168,21 +174,30 @@ impl DocumentWriter for S3VectorsWriter<'_> {
         Ok(state(self.head.generation))
     }
 
-    async fn commit(mut self: Box<Self>, end: &End) -> Result<(), WriteError> {
+    async fn commit(mut self: Box<Self>, chunks: usize) -> Result<(), WriteError> {
         self.flush().await?;
         self.is_ours().await?;
         let index = &self.store.index;
-        let vectors = index.get(&self.ids(0..end.chunks), Bring::Metadata).await?;
+        let vectors = index.get(&self.ids(0..chunks), Bring::Metadata).await?;
         let ours = |metadata: &&Option<Metadata>| metadata.as_ref().and_then(generation) == Some(self.head.generation);
         let count = vectors.iter().map(|vector| &vector.metadata).filter(ours).count();
-        if count != end.chunks {
-            let message = format!("{count} of {} vectors are there as they were put", end.chunks);
+        if count != chunks {
+            let message = format!("{count} of {} vectors are there as they were put", chunks);
             return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
         }
-        index.delete(&self.ids(end.chunks..self.head.chunks)).await?;
+        index.delete(&self.ids(chunks..self.head.chunks)).await?;
         let source_version = Some(SourceVersion::entries(self.request.source_version));
-        self.put_head(&DocumentHead { chunks: end.chunks, source_version, ..self.head.clone() }).await?;
+        self.put_head(&DocumentHead { chunks: chunks, source_version, ..self.head.clone() }).await?;
         self.is_ours().await
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), WriteError> {
+        if !self.claimed {
+            return Ok(());
+        }
+        self.is_ours().await?;
+        let Document { bucket, key, .. } = self.request.document;
+        Ok(self.store.delete(bucket, key, self.head.chunks).await?)
     }
 }
 
@@ -225,6 +240,9 @@ impl S3VectorsWriter<'_> {
         match (generation(&metadata), metadata) {
             (Some(generation), Metadata::Object(mut entries)) if generation == self.head.generation => {
                 entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
+                if head.source_version.is_some() {
+                    entries.insert("chunks".to_owned(), document(json!(head.chunks)));
+                }
                 Ok(index.put(vec![vector(self.ids(0..1)[0], numbers, Metadata::Object(entries))?]).await?)
             }
             _ => Err(WriteError::Conflict),

@@ -103,6 +103,12 @@ impl Pipeline {
         self.vectors.get(&result_key(&self.documents.name, key))
     }
 
+    /// The number of chunks in the metadata of a document's vectors, which is written when the document is done.
+    pub fn committed_chunks(&self, key: &str) -> Option<usize> {
+        let head = self.vectors.head(&result_key(&self.documents.name, key))?;
+        head.split("x-amz-meta-embed-chunks: ").nth(1)?.lines().next()?.trim().parse().ok()
+    }
+
     /// What was written down about a document without vectors.
     pub fn outcome(&self, key: &str) -> Option<Value> {
         let bytes = self.vectors.get(&format!("out/{}/{key}.outcome.json", self.documents.name))?;
@@ -130,6 +136,17 @@ pub fn result_key(bucket: &str, key: &str) -> String {
 }
 
 /// A record of S3's notification of a new object; further fields of the object may be set.
+/// A JSON array of so many good records and one that is too long, which ends the reading.
+pub fn unreadable_at_its_end(good: usize) -> String {
+    let good = r#"{"text": "The river is high today."},"#.repeat(good);
+    format!(r#"[{good}{{"text": "{}"}}]"#, "x".repeat(9 << 20))
+}
+
+/// The `chunks` in every record of a document of so many: null in a long one, which is written while it is read.
+pub fn stated_chunks(records: usize) -> Value {
+    if records > 64 { Value::Null } else { records.into() }
+}
+
 pub fn created(bucket: &str, key: &str) -> Value {
     let encoded: String = key
         .bytes()
