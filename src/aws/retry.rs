@@ -55,8 +55,11 @@ impl Retry {
         silence: &str,
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
+        let timeout = self.policy.response_timeout;
         let left = self.trouble().map(|(since, _)| self.policy.give_up_after.saturating_sub(since.elapsed()));
-        let limit = left.map_or(self.policy.response_timeout, |left| left.min(self.policy.response_timeout));
+        // Even the last attempt has a quarter of the time: one that is cut off sooner would report silence in place of
+        // the server's own answer.
+        let limit = left.map_or(timeout, |left| left.clamp(timeout / 4, timeout));
         match tokio::time::timeout(limit, answer).await {
             Ok(answered) => answered,
             Err(_) => Err(StoreError::retryable(format!("{silence} within {:.1} s", limit.as_secs_f32()))),

@@ -35,8 +35,8 @@ pub fn check(folder: &ModelFolder, vector: &[f32]) -> Result<()> {
 fn failed(folder: &ModelFolder, cosine: f64) -> Error {
     let arch = std::env::consts::ARCH;
     folder.unusable(format!(
-        "the self-test failed: its vector has cosine {cosine:.3} to the manifest's, and needs {LEAST_COSINE}. This \
-         processor ({arch}) or this ONNX Runtime computes the graph wrongly; use the other architecture, or build the \
+        "the self-test failed: its vector has cosine {cosine:.3} to the manifest's, and {LEAST_COSINE} is needed; this \
+         processor ({arch}) or this ONNX Runtime computes the graph wrongly: use the other architecture, or build the \
          model again if its files were changed"
     ))
 }

@@ -50,9 +50,12 @@ pub struct TestServer {
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
+/// Which fault a request meets, by its number and its path.
+type Plan = dyn Fn(usize, &str) -> Fault + Send + Sync;
+
 struct Shared {
     objects: HashMap<String, Vec<u8>>,
-    plan: Box<dyn Fn(usize, &str) -> Fault + Send + Sync>,
+    plan: Box<Plan>,
     number: AtomicUsize,
     requests: Mutex<Vec<Request>>,
     stopped: std::sync::atomic::AtomicBool,

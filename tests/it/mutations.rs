@@ -103,9 +103,11 @@ fn mutated_events_are_decoded_or_refused() {
     each_mutation("events", 20_000, fuzz_checks::event);
 }
 
+type Check = fn(&[u8]) -> Result<()>;
+
 #[test]
 fn mutated_bodies_are_read_or_refused_with_a_4xx() {
-    let parsers: [(&str, fn(&[u8]) -> Result<()>); 3] = [
+    let parsers: [(&str, Check); 3] = [
         ("fuzz/seeds/openai_body", fuzz_checks::openai_body),
         ("fuzz/seeds/tei_body", fuzz_checks::tei_body),
         ("fuzz/seeds/qdrant_body", fuzz_checks::qdrant_body),

@@ -182,12 +182,12 @@ impl DocumentWriter for S3VectorsWriter<'_> {
         let ours = |metadata: &&Option<Metadata>| metadata.as_ref().and_then(generation) == Some(self.head.generation);
         let count = vectors.iter().map(|vector| &vector.metadata).filter(ours).count();
         if count != chunks {
-            let message = format!("{count} of {} vectors are there as they were put", chunks);
+            let message = format!("{count} of {chunks} vectors are there as they were put");
             return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
         }
         index.delete(&self.ids(chunks..self.head.chunks)).await?;
         let source_version = Some(SourceVersion::entries(self.request.source_version));
-        self.put_head(&DocumentHead { chunks: chunks, source_version, ..self.head.clone() }).await?;
+        self.put_head(&DocumentHead { chunks, source_version, ..self.head.clone() }).await?;
         self.is_ours().await
     }
 
