@@ -1,4 +1,4 @@
-"""Writes what the Rust tests compare with: `python -m tools.golden all-MiniLM-L6-v2`.
+"""Writes what the Rust tests compare with: `python -m tools.golden bge-small-en-v1.5`.
 
 - tests/goldens/tokens.json, checked in: the reference tokenizer's ids for texts that tokenizers stumble
   over. Every BERT model with the uncased English vocabulary shares them.
