@@ -61,7 +61,7 @@ pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict)
     let mut bytes = original(input, &compressed, verdict);
     let mut decompressed = 0;
     loop {
-        let (head, peeked) = peek(bytes).map_err(|e| verdict.or_broken(e))?;
+        let (head, peeked) = peek(bytes, SNIFFED as u64).map_err(|e| verdict.or_broken(e))?;
         let Some(compression) = Compression::of(&head) else {
             return Ok(Opened { bytes: peeked, head, decompressed });
         };
@@ -69,6 +69,11 @@ pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict)
             return Err(Unreadable::skipped(Skip::NotText, format!("it is packed more than {LAYERS} times over")));
         }
         decompressed += 1;
+        let start = peek(Box::new(peeked), BOMB_AT_LEAST / MAX_COMPRESSION_RATIO);
+        let (start, peeked) = start.map_err(|e| verdict.or_broken(e))?;
+        if compression.is_bomb(&start) {
+            return Err(bomb());
+        }
         let inner = compression.reader(peeked).map_err(|e| verdict.or_broken(e))?;
         let (compressed, verdict) = (Rc::clone(&compressed), verdict.clone());
         bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, verdict });
@@ -84,9 +89,9 @@ fn original<'a>(inner: impl Read + 'a, count: &Rc<Cell<u64>>, verdict: &Verdict)
     Box::new(Original { inner, count: Rc::clone(count), verdict: verdict.clone() })
 }
 
-fn peek<'a>(mut bytes: Box<dyn Read + 'a>) -> io::Result<(Vec<u8>, Peeked<'a>)> {
-    let mut head = Vec::with_capacity(SNIFFED);
-    bytes.by_ref().take(SNIFFED as u64).read_to_end(&mut head)?;
+fn peek<'a>(mut bytes: Box<dyn Read + 'a>, length: u64) -> io::Result<(Vec<u8>, Peeked<'a>)> {
+    let mut head = Vec::with_capacity(length as usize);
+    bytes.by_ref().take(length).read_to_end(&mut head)?;
     Ok((head.clone(), Cursor::new(head).chain(bytes)))
 }
 
@@ -105,6 +110,22 @@ impl Compression {
         }
     }
 
+    /// Whether the first compressed bytes alone are a bomb, which is better known before any of it is embedded.
+    fn is_bomb(self, start: &[u8]) -> bool {
+        let Ok(mut reader) = self.reader(Cursor::new(start.to_vec()).chain(Box::new(io::empty()))) else {
+            return false;
+        };
+        let (mut count, mut buffer) = (0, vec![0; 64 * 1024]);
+        // An error is only the end of `start`, which cuts the document off.
+        while let Ok(read @ 1..) = reader.read(&mut buffer) {
+            count += read as u64;
+            if count > BOMB_AT_LEAST {
+                return true;
+            }
+        }
+        false
+    }
+
     fn reader<'a>(self, compressed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(compressed)),
@@ -115,6 +136,11 @@ impl Compression {
             }
         })
     }
+}
+
+fn bomb() -> Unreadable {
+    let reason = format!("it unpacks to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
+    Unreadable::skipped(Skip::DecompressionBomb, reason)
 }
 
 /// The object as it is stored: counts the bytes, and marks errors as worth a retry.
@@ -156,8 +182,7 @@ impl<R: Read> Read for Decompressed<R> {
                 format!("it unpacks to more than {} bytes, the limit", self.max_decompressed),
             )
         } else if self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get() {
-            let reason = format!("it unpacks to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
-            Unreadable::skipped(Skip::DecompressionBomb, reason)
+            bomb()
         } else {
             return Ok(read);
         };

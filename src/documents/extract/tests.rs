@@ -174,6 +174,9 @@ fn unpacking_is_limited() {
     let words: String = (0..1000).map(|number| format!("{number} ")).collect();
     let (why, reason) = skipped(run(&pack(words.as_bytes())[..], "a.gz", None, &options).1);
     assert!(why == Skip::TooLarge && reason.contains("1000 bytes"), "{reason}");
+    // A bomb is known before its first section.
+    let (sections, outcome) = read(pack(&b"A lot of words. ".repeat(2 << 20)), "a.gz");
+    assert_eq!((sections.len(), skipped(outcome).0), (0, Skip::DecompressionBomb));
     // A run of spaces that is no bomb yet.
     let (sections, _) = read(pack(&[b"word".to_vec(), vec![b' '; 8 << 20], b"end".to_vec()].concat()), "a.gz");
     assert_eq!(sections.iter().map(|section| section.text.trim()).collect::<String>(), "wordend");
