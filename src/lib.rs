@@ -66,7 +66,7 @@
 //! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
 //! | AWS SDK for S3, Secrets Manager and SSM | `aws` |
 //! | AWS SDK for S3 Vectors | `stores::s3vectors` |
-//! | `std::env` | `config`, `main` |
+//! | environment variables, `std::env::var` | `config`, `main` |
 //! | `lambda_runtime` | `lambda`, `observability::call`, `error` |
 
 #![deny(unsafe_code)]

@@ -13,8 +13,11 @@ const LIBRARIES: [(&str, &[&str]); 8] = [
     ("aws_sdk_ssm::", &["aws"]),
     ("aws_sdk_s3vectors::", &["stores/s3vectors"]),
     ("lambda_runtime::", &["lambda", "observability/call.rs", "error"]),
-    ("std::env", &["config", "main.rs"]),
+    ("std::env::var", &["config", "main.rs"]),
 ];
+
+/// Ends of the names of files that only tests compile.
+const TESTS: [&str; 2] = ["tests.rs", "test_server.rs"];
 
 /// Every file of the product with its code: no comments, no tests.
 fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
@@ -23,7 +26,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
             found.extend(sources(&path));
-        } else if name.ends_with(".rs") && !name.contains("test") {
+        } else if name.ends_with(".rs") && !TESTS.iter().any(|end| name.ends_with(end)) {
             let text = std::fs::read_to_string(&path).unwrap();
             let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
             let code: Vec<_> = product.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
