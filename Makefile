@@ -14,6 +14,10 @@ ARCH ?= $(shell uname -m)
 # AWS and macOS say arm64, compilers aarch64.
 override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
+# Parts whose tests are left out, and programs that benches leave out or take in; see below.
+TESTS_WITHOUT ?=
+BENCH_WITHOUT ?=
+PYTORCH ?=
 
 # The model that stands in where no place that has the default answers.
 STAND_IN := all-MiniLM-L6-v2
