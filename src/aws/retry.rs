@@ -15,7 +15,7 @@ use crate::error::StoreError;
 /// How long to wait and how long to try.
 #[derive(Debug, Clone, Copy)]
 pub struct RetryPolicy {
-    /// Trouble without progress that is borne before giving up.
+    /// How long attempts may fail without progress before the request fails.
     pub give_up_after: Duration,
     /// Wait for an answer; then the attempt counts as failed.
     pub response_timeout: Duration,

@@ -25,7 +25,7 @@ use crate::config::Secret;
 use crate::error::StoreError;
 
 /// A restart of a store takes some ten seconds, a write that waits for a busy one as many; what lasts longer is left
-/// to the event's next delivery. Trouble counts from the first failed attempt at a request.
+/// to the event's next delivery. The time counts from the first failed attempt at a request.
 pub const CALL_RETRY_POLICY: RetryPolicy = RetryPolicy {
     response_timeout: Duration::from_secs(30),
     give_up_after: Duration::from_secs(20),
