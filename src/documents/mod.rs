@@ -16,6 +16,7 @@
 //! name leaves a log line only); memory is bounded whatever the documents' sizes.
 
 mod attempt;
+mod call_order;
 mod checkpoint;
 pub mod chunk;
 mod chunk_reader;
@@ -39,6 +40,7 @@ use crate::embedding::Embedder;
 use crate::error::{Error, Result};
 use crate::observability::call::{self, Deadline};
 use crate::record::{Change, ModelRef, OutputLayout, VectorStore};
+use call_order::ObjectChanges;
 use chunk::{ChunkOptions, Chunker};
 use chunk_reader::ReadOptions;
 use context::DocumentContext;
@@ -87,33 +89,63 @@ impl DocumentPipeline {
         Ok(Self { context })
     }
 
-    /// Does what `changes` ask for, several at once: an outcome for each, in their order, and the sum of all. A
-    /// document that is not done by `deadline` is unfinished.
+    /// Does what `changes` ask for, several objects at once: an outcome for each change, in their order, and the sum of
+    /// all. A document that is not done by `deadline` is unfinished.
     pub async fn take(self: &Arc<Self>, changes: Vec<Change>, deadline: Deadline) -> (Vec<Outcome>, Summary) {
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
-        let start = |change: &Change| {
-            let change = change.clone();
-            let (pipeline, places) = (Arc::clone(self), Arc::clone(&places));
-            tokio::spawn(call::traced(async move {
+        let changes = Arc::new(changes);
+        let start = |object: ObjectChanges| {
+            let (pipeline, places, changes) = (Arc::clone(self), Arc::clone(&places), Arc::clone(&changes));
+            let indices = object.concat();
+            let task = tokio::spawn(call::traced(async move {
                 let _place = places.acquire_owned().await;
-                let (outcome, times) = pipeline.one(&change, deadline).await;
-                outcome.log(&change);
-                (outcome, times)
-            }))
+                pipeline.object(object, &changes, deadline).await
+            }));
+            (indices, task)
         };
-        let tasks: Vec<_> = changes.iter().map(start).collect();
-        let (mut outcomes, mut summary) = (Vec::with_capacity(tasks.len()), Summary::default());
-        for (task, change) in tasks.into_iter().zip(&changes) {
-            let (outcome, times) = task.await.unwrap_or_else(|ended| {
+        let tasks: Vec<_> = call_order::by_object(&changes).into_iter().map(start).collect();
+        let mut found = vec![None; changes.len()];
+        for (indices, task) in tasks {
+            let outcomes = task.await.unwrap_or_else(|ended| {
                 let reason = format!("a fault inside: {ended}");
                 let outcome = Outcome::Failed(DocumentFailure { cause: "panic", reason, retryable: true });
-                outcome.log(change);
-                (outcome, Times::default())
+                indices.iter().for_each(|&index| outcome.log(&changes[index]));
+                indices.into_iter().map(|index| (index, outcome.clone(), Times::default())).collect()
             });
+            for (index, outcome, times) in outcomes {
+                found[index] = Some((outcome, times));
+            }
+        }
+        let (mut outcomes, mut summary) = (Vec::with_capacity(changes.len()), Summary::default());
+        for (outcome, times) in found.into_iter().flatten() {
             summary.count(&outcome, times);
             outcomes.push(outcome);
         }
         (outcomes, summary)
+    }
+
+    /// Does one object's changes one after another; see [`call_order`].
+    async fn object(
+        &self,
+        object: ObjectChanges,
+        changes: &[Change],
+        deadline: Deadline,
+    ) -> Vec<(usize, Outcome, Times)> {
+        let (mut outcomes, mut waits) = (Vec::new(), false);
+        for repetitions in object {
+            let (outcome, times) = match waits {
+                false => self.one(&changes[repetitions[0]], deadline).await,
+                true => (call_order::after_a_retry(), Times::default()),
+            };
+            waits = outcome.should_retry();
+            let repeated = call_order::repeated(&outcome);
+            outcomes.push((repetitions[0], outcome, times));
+            outcomes.extend(repetitions[1..].iter().map(|&index| (index, repeated.clone(), Times::default())));
+            for (index, outcome, _) in &outcomes[outcomes.len() - repetitions.len()..] {
+                outcome.log(&changes[*index]);
+            }
+        }
+        outcomes
     }
 
     async fn one(&self, change: &Change, deadline: Deadline) -> (Outcome, Times) {

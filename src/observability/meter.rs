@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::metrics::{
-    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, ENCODE, READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
+    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, DOCUMENTS_UNFINISHED, ENCODE, READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
 };
 use crate::error::{Error, Kind};
 
@@ -24,6 +24,7 @@ pub struct Measurements {
     pub documents: usize,
     pub skipped: usize,
     pub failed: usize,
+    pub unfinished: usize,
     pub tokenize: Duration,
     pub run: Duration,
     /// When the vectors were ready; the time after it is encoding.
@@ -70,7 +71,7 @@ impl Meter {
 
 impl Measurements {
     /// Every measurement that is a metric, zeros included.
-    pub(super) fn values(&self) -> [Value; 11] {
+    pub(super) fn values(&self) -> [Value; 12] {
         let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
         [
             (&TEXTS, count(self.texts)),
@@ -82,6 +83,7 @@ impl Measurements {
             (&DOCUMENTS, count(self.documents)),
             (&DOCUMENTS_SKIPPED, count(self.skipped)),
             (&DOCUMENTS_FAILED, count(self.failed)),
+            (&DOCUMENTS_UNFINISHED, count(self.unfinished)),
             (&READ, ms(self.read)),
             (&WRITE, ms(self.write)),
         ]

@@ -84,6 +84,7 @@ metrics! {
     DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
     DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were passed over: already there, or of no kind that has text";
     DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed and are reported as such";
+    DOCUMENTS_UNFINISHED = "DocumentsUnfinished", "embed_documents_unfinished_total", Count, Service,   Sum,  "documents that ran out of time; a later call goes on where they stopped";
     READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";
     WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to sinks, S3 among them";
     RESIDENT_MEMORY  = "ResidentMemory",  "embed_resident_memory_bytes",       Bytes,        Service,   Last, "the process's memory after the call";

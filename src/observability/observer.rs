@@ -139,6 +139,7 @@ impl Observer {
                     documents = some(m.documents),
                     skipped = some(m.skipped),
                     failed = some(m.failed),
+                    unfinished = some(m.unfinished),
                     tokenize_ms = some_ms(m.tokenize),
                     run_ms = some_ms(m.run),
                     encode_ms = some_ms(m.encode),

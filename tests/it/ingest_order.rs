@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::harness::fixture;
-use crate::support::pipeline::{Pipeline, created, notification};
+use crate::support::pipeline::{Pipeline, created, notification, queue};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 
@@ -120,6 +120,63 @@ fn a_version_that_an_event_names_is_the_one_embedded() {
     let text = pipeline.records("a.txt")[0]["text"].as_str().unwrap().trim().to_owned();
     assert_eq!(text, "The second version.");
     assert_eq!(deliver(&pipeline, &record(&first, "01"))["outdated"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+}
+
+#[test]
+fn changes_of_one_object_within_a_call_go_one_after_another() {
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("sequence-docs"), Bucket::new("sequence-vecs"));
+    let reads = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&reads);
+    let proxy = Proxy::before(documents.server, move |request| {
+        if let ("GET", Some((_, version))) = (request.method, request.path.split_once("versionId=")) {
+            seen.lock().unwrap().push(version.to_owned());
+        }
+        Fault::None
+    });
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    let record = |version: &str, sequencer: &str| {
+        let object = json!({"versionId": version, "sequencer": sequencer});
+        notification(&[event(&pipeline.documents, "a.txt", object)])
+    };
+    // The newer version's message comes first, and the older one's twice.
+    let batch = queue(&[record(&second, "02"), record(&first, "01"), record(&first, "01")]);
+    assert_eq!(pipeline.invoke(&batch).unwrap(), json!({"batchItemFailures": []}));
+    let order: Vec<_> = reads.lock().unwrap().iter().map(|version| version.split('&').next().unwrap().to_owned()).collect();
+    assert_eq!(order, [first, second.clone()]);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+}
+
+#[test]
+fn after_a_failure_the_later_changes_of_that_object_come_back_and_others_go_on() {
+    needs!(s3);
+    let (documents, vectors) = (Bucket::new("blocked-docs"), Bucket::new("blocked-vecs"));
+    let failing = Arc::new(Mutex::new(String::new()));
+    let version = Arc::clone(&failing);
+    let proxy = Proxy::before(documents.server, move |request| {
+        let version = version.lock().unwrap();
+        match !version.is_empty() && request.path.contains(version.as_str()) {
+            true => Fault::Refuse(500, "InternalError", None),
+            false => Fault::None,
+        }
+    });
+    let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    pipeline.put("b.txt", "Another object.");
+    let record = |version: &str, sequencer: &str| {
+        let object = json!({"versionId": version, "sequencer": sequencer});
+        notification(&[event(&pipeline.documents, "a.txt", object)])
+    };
+    let other = notification(&[created(&pipeline.documents.name, "b.txt")]);
+    let batch = queue(&[record(&first, "01"), other, record(&second, "02")]);
+    first.clone_into(&mut failing.lock().unwrap());
+    let back = json!({"batchItemFailures": [{"itemIdentifier": "0"}, {"itemIdentifier": "2"}]});
+    assert_eq!(pipeline.invoke(&batch).unwrap(), back);
+    assert!(pipeline.result("a.txt").is_none() && pipeline.records("b.txt").len() == 1);
+    failing.lock().unwrap().clear();
+    assert_eq!(pipeline.invoke(&batch).unwrap(), json!({"batchItemFailures": []}));
     assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
 }
 

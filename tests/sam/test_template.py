@@ -286,6 +286,7 @@ class Choices(unittest.TestCase):
     def test_alarms_watch_errors_throttles_failures_failed_documents_and_latency(self) -> None:
         requests, documents = ("FunctionName", {"Ref": "EmbedFunction"}), ("FunctionName", {"Ref": "DocumentFunction"})
         failed = ("QueueName", {"Fn::GetAtt": ["FailedDocuments", "QueueName"]})
+        unfinished = ("service", {"Ref": "DocumentFunction"})
         wanted = {
             "RequestErrorAlarm": ("AWS/Lambda", "Errors", requests, "Sum", 0),
             "RequestThrottleAlarm": ("AWS/Lambda", "Throttles", requests, "Sum", 0),
@@ -294,6 +295,7 @@ class Choices(unittest.TestCase):
             "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
             "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
             "FailedDocumentAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", failed, "Maximum", 0),
+            "UnfinishedDocumentAlarm": ("LambdaEmbed", "DocumentsUnfinished", unfinished, "Sum", 0),
         }
         topic = "arn:aws:sns:us-east-1:123456789012:alarms"
         alarms = Template(Alarms="true", AlarmTopicArn=topic, AlarmLatencyMilliseconds=250).of_type("AWS::CloudWatch::Alarm")
