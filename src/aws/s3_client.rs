@@ -47,6 +47,27 @@ impl Intercept for TraceHeader {
     }
 }
 
+/// Says that this function's account pays for requests and transfers ("Requester Pays buckets" in S3's user guide).
+#[derive(Debug)]
+struct RequesterPays;
+
+impl Intercept for RequesterPays {
+    fn name(&self) -> &'static str {
+        "RequesterPays"
+    }
+
+    fn modify_before_signing(
+        &self,
+        context: &mut BeforeTransmitInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let requester = http::HeaderValue::from_static("requester");
+        context.request_mut().headers_mut().insert("x-amz-request-payer", requester);
+        Ok(())
+    }
+}
+
 /// A client with its region; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct S3 {
@@ -70,6 +91,10 @@ pub async fn connect(aws: &Aws, attempts: Attempts) -> S3 {
         Some(endpoint) => builder.endpoint_url(endpoint).force_path_style(true),
         None => builder,
     };
+    let builder = match aws.requester_pays {
+        true => builder.interceptor(RequesterPays),
+        false => builder,
+    };
     let retries = match attempts {
         Attempts::Once => RetryConfig::disabled(),
         Attempts::Standard => RetryConfig::standard(),
@@ -91,7 +116,7 @@ mod tests {
     use std::io::{Read, Write};
 
     #[test]
-    fn requests_carry_the_trace_header_of_the_call_they_are_made_for() {
+    fn requests_carry_the_trace_header_of_their_call_and_who_pays() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let keys = AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None };
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -100,6 +125,7 @@ mod tests {
             endpoint: Some(endpoint),
             keys: Some(keys),
             vectors_endpoint: None,
+            requester_pays: true,
         };
         let heads = std::thread::spawn(move || {
             let head = |client: std::io::Result<std::net::TcpStream>| {
@@ -121,5 +147,6 @@ mod tests {
         let heads = heads.join().unwrap();
         assert!(heads[0].contains("x-amzn-trace-id: root=1-abc;sampled=1"), "{}", heads[0]);
         assert!(!heads[1].contains("x-amzn-trace-id"), "{}", heads[1]);
+        assert!(heads.iter().all(|head| head.contains("x-amz-request-payer: requester")), "{}", heads[0]);
     }
 }

@@ -72,6 +72,8 @@ pub struct Aws {
     pub vectors_endpoint: Option<String>,
     /// `AWS_ACCESS_KEY_ID` and its companions; on Lambda those of the function's role.
     pub keys: Option<AccessKeys>,
+    /// Whether requests to S3 say that this function's account pays for them.
+    pub requester_pays: bool,
 }
 
 /// Static credentials.
@@ -104,6 +106,7 @@ impl Aws {
             region: first(["AWS_REGION", "AWS_DEFAULT_REGION"]),
             endpoint: first(["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]),
             vectors_endpoint: first(["AWS_ENDPOINT_URL_S3VECTORS", "AWS_ENDPOINT_URL"]),
+            requester_pays: false,
             keys: keys.map(|(id, secret_key)| AccessKeys {
                 id: id.to_owned(),
                 secret: secret_key,

@@ -45,6 +45,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
     Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
     Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; objects elsewhere are ignored, and an output inside it stops the start. If unset, anyone who can invoke the function can have it read any object that its role can read" },
+    Variable { name: "EMBED_REQUEST_PAYER", default: "owner", about: "requester: this account pays for requests to S3, as Requester Pays buckets ask for; owner: the bucket's" },
     Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
     Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
     Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
@@ -70,6 +71,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_SERVICE", default: "the function's name, else lambda-embed", about: "what logs and metrics call this function, their dimension service" },
     Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
 ];
+
+const PAYERS: &[(&str, bool)] = &[("owner", false), ("requester", true)];
 
 /// Variables of Lambda that are read as well.
 const FROM_LAMBDA: [&str; 3] = ["AWS_LAMBDA_LOG_LEVEL", MEMORY_SIZE, FUNCTION_NAME];
@@ -149,7 +152,10 @@ impl Config {
             model_dir: given.path("EMBED_MODEL_DIR").unwrap_or_else(|| beside.join("model")),
             model_s3: given.model_s3()?,
             cache_dir: given.path("EMBED_CACHE_DIR").unwrap_or_else(|| PathBuf::from("/tmp/lambda-embed")),
-            aws: Aws::resolve(|name| given.text(name)),
+            aws: Aws {
+                requester_pays: given.choice("EMBED_REQUEST_PAYER", PAYERS)?.unwrap_or(false),
+                ..Aws::resolve(|name| given.text(name))
+            },
             ort_lib: given.path("EMBED_ORT_LIB").unwrap_or_else(|| beside.join("lib/libonnxruntime.so")),
             verify: given
                 .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?

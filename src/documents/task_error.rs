@@ -39,6 +39,7 @@ impl TaskError {
                 let cause = match kind {
                     StoreErrorKind::AccessDenied => "source_denied",
                     StoreErrorKind::WrongRegion => "source_elsewhere",
+                    StoreErrorKind::Archived => "source_archived",
                     _ if error.retryable => "source_busy",
                     _ => "source_refused",
                 };

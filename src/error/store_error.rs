@@ -21,6 +21,8 @@ pub enum StoreErrorKind {
     /// No such multipart upload, or not with these parts.
     NoSuchUpload,
     AccessDenied,
+    /// The object lies in an archive and has to be restored before it can be read.
+    Archived,
     /// The bucket lies in another region.
     WrongRegion,
     Other,

@@ -93,7 +93,13 @@ impl TestServer {
     pub async fn bucket(&self) -> Bucket {
         let keys = AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None };
         let endpoint = Some(format!("http://{}", self.address));
-        let aws = Aws { region: Some("us-east-1".to_owned()), endpoint, vectors_endpoint: None, keys: Some(keys) };
+        let aws = Aws {
+            region: Some("us-east-1".to_owned()),
+            endpoint,
+            vectors_endpoint: None,
+            keys: Some(keys),
+            requester_pays: false,
+        };
         aws::connect(&aws, Attempts::Once).await.bucket("bucket")
     }
 

@@ -55,7 +55,7 @@ One line a document besides, `\"message\": \"document\"`, INFO or, for one that 
 | `requestId` | of the call that dealt with it |
 | `bucket`, `key` | the object |
 | `outcome` | as in `docs/events.md`, in a word |
-| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; `source_denied`, `source_elsewhere`, `source_busy`, `source_refused` by its own bucket; `sink_` and the same, or `sink_absent`, by the place where vectors go; `no_bucket_name`; `raced`; `panic`; an error's type |
+| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; `source_denied`, `source_elsewhere`, `source_archived`, `source_busy`, `source_refused` by its own bucket; `sink_` and the same, or `sink_absent`, by the place where vectors go; `no_bucket_name`; `raced`; `panic`; an error's type |
 | `chunks`, `tokens` | of one that was embedded |
 
 The reason in full stands in the document's `<key>.outcome.json` beside the vectors, and in the call's answer: it may

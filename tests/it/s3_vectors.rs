@@ -183,8 +183,29 @@ fn an_index_that_does_not_fit_and_a_bucket_that_is_missing_are_named() {
         json!({"indexName": "documents", "dataType": "float32", "dimension": 5, "distanceMetric": "cosine"}),
     );
     setup.pipeline(None, &[]).put("a.txt", "A text.");
-    let error = setup.pipeline(None, &[]).invoke(&setup.event("a.txt")).unwrap_err().to_string();
+    let refused = |index: &str, more: &[(&str, &str)]| {
+        let variables = [&[("EMBED_S3VECTORS_INDEX", index)], more].concat();
+        setup.pipeline(None, &variables).invoke(&setup.event("a.txt")).unwrap_err().to_string()
+    };
+    let error = refused("documents", &[]);
     assert!(error.contains("5 dimensions") && error.contains("EMBED_S3VECTORS_INDEX"), "{error}");
+    // An index as the console makes it, and one that was made for vectors without text.
+    let made = |name: &str, keys: &[&str]| {
+        let keys = json!({"nonFilterableMetadataKeys": keys});
+        let index = json!({"indexName": name, "dataType": "float32", "dimension": 32, "distanceMetric": "cosine"});
+        let mut index = index.as_object().unwrap().clone();
+        index.extend([("metadataConfiguration".to_owned(), keys)]);
+        setup.request("CreateIndex", index.into());
+    };
+    made("console", &["text"]);
+    let error = refused("console", &[]);
+    assert!(error.contains("embed, etag, version, content_type, title, headings, metadata, fields"), "{error}");
+    made("textless", &["embed", "etag", "version", "content_type", "title", "headings", "metadata", "fields"]);
+    let error = refused("textless", &[]);
+    assert!(error.contains("as not filterable: text;"), "{error}");
+    let event = setup.event("a.txt");
+    let textless = [("EMBED_S3VECTORS_INDEX", "textless"), ("EMBED_OUTPUT_TEXT", "off")];
+    assert_eq!(setup.pipeline(None, &textless).invoke(&event).unwrap()["embedded"], 1);
     setup.vectors = "not-there".to_owned();
     let error = setup.pipeline(None, &[]).invoke(&setup.event("a.txt")).unwrap_err().to_string();
     assert!(error.contains("create-vector-bucket --vector-bucket-name not-there"), "{error}");

@@ -22,6 +22,8 @@ pub struct Index {
     name: String,
     /// Of the model's vectors.
     dimensions: usize,
+    /// The keys that must not be filterable, because their values may be longer than 2 KB.
+    long_keys: Vec<&'static str>,
     /// Whether the index was found to be usable.
     ready: Mutex<bool>,
 }
@@ -34,10 +36,11 @@ pub enum Bring {
 }
 
 impl Index {
-    /// Sends nothing yet.
-    pub fn new(client: Client, bucket: &str, name: &str, dimensions: usize) -> Self {
+    /// Sends nothing yet. `text`: whether vectors carry the chunk's text.
+    pub fn new(client: Client, bucket: &str, name: &str, dimensions: usize, text: bool) -> Self {
         let (bucket, name) = (bucket.to_owned(), name.to_owned());
-        Self { client, bucket, name, dimensions, ready: Mutex::new(false) }
+        let long_keys = NOT_FILTERABLE.into_iter().filter(|key| text || *key != "text").collect();
+        Self { client, bucket, name, dimensions, long_keys, ready: Mutex::new(false) }
     }
 
     /// Creates the index, or checks the existing one; once a process.
@@ -95,6 +98,18 @@ impl Index {
                  dimensions, compared by cosine: name another index in EMBED_S3VECTORS_INDEX, which is made if it is \
                  not there",
                 self.name, self.dimensions
+            )));
+        }
+        let declared = index.metadata_configuration().map_or(&[][..], |keys| keys.non_filterable_metadata_keys());
+        let missing: Vec<_> =
+            self.long_keys.iter().filter(|key| !declared.iter().any(|declared| declared == *key)).copied().collect();
+        if !missing.is_empty() {
+            return Err(StoreError::permanent(format!(
+                "the index {} does not declare these metadata keys as not filterable: {}; S3 Vectors would refuse every \
+                 vector whose text is longer than 2 KB, and an index cannot be changed: name another one in \
+                 EMBED_S3VECTORS_INDEX, which is made if it is not there",
+                self.name,
+                missing.join(", ")
             )));
         }
         Ok(())

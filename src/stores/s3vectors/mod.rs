@@ -76,7 +76,7 @@ pub struct S3VectorsStore {
 
 impl S3VectorsStore {
     pub fn new(client: Client, place: &S3Vectors, model: ModelRef, text: bool) -> Self {
-        Self { index: Index::new(client, &place.bucket, &place.index, model.dimensions), model, text }
+        Self { index: Index::new(client, &place.bucket, &place.index, model.dimensions, text), model, text }
     }
 
     async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
@@ -291,6 +291,7 @@ mod tests {
             endpoint: None,
             vectors_endpoint: Some(format!("http://{}", listener.local_addr().unwrap())),
             keys: Some(AccessKeys { id: "id".to_owned(), secret: Secret::new("key"), session_token: None }),
+            requester_pays: false,
         };
         let head = std::thread::spawn(move || {
             let (mut client, _) = listener.accept().unwrap();
