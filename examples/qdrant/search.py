@@ -7,6 +7,9 @@
 `--through server`: Qdrant asks the function itself, because its `inference.address` is the function's URL with
 `/qdrant/inference`; this program never sees a vector. `--through client`: this program asks the function and sends
 Qdrant vectors, which works with every Qdrant, its cloud included.
+
+`--hybrid` asks by meaning and by words at once (Qdrant 1.15.2 or later): Qdrant makes BM25's vectors itself, and
+reciprocal rank fusion joins both lists. Codes, names and numbers are found that a model of meaning passes over.
 """
 
 from __future__ import annotations
@@ -23,9 +26,14 @@ DOCUMENTS = [
     "Qdrant has a LlamaIndex integration for agents.",
     "The river flooded the old bridge last night.",
     "A sourdough loaf needs flour, water, salt and patience.",
+    "E1234: the feed roller slipped. Clean it with a damp cloth.",
+    "An error code is a letter and a number that the printer shows when something is wrong.",
 ]
-METADATA = [{"source": "langchain-docs"}, {"source": "llamaindex-docs"}, {"source": "news"}, {"source": "cookbook"}]
-IDS = [42, 2, 7, 11]
+METADATA = [{"source": name} for name in ("langchain-docs", "llamaindex-docs", "news", "cookbook", "manual", "glossary")]
+IDS = [42, 2, 7, 11, 5, 3]
+
+# The names that the function gives a hybrid collection's vectors (EMBED_QDRANT_HYBRID=on).
+DENSE, SPARSE = "dense", "bm25"
 
 # What a client hands to Qdrant for a text: the text itself with the model's name, or its vector.
 Embed = Callable[[list[str], str], list]
@@ -49,6 +57,11 @@ def through_client(function: str, token: str | None) -> Embed:
     return embed
 
 
+def bm25(text: str) -> models.Document:
+    """A text of which Qdrant makes a sparse vector."""
+    return models.Document(text=text, model="qdrant/bm25")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--qdrant", default="http://localhost:6333", help="Qdrant's REST address")
@@ -59,6 +72,7 @@ def main() -> None:
     parser.add_argument("--model", default="bge-small-en-v1.5")
     parser.add_argument("--dimensions", type=int, default=384)
     parser.add_argument("--collection", default="demo")
+    parser.add_argument("--hybrid", action="store_true", help="search by meaning and by words")
     parser.add_argument("--question", default="Which integration helps me build an agent?")
     options = parser.parse_args()
     embed = through_server(options.model) if options.through == "server" else through_client(options.function, options.token)
@@ -69,19 +83,34 @@ def main() -> None:
     # 2. A collection of the model's size.
     if not client.collection_exists(options.collection):
         vectors = models.VectorParams(size=options.dimensions, distance=models.Distance.COSINE)
-        client.create_collection(options.collection, vectors_config=vectors)
+        sparse = {SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)}
+        if options.hybrid:
+            client.create_collection(options.collection, vectors_config={DENSE: vectors}, sparse_vectors_config=sparse)
+        else:
+            client.create_collection(options.collection, vectors_config=vectors)
 
     # 3. Documents, metadata and ids.
     payloads = [{"document": text, **fields} for text, fields in zip(DOCUMENTS, METADATA)]
 
     # 4. In they go.
     vectors = embed(DOCUMENTS, "passage")
+    if options.hybrid:
+        vectors = [{DENSE: vector, SPARSE: bm25(text)} for text, vector in zip(DOCUMENTS, vectors)]
     points = [models.PointStruct(id=id, vector=vector, payload=payload) for id, vector, payload in zip(IDS, vectors, payloads)]
     client.upsert(options.collection, points, wait=True)
 
     # 5. A question, and the documents nearest to it.
     question = embed([options.question], "query")[0]
-    for hit in client.query_points(options.collection, query=question, limit=3, with_payload=True).points:
+    if options.hybrid:
+        by_meaning = models.Prefetch(query=question, using=DENSE, limit=20)
+        by_words = models.Prefetch(query=bm25(options.question), using=SPARSE, limit=20)
+        fused = models.FusionQuery(fusion=models.Fusion.RRF)
+        found = client.query_points(
+            options.collection, prefetch=[by_meaning, by_words], query=fused, limit=3, with_payload=True
+        )
+    else:
+        found = client.query_points(options.collection, query=question, limit=3, with_payload=True)
+    for hit in found.points:
         print(f"{hit.score:.4f}  {hit.id:>3}  {hit.payload['source']:16}  {hit.payload['document']}")
 
 

@@ -90,7 +90,7 @@ pub enum VectorEncoding {
     Base64,
 }
 
-const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+pub(super) const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
 const FORMATS: &[(&str, OutputFormat)] = &[("jsonl", OutputFormat::JsonLines), ("parquet", OutputFormat::Parquet)];
 const VECTORS: &[(&str, VectorEncoding)] = &[("numbers", VectorEncoding::Numbers), ("base64", VectorEncoding::Base64)];
 const STORES: &[(&str, StoreName)] =

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 pub use api_key::{ApiKey, Reference, Secret, masked};
 pub use aws::{AccessKeys, Aws, S3Location};
 pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};
-pub use stores::{Qdrant, S3Vectors};
+pub use stores::{HybridVectors, Qdrant, S3Vectors};
 
 use crate::error::{Error, Result};
 use crate::observability::metrics;
@@ -50,6 +50,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
     Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
     Variable { name: "EMBED_QDRANT_API_KEY", default: "none", about: "Qdrant's API key, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
+    Variable { name: "EMBED_QDRANT_HYBRID", default: "off", about: "on: each point also has its text's BM25 vector, which Qdrant makes, for hybrid search" },
+    Variable { name: "EMBED_QDRANT_DENSE_VECTOR", default: "dense", about: "with EMBED_QDRANT_HYBRID=on, the name of the model's vector; unnamed: the collection's vector without a name" },
+    Variable { name: "EMBED_QDRANT_SPARSE_VECTOR", default: "bm25", about: "with EMBED_QDRANT_HYBRID=on, the name of BM25's vector" },
     Variable { name: "EMBED_S3VECTORS_BUCKET", default: "none", about: "a vector bucket of S3 Vectors, in the function's region" },
     Variable { name: "EMBED_S3VECTORS_INDEX", default: "none", about: "the index in it, made with the model's size and cosine distance if it is not there" },
     Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },

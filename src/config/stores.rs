@@ -1,6 +1,6 @@
 //! The variables of Qdrant and S3 Vectors.
 
-use super::documents::StoreName;
+use super::documents::{ON_OFF, StoreName};
 use super::{Given, list};
 use crate::config::ApiKey;
 use crate::error::{Error, Result};
@@ -12,6 +12,17 @@ pub struct Qdrant {
     pub url: String,
     pub collection: String,
     pub api_key: Option<ApiKey>,
+    /// `None`: points have one dense vector without a name.
+    pub hybrid: Option<HybridVectors>,
+}
+
+/// The names of a hybrid collection's vectors.
+#[derive(Debug, Clone)]
+pub struct HybridVectors {
+    /// Empty: the collection's vector without a name.
+    pub dense: String,
+    /// BM25's.
+    pub sparse: String,
 }
 
 /// An index of S3 Vectors.
@@ -21,7 +32,19 @@ pub struct S3Vectors {
     pub index: String,
 }
 
-const QDRANT: [&str; 3] = ["EMBED_QDRANT_URL", "EMBED_QDRANT_COLLECTION", "EMBED_QDRANT_API_KEY"];
+const QDRANT: [&str; 6] = [
+    "EMBED_QDRANT_URL",
+    "EMBED_QDRANT_COLLECTION",
+    "EMBED_QDRANT_API_KEY",
+    "EMBED_QDRANT_HYBRID",
+    DENSE_VECTOR,
+    SPARSE_VECTOR,
+];
+const DENSE_VECTOR: &str = "EMBED_QDRANT_DENSE_VECTOR";
+const SPARSE_VECTOR: &str = "EMBED_QDRANT_SPARSE_VECTOR";
+
+/// The word for a collection's vector without a name.
+const UNNAMED: &str = "unnamed";
 const S3VECTORS: [&str; 2] = ["EMBED_S3VECTORS_BUCKET", "EMBED_S3VECTORS_INDEX"];
 
 impl Given {
@@ -50,7 +73,24 @@ impl Given {
             url: url.trim_end_matches('/').to_owned(),
             collection: collection.to_owned(),
             api_key: self.api_key("EMBED_QDRANT_API_KEY")?,
+            hybrid: self.hybrid()?,
         }))
+    }
+
+    fn hybrid(&self) -> Result<Option<HybridVectors>> {
+        if !self.choice("EMBED_QDRANT_HYBRID", ON_OFF)?.unwrap_or(false) {
+            return match [DENSE_VECTOR, SPARSE_VECTOR].into_iter().find(|name| self.text(name).is_some()) {
+                None => Ok(None),
+                Some(name) => Err(self.misunderstood(name, "EMBED_QDRANT_HYBRID=on beside it".to_owned())),
+            };
+        }
+        let dense = self.text(DENSE_VECTOR).unwrap_or("dense");
+        let dense = if dense == UNNAMED { "" } else { dense };
+        let sparse = self.text(SPARSE_VECTOR).unwrap_or("bm25");
+        if dense == sparse {
+            return Err(self.misunderstood(SPARSE_VECTOR, format!("another name than {DENSE_VECTOR}, {dense}")));
+        }
+        Ok(Some(HybridVectors { dense: dense.to_owned(), sparse: sparse.to_owned() }))
     }
 
     pub(super) fn s3vectors(&self, stores: &[StoreName]) -> Result<Option<S3Vectors>> {
@@ -139,6 +179,27 @@ mod tests {
         assert!(message.contains("EMBED_QDRANT_API_KEY") && !message.contains("hush"), "{message}");
         let message = refused(&[("EMBED_QDRANT_API_KEY", "hush")]);
         assert!(message.contains("qdrant in EMBED_SINK") && !message.contains("hush"), "{message}");
+    }
+
+    #[test]
+    fn the_vectors_of_a_hybrid_collection_have_names() {
+        let given = [("EMBED_SINK", "qdrant"), ("EMBED_QDRANT_URL", "http://localhost:6333")];
+        let hybrid = |more: &[(&str, &str)]| documents(&[&given[..], more].concat()).map(|d| d.qdrant.unwrap().hybrid);
+        let on = ("EMBED_QDRANT_HYBRID", "on");
+        assert!(hybrid(&[]).unwrap().is_none() && hybrid(&[("EMBED_QDRANT_HYBRID", "off")]).unwrap().is_none());
+        let HybridVectors { dense, sparse } = hybrid(&[on]).unwrap().unwrap();
+        assert_eq!((dense.as_str(), sparse.as_str()), ("dense", "bm25"));
+        let langchain =
+            [on, ("EMBED_QDRANT_DENSE_VECTOR", "unnamed"), ("EMBED_QDRANT_SPARSE_VECTOR", "langchain-sparse")];
+        let HybridVectors { dense, sparse } = hybrid(&langchain).unwrap().unwrap();
+        assert_eq!((dense.as_str(), sparse.as_str()), ("", "langchain-sparse"));
+        for wrong in [
+            vec![("EMBED_QDRANT_HYBRID", "yes")],
+            vec![("EMBED_QDRANT_SPARSE_VECTOR", "bm25")],
+            vec![on, ("EMBED_QDRANT_DENSE_VECTOR", "bm25")],
+        ] {
+            assert!(hybrid(&wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -1,8 +1,5 @@
 //! The real binary behind a bucket's notifications and their queue, killed now and then.
 
-use std::time::{Duration, Instant};
-
-use crate::support::function::LONG;
 use crate::support::pipeline::{Pipeline, document_function, paragraphs, stated_chunks};
 use crate::support::queue::Queue;
 
@@ -52,31 +49,8 @@ fn a_function_that_is_killed_loses_doubles_and_halves_nothing() {
         pipeline.put(&key(number), paragraphs(count));
     }
     let mut random = fastrand::Rng::with_seed(200);
-    // What an answer took, which says how soon a kill comes in the middle of one, on a machine of any speed.
-    let mut answer_time = Duration::from_millis(200);
-    let mut function = document_function(&pipeline.vectors, pipeline.vectors.server, &[]);
-    let (mut kills, deadline) = (0, Instant::now() + Duration::from_secs(240));
-    while queue.waiting() > 0 {
-        assert!(Instant::now() < deadline, "{} messages after {kills} kills", queue.waiting());
-        let Some(event) = queue.receive() else {
-            std::thread::sleep(Duration::from_millis(50));
-            continue;
-        };
-        function.api.send(&event);
-        let patience = if kills < KILLS { answer_time.mul_f64(random.f64() * 1.5) } else { LONG };
-        let asked = Instant::now();
-        match function.api.report(patience) {
-            Some(report) => {
-                answer_time = asked.elapsed();
-                queue.settle(&event, &report.body);
-            }
-            None => {
-                // What it had was not acknowledged and shows again.
-                kills += 1;
-                function = document_function(&pipeline.vectors, pipeline.vectors.server, &[]);
-            }
-        }
-    }
+    let start = || document_function(&pipeline.vectors, pipeline.vectors.server, &[]);
+    let kills = queue.work_off_with_kills(KILLS, &mut random, start);
     assert!(kills >= 3, "{kills} kills");
     for number in 0..DOCUMENTS {
         whole(&pipeline, &key(number));

@@ -28,6 +28,7 @@ mod observed;
 mod qdrant;
 mod qdrant_example;
 mod qdrant_faults;
+mod qdrant_hybrid;
 mod readers;
 mod readme;
 mod real_weights;

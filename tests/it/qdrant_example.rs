@@ -39,6 +39,17 @@ fn the_question_is_answered() {
 }
 
 #[test]
+fn an_exact_code_is_found_first_by_meaning_and_words_together() {
+    needs!(model, qdrant);
+    let server = Server::over(&model(), &[]);
+    let question = ["--model", "bge-small-en-v1.5", "--question", "what is E1234", "--hybrid"];
+    for through in ["server", "client"] {
+        let hits = search(&server, through, &question);
+        assert!(hits[0].contains("feed roller"), "{hits:#?}");
+    }
+}
+
+#[test]
 fn a_model_that_the_function_has_not_is_told_to_the_programs_user() {
     needs!(qdrant);
     let server = Server::start();

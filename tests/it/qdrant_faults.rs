@@ -20,20 +20,27 @@ struct Setup {
     documents: Bucket,
     vectors: Bucket,
     collection: Collection,
+    /// `EMBED_QDRANT_HYBRID`.
+    hybrid: &'static str,
 }
 
 impl Setup {
     fn new(test: &str) -> Self {
         let collection = Collection::new(test);
         let (documents, vectors) = (Bucket::new(&format!("q-{test}-docs")), Bucket::new(&format!("q-{test}-vecs")));
-        Self { documents, vectors, collection }
+        Self { documents, vectors, collection, hybrid: "off" }
+    }
+
+    /// One with a hybrid collection.
+    fn hybrid(test: &str) -> Self {
+        Self { hybrid: "on", ..Self::new(&format!("{test}-hybrid")) }
     }
 
     /// A function with Qdrant at `address`, else at the server itself.
     fn pipeline(&self, address: Option<&str>, sinks: &str) -> Pipeline {
         let url = format!("http://{}", address.unwrap_or(&self.collection.server));
-        let variables =
-            [&self.collection.variables(&url, sinks)[..], &SMALL, &[("EMBED_ON_DELETE", "remove")]].concat();
+        let own = [("EMBED_ON_DELETE", "remove"), ("EMBED_QDRANT_HYBRID", self.hybrid)];
+        let variables = [&self.collection.variables(&url, sinks)[..], &SMALL, &own].concat();
         Pipeline::between(self.documents.clone(), self.vectors.clone(), None, &fixture(), &variables)
     }
 
@@ -49,19 +56,20 @@ impl Setup {
 #[test]
 fn trouble_passes_and_what_was_done_twice_is_there_once() {
     needs!(s3, qdrant);
-    let setup = Setup::new("weather");
-    // A third of the requests is refused, of another third the answer is lost after the work was done.
-    let proxy = setup.proxy(|request| match request.number % 3 {
-        0 => Fault::Refuse(503, "Unavailable", None),
-        1 => Fault::Reset(0),
-        _ => Fault::None,
-    });
-    let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
-    for (paragraph_count, word) in [(9, "river"), (4, "lake")] {
-        let etag = pipeline.put("a.txt", paragraphs(paragraph_count).replace("river", word));
-        assert_eq!(pipeline.created("a.txt")["embedded"], 1);
-        let texts = setup.collection.whole("a.txt", &etag);
-        assert!(texts.len() > 2 && texts.concat().contains(word), "{texts:?}");
+    for setup in [Setup::new("weather"), Setup::hybrid("weather")] {
+        // A third of the requests is refused, of another third the answer is lost after the work was done.
+        let proxy = setup.proxy(|request| match request.number % 3 {
+            0 => Fault::Refuse(503, "Unavailable", None),
+            1 => Fault::Reset(0),
+            _ => Fault::None,
+        });
+        let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
+        for (paragraph_count, word) in [(9, "river"), (4, "lake")] {
+            let etag = pipeline.put("a.txt", paragraphs(paragraph_count).replace("river", word));
+            assert_eq!(pipeline.created("a.txt")["embedded"], 1);
+            let texts = setup.collection.whole("a.txt", &etag);
+            assert!(texts.len() > 2 && texts.concat().contains(word), "{texts:?}");
+        }
     }
 }
 
@@ -127,27 +135,28 @@ fn requests_of_a_document(setup: &Setup) -> u64 {
 #[test]
 fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
     needs!(s3, qdrant);
-    let setup = Setup::new("ends");
-    let whole = requests_of_a_document(&setup);
-    assert!(whole > 5, "{whole}");
-    for done in [false, true] {
-        for last in 0..whole {
-            let key = format!("{done}-{last}.txt");
-            let old = setup.pipeline(None, "qdrant");
-            old.put(&key, paragraphs(9));
-            old.created(&key);
-            let etag = old.put(&key, paragraphs(5).replace("river", "lake"));
-            // From one request on everything is refused, with that one's work done or not.
-            let proxy = setup.proxy(move |request| match request.number {
-                number if number < last => Fault::None,
-                number if number == last && done => Fault::Shortened(3),
-                _ => Fault::Refuse(400, "Wrong", None),
-            });
-            let outcome = setup.pipeline(Some(&proxy.address), "qdrant").invoke(&setup.event(&key));
-            assert!(outcome.is_err(), "{key}: {outcome:?}");
-            let again = setup.pipeline(None, "qdrant").created(&key);
-            assert_eq!(again["failed"], 0, "{key}: {again}");
-            assert!(setup.collection.whole(&key, &etag).concat().contains("lake"), "{key}");
+    for setup in [Setup::new("ends"), Setup::hybrid("ends")] {
+        let whole = requests_of_a_document(&setup);
+        assert!(whole > 5, "{whole}");
+        for done in [false, true] {
+            for last in 0..whole {
+                let key = format!("{done}-{last}.txt");
+                let old = setup.pipeline(None, "qdrant");
+                old.put(&key, paragraphs(9));
+                old.created(&key);
+                let etag = old.put(&key, paragraphs(5).replace("river", "lake"));
+                // From one request on everything is refused, with that one's work done or not.
+                let proxy = setup.proxy(move |request| match request.number {
+                    number if number < last => Fault::None,
+                    number if number == last && done => Fault::Shortened(3),
+                    _ => Fault::Refuse(400, "Wrong", None),
+                });
+                let outcome = setup.pipeline(Some(&proxy.address), "qdrant").invoke(&setup.event(&key));
+                assert!(outcome.is_err(), "{key}: {outcome:?}");
+                let again = setup.pipeline(None, "qdrant").created(&key);
+                assert_eq!(again["failed"], 0, "{key}: {again}");
+                assert!(setup.collection.whole(&key, &etag).concat().contains("lake"), "{key}");
+            }
         }
     }
 }
@@ -155,62 +164,64 @@ fn an_attempt_that_ends_anywhere_is_made_up_for_by_the_next() {
 #[test]
 fn whoever_comes_in_between_the_newest_version_stays() {
     needs!(s3, qdrant);
-    let setup = Setup::new("between");
-    let whole = requests_of_a_document(&setup);
-    for at in 0..whole {
-        let key = format!("{at}.txt");
-        let rival = Arc::new(Mutex::new(setup.pipeline(None, "qdrant")));
-        let newest = Arc::new(Mutex::new(String::new()));
-        let (shared, its_key, its_etag) = (Arc::clone(&rival), key.clone(), Arc::clone(&newest));
-        let done = AtomicBool::new(false);
-        // Before request number `at` someone else writes a newer, shorter document and its points.
-        let proxy = setup.proxy(move |request| {
-            if request.number == at && !done.swap(true, Ordering::SeqCst) {
-                let rival = shared.lock().unwrap();
-                *its_etag.lock().unwrap() = rival.put(&its_key, paragraphs(3).replace("river", "lake"));
-                let summary = rival.created(&its_key);
-                assert_eq!(summary["embedded"], 1, "{summary}");
-            }
-            Fault::None
-        });
-        let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
-        pipeline.put(&key, paragraphs(8));
-        let summary = pipeline.created(&key);
-        assert_eq!(summary["failed"], 0, "{at}: {summary}");
-        let etag = newest.lock().unwrap().clone();
-        assert!(setup.collection.whole(&key, &etag).concat().contains("lake"), "{at}");
+    for setup in [Setup::new("between"), Setup::hybrid("between")] {
+        let whole = requests_of_a_document(&setup);
+        for at in 0..whole {
+            let key = format!("{at}.txt");
+            let rival = Arc::new(Mutex::new(setup.pipeline(None, "qdrant")));
+            let newest = Arc::new(Mutex::new(String::new()));
+            let (shared, its_key, its_etag) = (Arc::clone(&rival), key.clone(), Arc::clone(&newest));
+            let done = AtomicBool::new(false);
+            // Before request number `at` someone else writes a newer, shorter document and its points.
+            let proxy = setup.proxy(move |request| {
+                if request.number == at && !done.swap(true, Ordering::SeqCst) {
+                    let rival = shared.lock().unwrap();
+                    *its_etag.lock().unwrap() = rival.put(&its_key, paragraphs(3).replace("river", "lake"));
+                    let summary = rival.created(&its_key);
+                    assert_eq!(summary["embedded"], 1, "{summary}");
+                }
+                Fault::None
+            });
+            let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
+            pipeline.put(&key, paragraphs(8));
+            let summary = pipeline.created(&key);
+            assert_eq!(summary["failed"], 0, "{at}: {summary}");
+            let etag = newest.lock().unwrap().clone();
+            assert!(setup.collection.whole(&key, &etag).concat().contains("lake"), "{at}");
+        }
     }
 }
 
 #[test]
 fn an_object_that_goes_in_between_leaves_no_points() {
     needs!(s3, qdrant);
-    let setup = Setup::new("vanishes");
-    let whole = requests_of_a_document(&setup);
-    for at in 0..whole {
-        let key = format!("{at}.txt");
-        let before = setup.pipeline(None, "qdrant");
-        before.put(&key, paragraphs(3));
-        before.created(&key);
-        let rival = Arc::new(Mutex::new(before));
-        let (shared, its_key, bucket) = (Arc::clone(&rival), key.clone(), setup.documents.name.clone());
-        let done = AtomicBool::new(false);
-        let proxy = setup.proxy(move |request| {
-            if request.number == at && !done.swap(true, Ordering::SeqCst) {
-                let rival = shared.lock().unwrap();
-                rival.documents.delete(&its_key);
-                let mut record = created(&bucket, &its_key);
-                record["eventName"] = "ObjectRemoved:Delete".into();
-                assert_eq!(rival.invoke(&notification(&[record])).unwrap()["failed"], 0);
-            }
-            Fault::None
-        });
-        let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
-        pipeline.put(&key, paragraphs(8).replace("river", "lake"));
-        pipeline.created(&key);
-        let left: Vec<_> =
-            setup.collection.points().into_iter().filter(|point| point["payload"]["key"] == key.as_str()).collect();
-        assert!(left.is_empty(), "{at}: {left:?}");
+    for setup in [Setup::new("vanishes"), Setup::hybrid("vanishes")] {
+        let whole = requests_of_a_document(&setup);
+        for at in 0..whole {
+            let key = format!("{at}.txt");
+            let before = setup.pipeline(None, "qdrant");
+            before.put(&key, paragraphs(3));
+            before.created(&key);
+            let rival = Arc::new(Mutex::new(before));
+            let (shared, its_key, bucket) = (Arc::clone(&rival), key.clone(), setup.documents.name.clone());
+            let done = AtomicBool::new(false);
+            let proxy = setup.proxy(move |request| {
+                if request.number == at && !done.swap(true, Ordering::SeqCst) {
+                    let rival = shared.lock().unwrap();
+                    rival.documents.delete(&its_key);
+                    let mut record = created(&bucket, &its_key);
+                    record["eventName"] = "ObjectRemoved:Delete".into();
+                    assert_eq!(rival.invoke(&notification(&[record])).unwrap()["failed"], 0);
+                }
+                Fault::None
+            });
+            let pipeline = setup.pipeline(Some(&proxy.address), "qdrant");
+            pipeline.put(&key, paragraphs(8).replace("river", "lake"));
+            pipeline.created(&key);
+            let left: Vec<_> =
+                setup.collection.points().into_iter().filter(|point| point["payload"]["key"] == key.as_str()).collect();
+            assert!(left.is_empty(), "{at}: {left:?}");
+        }
     }
 }
 

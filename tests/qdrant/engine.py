@@ -35,19 +35,21 @@ class Unsupported(ValueError):
 class Collection:
     """Points in a folder of their own."""
 
-    def __init__(self, folder: str, vectors: Any):
+    def __init__(self, folder: str, vectors: Any, sparse_vectors: dict[str, models.SparseVectorParams]):
         named = vectors if isinstance(vectors, dict) else {"": vectors}
         params = {name: edge.EdgeVectorParams(one.size, DISTANCES[one.distance]) for name, one in named.items()}
-        self.vectors = vectors
+        modifiers = {None: None, models.Modifier.NONE: None, models.Modifier.IDF: edge.Modifier.Idf}
+        sparse = {name: edge.EdgeSparseVectorParams(modifier=modifiers[one.modifier]) for name, one in sparse_vectors.items()}
+        self.vectors, self.sparse_vectors = vectors, sparse_vectors
         self.indexes: dict[str, Any] = {}
-        self.shard = edge.EdgeShard.create(folder, edge.EdgeConfig(vectors=params))
+        self.shard = edge.EdgeShard.create(folder, edge.EdgeConfig(vectors=params, sparse_vectors=sparse))
 
     def index(self, field: str, schema: models.PayloadSchemaType) -> None:
         self.shard.update(edge.UpdateOperation.create_field_index(field, SCHEMAS[schema]))
         self.indexes[field] = {"data_type": schema.value, "points": 0}
 
     def upsert(self, asked: models.PointsList) -> None:
-        points = [edge.Point(point.id, point.vector, point.payload) for point in asked.points]
+        points = [edge.Point(point.id, vectors(point.vector), point.payload) for point in asked.points]
         condition = filtered(asked.update_filter) if asked.update_filter else None
         self.shard.update(edge.UpdateOperation.upsert_points(points, condition, MODES[asked.update_mode]))
 
@@ -96,10 +98,11 @@ class Collection:
         return [record(point) for point in points], following and str(following)
 
     def query(self, asked: models.QueryRequest) -> list[dict[str, Any]]:
-        nearest = asked.query.nearest if isinstance(asked.query, models.NearestQuery) else asked.query
-        found = self.shard.search(
-            edge.SearchRequest(
-                query=edge.Query.Nearest(nearest),
+        prefetches = asked.prefetch if isinstance(asked.prefetch, list) else [asked.prefetch] if asked.prefetch else []
+        found = self.shard.query(
+            edge.QueryRequest(
+                query=scoring(asked.query, asked.using),
+                prefetches=[self.prefetch(one) for one in prefetches],
                 limit=asked.limit or 10,
                 filter=filtered(asked.filter) if asked.filter else None,
                 with_payload=False if asked.with_payload is None else asked.with_payload,
@@ -109,9 +112,66 @@ class Collection:
         return [record(point) | {"score": point.score, "version": point.version} for point in found]
 
 
+    @staticmethod
+    def prefetch(asked: models.Prefetch) -> Any:
+        if asked.prefetch:
+            raise Unsupported("a prefetch of a prefetch")
+        condition = filtered(asked.filter) if asked.filter else None
+        return edge.Prefetch(asked.limit or 10, query=scoring(asked.query, asked.using), filter=condition)
+
+
+def scoring(asked: Any, using: str | None) -> Any:
+    """What a query or a prefetch orders points by."""
+    match asked:
+        case models.NearestQuery(nearest=nearest):
+            return edge.Query.Nearest(vector(nearest), using)
+        case models.FusionQuery(fusion=models.Fusion.RRF):
+            # The server's own constant, where a request names none.
+            return edge.Fusion.Rrf(2)
+        case models.RrfQuery(rrf=rrf):
+            return edge.Fusion.Rrf(rrf.k or 2)
+        case list() | models.SparseVector():
+            return edge.Query.Nearest(vector(asked), using)
+        case other:
+            raise Unsupported(repr(other))
+
+
+def vectors(asked: Any) -> Any:
+    """A point's vectors, one or several by name."""
+    return {name: vector(one) for name, one in asked.items()} if isinstance(asked, dict) else vector(asked)
+
+
+def vector(asked: Any) -> Any:
+    match asked:
+        case list():
+            return asked
+        case models.SparseVector():
+            return edge.SparseVector(asked.indices, asked.values)
+        case other:
+            raise Unsupported(repr(other))
+
+
+def bm25(text: str, purpose: str) -> dict[str, Any]:
+    """What the server makes of `Document(model="qdrant/bm25")`, by the engine's own model."""
+    model = edge.Bm25()
+    made = model.embed_query(text) if purpose == "search" else model.embed_document(text)
+    return {"indices": made.indices, "values": made.values}
+
+
 def record(point: Any) -> dict[str, Any]:
     id = point.id if isinstance(point.id, int) else str(point.id)
-    return {"id": id, "payload": point.payload, "vector": point.vector}
+    return {"id": id, "payload": point.payload, "vector": plain(point.vector)}
+
+
+def plain(found: Any) -> Any:
+    """A point's vectors as JSON has them."""
+    match found:
+        case dict():
+            return {name: plain(one) for name, one in found.items()}
+        case edge.SparseVector():
+            return {"indices": found.indices, "values": found.values}
+        case other:
+            return other
 
 
 def filtered(asked: models.Filter) -> edge.Filter:
@@ -133,6 +193,8 @@ def condition(asked: Any) -> Any:
             return filtered(asked)
         case models.HasIdCondition():
             return edge.HasIdCondition(set(asked.has_id))
+        case models.HasVectorCondition():
+            return edge.HasVectorCondition(asked.has_vector)
         case models.IsEmptyCondition():
             return edge.IsEmptyCondition(asked.is_empty.key)
         case models.FieldCondition(match=models.MatchValue() as value):

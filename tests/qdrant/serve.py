@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
-from engine import Collection
+from engine import Collection, bm25
 from pydantic import TypeAdapter, ValidationError
 from qdrant_client import models
 
@@ -55,8 +55,9 @@ class Store:
 
     def get(self, collection: str, **_: Any) -> Any:
         one = self.named(collection)
-        vectors = TypeAdapter(models.VectorsConfig).dump_python(one.vectors, mode="json", exclude_none=True)
-        return {"status": "green", "config": {"params": {"vectors": vectors}}, "payload_schema": one.indexes}
+        params = {"vectors": one.vectors} | ({"sparse_vectors": one.sparse_vectors} if one.sparse_vectors else {})
+        params = TypeAdapter(dict[str, Any]).dump_python(params, mode="json", exclude_none=True)
+        return {"status": "green", "config": {"params": params}, "payload_schema": one.indexes}
 
     def exists(self, collection: str, **_: Any) -> Any:
         return {"exists": collection in self.collections}
@@ -65,8 +66,9 @@ class Store:
         if collection in self.collections:
             raise Refused(409, f"Wrong input: Collection `{collection}` already exists!")
         self.made += 1
-        vectors = models.CreateCollection.model_validate(body).vectors
-        self.collections[collection] = Collection(os.path.join(self.folder, str(self.made)), vectors)
+        asked = models.CreateCollection.model_validate(body)
+        folder = os.path.join(self.folder, str(self.made))
+        self.collections[collection] = Collection(folder, asked.vectors, asked.sparse_vectors or {})
         return True
 
     def drop(self, collection: str, **_: Any) -> Any:
@@ -122,6 +124,9 @@ class Store:
 
     def embedded(self, body: Any, purpose: str) -> Any:
         """`body` with vectors in place of Document objects."""
+        for place, key in document_places(body):
+            if place[key]["model"].lower() == "qdrant/bm25":
+                place[key] = bm25(place[key]["text"], purpose)
         documents = [place[key] for place, key in document_places(body)]
         if not documents:
             return body

@@ -360,7 +360,7 @@ class Choices(unittest.TestCase):
             return {n: v for n, v in found.items() if n.startswith(("EMBED_SINK", "EMBED_QDRANT", "EMBED_S3VECTORS")) and v}
 
         self.assertEqual(variables(QdrantUrl="http://q:6333", VectorBucketName="vectors"), {"EMBED_SINK": "s3"})
-        qdrant = {"URL": QDRANT["QdrantUrl"], "COLLECTION": "documents", "API_KEY": SECRET}
+        qdrant = {"URL": QDRANT["QdrantUrl"], "COLLECTION": "documents", "HYBRID": "off", "API_KEY": SECRET}
         self.assertEqual(
             variables(**QDRANT), {"EMBED_SINK": "s3,qdrant"} | {f"EMBED_QDRANT_{n}": v for n, v in qdrant.items()}
         )

@@ -7,6 +7,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::payload::{GENERATION, SOURCE};
+use super::vectors::Vectors;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::stores::qdrant::rest_client::{RestClient, RestResponse};
 
@@ -28,16 +29,15 @@ pub enum Missing {
 pub struct Collection {
     http: RestClient,
     collection: String,
-    /// Of the model's vectors.
-    dimensions: usize,
+    pub vectors: Vectors,
     /// Whether the collection was found to be usable.
     ready: Mutex<bool>,
 }
 
 impl Collection {
     /// Sends nothing yet. The collection's name needs no encoding in a URL.
-    pub fn new(http: RestClient, collection: &str, dimensions: usize) -> Self {
-        Self { http, collection: collection.to_owned(), dimensions, ready: Mutex::new(false) }
+    pub fn new(http: RestClient, collection: &str, vectors: Vectors) -> Self {
+        Self { http, collection: collection.to_owned(), vectors, ready: Mutex::new(false) }
     }
 
     /// Creates the collection with its indexes, or checks the existing one; once a process.
@@ -55,7 +55,7 @@ impl Collection {
                     info.ok_or_else(|| StoreError::retryable("Qdrant made a collection that is not there"))?
                 }
             };
-            self.check_vectors(&info["config"]["params"]["vectors"])?;
+            self.check_vectors(&info["config"]["params"])?;
             self.index(&info["payload_schema"]).await?;
             *ready = true;
         }
@@ -132,28 +132,19 @@ impl Collection {
     }
 
     async fn create(&self) -> Result<(), StoreError> {
-        let body = json!({"vectors": {"size": self.dimensions, "distance": "Cosine"}});
-        self.ask(&Method::PUT, &self.path(), body.to_string()).await?;
+        self.ask(&Method::PUT, &self.path(), self.vectors.create().to_string()).await?;
         tracing::info!(collection = self.collection, "made the collection");
         Ok(())
     }
 
-    fn check_vectors(&self, vectors: &Value) -> Result<(), StoreError> {
-        let (size, distance) = (vectors["size"].as_u64(), vectors["distance"].as_str());
-        let found = match (size, distance) {
-            (Some(size), Some("Cosine"))
-                if size == self.dimensions as u64 && vectors["multivector_config"].is_null() =>
-            {
-                return Ok(());
-            }
-            (Some(size), Some(distance)) => format!("vectors of {size} dimensions, compared by {distance}"),
-            _ => format!("named vectors, {vectors}"),
-        };
-        Err(StoreError::permanent(format!(
-            "the collection {} holds {found}; the model's have {} dimensions, compared by Cosine: name another collection \
-             in EMBED_QDRANT_COLLECTION, which is made if it is not there",
-            self.collection, self.dimensions
-        )))
+    fn check_vectors(&self, params: &Value) -> Result<(), StoreError> {
+        self.vectors.check(params).map_err(|found| {
+            StoreError::permanent(format!(
+                "the collection {} {found}: name another collection in EMBED_QDRANT_COLLECTION, which is made if it is \
+                 not there",
+                self.collection
+            ))
+        })
     }
 
     /// Makes an index for every field that a filter names: without one Qdrant reads every point, and its strict mode

@@ -26,6 +26,7 @@
 mod collection;
 mod payload;
 mod rest_client;
+mod vectors;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
@@ -33,6 +34,7 @@ use serde_json::{Value, json};
 use self::collection::{Collection, Missing};
 use self::payload::{GENERATION, of_document, point};
 use self::rest_client::{CALL_RETRY_POLICY, RestClient};
+use self::vectors::Vectors;
 use super::generation::{DocumentHead, WriteSession, state};
 use crate::config::{Qdrant, Secret};
 use crate::error::StoreError;
@@ -57,7 +59,8 @@ pub struct QdrantStore {
 impl QdrantStore {
     pub fn new(place: &Qdrant, key: Option<Secret>, model: ModelRef, text: bool) -> Self {
         let http = RestClient::new("Qdrant", &place.url, key.map(|key| ("api-key", key)), CALL_RETRY_POLICY);
-        Self { collection: Collection::new(http, &place.collection, model.dimensions), model, text }
+        let vectors = Vectors::new(model.dimensions, place.hybrid.clone());
+        Self { collection: Collection::new(http, &place.collection, vectors), model, text }
     }
 
     async fn head(&self, bucket: &str, key: &str) -> Result<Option<DocumentHead>, StoreError> {
@@ -137,7 +140,8 @@ impl DocumentWriter for QdrantWriter<'_> {
                 0 => json!(self.head(self.request.chunks, None)),
                 _ => json!({"writing": self.generation}),
             };
-            let point = point(&self.request.row(record, &self.store.model, self.store.text), embed);
+            let vectors = self.store.collection.vectors.of_point(&record.vector, &record.text);
+            let point = point(&self.request.row(record, &self.store.model, self.store.text), vectors, embed);
             let point = point.map_err(|e| StoreError::retryable("a record cannot be put").with_source(e))?;
             if !self.points.is_empty() && self.bytes + point.len() > BATCH_BYTES {
                 self.flush().await?;

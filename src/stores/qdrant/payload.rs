@@ -3,6 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
+use super::vectors::PointVectors;
 use crate::error::{Error, Result};
 use crate::record::{Document, FIELDS, FieldValue, Presence, Row};
 
@@ -18,7 +19,7 @@ const NOT_IN_PAYLOAD: [&str; 4] = ["id", "vector", "kind", "dimensions"];
 #[derive(serde::Serialize)]
 struct Point<'a> {
     id: uuid::Uuid,
-    vector: &'a [f32],
+    vector: PointVectors<'a>,
     payload: Payload<'a>,
 }
 
@@ -42,12 +43,12 @@ impl Serialize for Payload<'_> {
     }
 }
 
-/// The point of `row`'s record as JSON; `embed` is its [`GENERATION`] and what belongs to it.
+/// The point of `row`'s record with `vector` as JSON; `embed` is its [`GENERATION`] and what belongs to it.
 ///
 /// # Errors
 /// A record that is no JSON, which a vector with values that are no numbers would be.
-pub fn point(row: &Row<'_>, embed: Value) -> Result<String> {
-    let point = Point { id: row.record.id, vector: &row.record.vector, payload: Payload { row, embed } };
+pub fn point(row: &Row<'_>, vector: PointVectors<'_>, embed: Value) -> Result<String> {
+    let point = Point { id: row.record.id, vector, payload: Payload { row, embed } };
     serde_json::to_string(&point).map_err(|e| Error::internal("a point is no JSON", e))
 }
 

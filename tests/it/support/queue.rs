@@ -1,7 +1,10 @@
 //! A queue of the S3 server's own, which its buckets notify, and the part of Lambda that empties it.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
+use crate::support::function::{Function, LONG};
 use crate::support::s3_server::{Bucket, address};
 use crate::support::server::http;
 
@@ -56,6 +59,36 @@ impl Queue {
                 self.ask("DeleteMessage", json!({"QueueUrl": self.url, "ReceiptHandle": record["receiptHandle"]}));
             }
         }
+    }
+
+    /// Has a function that `start` makes work the queue off, and kills it in the middle of a call up to `kills` times;
+    /// how often it did.
+    pub fn work_off_with_kills(&self, kills: usize, random: &mut fastrand::Rng, start: impl Fn() -> Function) -> usize {
+        // What an answer took, which says how soon a kill comes in the middle of one, on a machine of any speed.
+        let mut answer_time = Duration::from_millis(200);
+        let (mut function, mut killed, deadline) = (start(), 0, Instant::now() + Duration::from_secs(240));
+        while self.waiting() > 0 {
+            assert!(Instant::now() < deadline, "{} messages after {killed} kills", self.waiting());
+            let Some(event) = self.receive() else {
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            };
+            function.api.send(&event);
+            let patience = if killed < kills { answer_time.mul_f64(random.f64() * 1.5) } else { LONG };
+            let asked = Instant::now();
+            match function.api.report(patience) {
+                Some(report) => {
+                    answer_time = asked.elapsed();
+                    self.settle(&event, &report.body);
+                }
+                None => {
+                    // What it had was not acknowledged and shows again.
+                    killed += 1;
+                    function = start();
+                }
+            }
+        }
+        killed
     }
 
     /// Messages that are there, seen or not.
