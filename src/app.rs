@@ -41,7 +41,7 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
     let folder = beside_the_library(&config, || model::open(&config, config.verify))?;
     let fetch = if config.model_s3.is_some() { started.elapsed() } else { Duration::ZERO };
     let (opened, connected) = std::thread::scope(|scope| {
-        let connecting = config.documents.as_ref().map(|documents| scope.spawn(|| connect(&config, documents)));
+        let connecting = config.documents.as_ref().map(|documents| scope.spawn(|| connect_beside(&config, documents)));
         let opened = Embedder::open(&config, &folder);
         (opened, connecting.map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
     });
@@ -59,37 +59,39 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
 }
 
 /// A client for S3 with its region, and one for S3 Vectors if it is a store.
-type Clients = (S3, Option<s3vectors::Client>);
+pub type Clients = (S3, Option<s3vectors::Client>);
 
-/// Makes the clients. Called on a thread of its own, because finding credentials may take long outside Lambda.
-fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
-    runtime.block_on(async {
-        let s3 = aws::connect(&config.aws, Attempts::Standard).await;
-        Ok(match documents.s3vectors {
-            None => (s3, None),
-            Some(_) => (s3, Some(s3vectors::connect(&config.aws).await)),
-        })
-    })
+/// Makes the clients for documents; nothing is sent yet.
+pub async fn connect(config: &Config, documents: &Documents) -> Clients {
+    let s3 = aws::connect(&config.aws, Attempts::Standard).await;
+    match documents.s3vectors {
+        None => (s3, None),
+        Some(_) => (s3, Some(s3vectors::connect(&config.aws).await)),
+    }
 }
 
-/// The document pipeline with the stores that `EMBED_SINK` lists.
-fn documents(
+/// [`connect`] from a thread of its own, because finding credentials may take long outside Lambda.
+fn connect_beside(config: &Config, documents: &Documents) -> Result<Clients> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::internal("the runtime of the S3 client does not start", e))?;
+    Ok(runtime.block_on(connect(config, documents)))
+}
+
+/// The stores that `EMBED_SINK` lists.
+pub fn stores(
     settings: &Documents,
-    embedder: &Embedder,
-    (s3, s3vectors): Clients,
-    qdrant_key: Option<Secret>,
-) -> Result<DocumentPipeline> {
+    model: &ModelRef,
+    (s3, s3vectors): &Clients,
+    qdrant_key: Option<&Secret>,
+) -> Vec<Box<dyn VectorStore>> {
     let options = &settings.encode;
-    let model = ModelRef::of(embedder.manifest());
     let layout = OutputLayout::new(&settings.output, options.format);
     let output = s3.bucket(&settings.output.bucket);
     let store = |name: &StoreName| -> Option<Box<dyn VectorStore>> {
         Some(match name {
             StoreName::S3 => Box::new(S3Store::new(output.clone(), layout.clone(), model.clone(), options.clone())),
             StoreName::Qdrant => {
-                let (place, key) = (settings.qdrant.as_ref()?, qdrant_key.clone());
+                let (place, key) = (settings.qdrant.as_ref()?, qdrant_key.cloned());
                 Box::new(QdrantStore::new(place, key, model.clone(), options.text))
             }
             StoreName::S3Vectors => {
@@ -98,8 +100,18 @@ fn documents(
             }
         })
     };
-    let stores = settings.stores.iter().filter_map(store).collect();
-    DocumentPipeline::new(settings, embedder, s3, stores)
+    settings.stores.iter().filter_map(store).collect()
+}
+
+/// The document pipeline with its stores.
+fn documents(
+    settings: &Documents,
+    embedder: &Embedder,
+    clients: Clients,
+    qdrant_key: Option<Secret>,
+) -> Result<DocumentPipeline> {
+    let stores = stores(settings, &ModelRef::of(embedder.manifest()), &clients, qdrant_key.as_ref());
+    DocumentPipeline::new(settings, embedder, clients.0, stores)
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3. A failure to load is reported where the library is

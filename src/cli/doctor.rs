@@ -2,11 +2,13 @@
 
 use std::process::ExitCode;
 
-use crate::aws::{self, Attempts};
-use crate::config::{Config, S3Location, Verify};
+use crate::app;
+use crate::aws::secrets::PendingApiKey;
+use crate::config::{Config, Documents, S3Location, Secret, Verify};
 use crate::embedding::{Embedder, ORT_VERSION, Options, Runtime};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 use crate::model::{self, ModelFolder};
+use crate::record::ModelRef;
 
 /// Prints one line a check; fails when one failed.
 pub async fn run() -> ExitCode {
@@ -20,11 +22,9 @@ pub async fn run() -> ExitCode {
         format!("{} threads, model in {model}", config.threads)
     });
     let Some(config) = config else { return report.verdict() };
-    if let Some(documents) = &config.documents {
-        let S3Location { bucket, prefix, .. } = &documents.output;
-        let reached = reach(&config, bucket, prefix).await;
-        report.check("output", reached, |()| format!("s3://{bucket}/{prefix} is accessible"));
-    }
+    let read = |token: &Option<Secret>| if token.is_some() { "it can be read" } else { "it is not set" };
+    let token = PendingApiKey::start("EMBED_API_KEY", config.api_key.as_ref()).wait();
+    report.check("EMBED_API_KEY", token, |token| read(token).to_owned());
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
     });
@@ -38,6 +38,9 @@ pub async fn run() -> ExitCode {
         )
     });
     let Some(folder) = folder else { return report.verdict() };
+    if let Some(documents) = &config.documents {
+        check_documents(&mut report, &config, documents, &ModelRef::of(&folder.manifest)).await;
+    }
     for entry in [&folder.manifest.files.model, &folder.manifest.files.tokenizer] {
         let read = std::fs::read(folder.path().join(&entry.path))
             .map_err(|e| folder.unusable(format!("{} cannot be read: {e}; `make model` builds it", entry.path)))
@@ -51,16 +54,34 @@ pub async fn run() -> ExitCode {
     report.verdict()
 }
 
-/// Requests an object below the output. Whether it exists does not matter, only that access is not denied.
-async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
-    let s3 = aws::connect(&config.aws, Attempts::Standard).await;
-    let answer = s3.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
-    answer.map(drop).map_err(|error| Error::S3 {
-        bucket: bucket.to_owned(),
-        key: prefix.to_owned(),
-        message: error.message,
-        source: error.source,
-    })
+/// Checks the buckets, the keys and the stores of documents; changes none of them.
+async fn check_documents(report: &mut Report, config: &Config, documents: &Documents, model: &ModelRef) {
+    let clients = app::connect(config, documents).await;
+    for (what, location) in [("input", documents.input.as_ref()), ("output", Some(&documents.output))] {
+        let Some(S3Location { bucket, prefix, .. }) = location else { continue };
+        // Whether the object is there does not matter, only that the request is not denied.
+        let answer = clients.0.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
+        report.check(what, answer.map_err(told), |_| format!("s3://{bucket}/{prefix} is accessible"));
+    }
+    let key = documents.qdrant.as_ref().and_then(|qdrant| qdrant.api_key.as_ref());
+    let key = match key {
+        None => None,
+        Some(key) => {
+            let read = PendingApiKey::start("EMBED_QDRANT_API_KEY", Some(key)).wait();
+            report.check("EMBED_QDRANT_API_KEY", read, |_| "it can be read".to_owned()).flatten()
+        }
+    };
+    for store in app::stores(documents, model, &clients, key.as_ref()) {
+        report.check(store.name(), store.check().await.map_err(told), String::clone);
+    }
+}
+
+/// A store's error as this report prints it.
+fn told(StoreError { message, source, .. }: StoreError) -> Error {
+    match source {
+        None => Error::Documents { message },
+        Some(source) => Error::Documents { message: format!("{message}: {source}") },
+    }
 }
 
 /// Starts the embedder and embeds one text.
@@ -103,7 +124,7 @@ struct Report {
 
 impl Report {
     fn note(&self, what: &str, finding: String) {
-        println!("ok      {what:<14}{finding}");
+        println!("ok      {what:<21}{finding}");
     }
 
     fn check<T>(&mut self, what: &str, outcome: Result<T>, finding: impl FnOnce(&T) -> String) -> Option<T> {
@@ -114,7 +135,7 @@ impl Report {
             }
             Err(error) => {
                 self.failed = true;
-                println!("FAILED  {what:<14}{}", error.chain());
+                println!("FAILED  {what:<21}{}", error.chain());
                 None
             }
         }

@@ -37,6 +37,12 @@ pub trait VectorStore: Send + Sync {
     /// Its word in `EMBED_SINK`; also the key of its state in a checkpoint.
     fn name(&self) -> &'static str;
 
+    /// Asks, without changing anything, whether documents can be written here; the answer is for people.
+    ///
+    /// # Errors
+    /// What is in the way and what to do about it.
+    async fn check(&self) -> Result<String, StoreError>;
+
     /// What there is of the document at `key` of `bucket`.
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError>;
 

@@ -154,27 +154,3 @@ fn an_event_comes_from_standard_input_as_well() {
     let reply: serde_json::Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!((reply["model"].as_str(), reply["dimensions"].as_u64()), (Some("fixture"), Some(32)));
 }
-
-#[test]
-fn the_doctor_finds_a_good_installation_ready() {
-    let (succeeded, printed, error) = output(bootstrap().arg("doctor"));
-    assert!(succeeded, "{printed}{error}");
-    for word in ["cpu", "configuration", "library", "manifest", "model.ort", "tokenizer.json", "embedding", "\nready"] {
-        assert!(printed.contains(word), "{word} is not in: {printed}");
-    }
-}
-
-#[test]
-fn the_doctor_names_each_failure_and_its_remedy() {
-    let folder = FolderCopy::of_fixture("doctor");
-    folder.change("model.ort", |bytes| bytes[100] ^= 1);
-    let mut command = bootstrap();
-    command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_ORT_LIB", "/nowhere.so").arg("doctor");
-    let (succeeded, printed, _) = output(&mut command);
-    assert!(!succeeded);
-    let failed: Vec<_> = printed.lines().filter(|line| line.starts_with("FAILED")).collect();
-    assert_eq!(failed.len(), 2, "{printed}");
-    assert!(failed[0].contains("/nowhere.so") && failed[0].contains("make runtime"), "{printed}");
-    assert!(failed[1].contains("model.ort is corrupted") && failed[1].contains("make model"), "{printed}");
-    assert!(!printed.lines().any(|line| line == "ready"), "{printed}");
-}

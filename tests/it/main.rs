@@ -10,6 +10,7 @@ mod api_qdrant;
 mod api_tei;
 mod chaos;
 mod chunks;
+mod doctor;
 mod emulator;
 mod event_sources;
 mod faults;

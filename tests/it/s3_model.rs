@@ -136,13 +136,3 @@ fn credentials_that_are_nowhere_are_asked_for() {
     command.env("AWS_CONFIG_FILE", "/nowhere").env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere");
     run(&mut command, &Cache::new()).fails_with(&[&bucket.name, "manifest.json", "credentials", "AWS_ACCESS_KEY_ID"]);
 }
-
-#[test]
-fn the_doctor_checks_a_model_in_s3() {
-    needs!(s3);
-    let bucket = Bucket::with_model("doctor", &fixture());
-    let cache = Cache::new();
-    let mut command = bucket.command(bucket.server);
-    let (succeeded, printed, _) = output(command.env("EMBED_CACHE_DIR", &cache.0).arg("doctor"));
-    assert!(succeeded && printed.contains(&bucket.url()), "{printed}");
-}

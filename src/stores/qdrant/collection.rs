@@ -62,6 +62,19 @@ impl Collection {
         Ok(())
     }
 
+    /// Asks whether the collection can be used, without making it; the answer is for people.
+    pub async fn check(&self) -> Result<String, StoreError> {
+        let version = self.check_version().await?;
+        let collection = &self.collection;
+        Ok(match self.info().await? {
+            Some(info) => {
+                self.check_vectors(&info["config"]["params"])?;
+                format!("Qdrant {version}; the collection {collection} has the right vectors")
+            }
+            None => format!("Qdrant {version}; the collection {collection} is made with the first document"),
+        })
+    }
+
     /// The payload's field `embed` of a point; `None` where there is no such point.
     pub async fn embed(&self, id: Uuid) -> Result<Option<Value>, StoreError> {
         let body = json!({"ids": [id], "with_payload": ["embed"], "with_vector": false});
@@ -103,7 +116,8 @@ impl Collection {
         answered
     }
 
-    async fn check_version(&self) -> Result<(), StoreError> {
+    /// The server's version; empty where it does not say it.
+    async fn check_version(&self) -> Result<String, StoreError> {
         let about = self.ask(&Method::GET, "/", String::new()).await?;
         let version = about["version"].as_str().unwrap_or_default();
         let mut parts = version.split('.').map_while(|part| part.parse::<u32>().ok());
@@ -112,13 +126,13 @@ impl Collection {
                 "Qdrant {version} does not know conditional updates; it has to be {}.{} or later",
                 OLDEST.0, OLDEST.1
             ))),
-            Some(_) => Ok(()),
+            Some(_) => Ok(version.to_owned()),
             None => {
                 tracing::warn!(
                     "EMBED_QDRANT_URL does not say which version of Qdrant it is; conditional updates are \
                                 taken for granted"
                 );
-                Ok(())
+                Ok(String::new())
             }
         }
     }

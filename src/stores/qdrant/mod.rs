@@ -88,6 +88,10 @@ impl VectorStore for QdrantStore {
         "qdrant"
     }
 
+    async fn check(&self) -> Result<String, StoreError> {
+        self.collection.check().await
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         self.collection.ready().await?;
         Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))

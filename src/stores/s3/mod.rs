@@ -63,6 +63,12 @@ impl VectorStore for S3Store {
         "s3"
     }
 
+    async fn check(&self) -> Result<String, StoreError> {
+        // Whether the object is there does not matter, only that the request is not denied.
+        self.bucket.head(&self.layout.result("doctor", "doctor"), None).await?;
+        Ok(format!("the bucket {} takes results", self.bucket.name))
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         let Some(object) = self.bucket.head(&self.layout.result(bucket, key), None).await? else {
             return Ok(Existing::default());

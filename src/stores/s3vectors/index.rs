@@ -56,6 +56,18 @@ impl Index {
         Ok(())
     }
 
+    /// Asks whether the index can be used, without making it; the answer is for people.
+    pub async fn describe(&self) -> Result<String, StoreError> {
+        let (name, bucket) = (&self.name, &self.bucket);
+        match self.check().await {
+            Ok(()) => Ok(format!("the index {name} of the vector bucket {bucket} takes the model's vectors")),
+            Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(format!(
+                "there is no index {name} yet: it is made with the first document, if the vector bucket {bucket} is there"
+            )),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The vectors among `ids` that exist, in no order.
     pub async fn get(&self, ids: &[Uuid], bring: Bring) -> Result<Vec<GetOutputVector>, StoreError> {
         let mut vectors = Vec::with_capacity(ids.len());
