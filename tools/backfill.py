@@ -1,7 +1,7 @@
-"""What embedding an existing bucket takes: `python -m tools.backfill` prints it, `--write` puts it into its page.
+"""What embedding an existing bucket takes; `python3 -m tools.bench.tables` puts it into docs/backfill.md.
 
-    target/bench/ingest.json   how long one document takes as one task of S3 Batch Operations   (make bench-ingest)
-    prices and quotas          below, with their sources
+    docs/figures.json   how long one document takes as one task of S3 Batch Operations   (make bench-ingest)
+    prices and quotas   below, with their sources
     -> invocations, hours, dollars for a number of documents at a concurrency
 
 Every document is an invocation of its own, because S3 Batch Operations hands out one task at a time.
@@ -9,18 +9,10 @@ Every document is an invocation of its own, because S3 Batch Operations hands ou
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 from tools.bench.report import table
 from tools.bench.start import MEGABYTES_PER_CPU
-
-MEASURED = Path("target/bench/ingest.json")
-PAGE = Path("docs/backfill.md")
-START, END = "<!-- computed by tools/backfill.py -->", "<!-- end -->"
 
 # us-east-1, dollars. From the pages "AWS Lambda Pricing" and "Amazon S3 pricing", as known on 2026-11-22; to be looked
 # up again before they are quoted.
@@ -102,22 +94,3 @@ def computed(measured: dict[str, object]) -> str:
             f"### {documents:,.0f} documents\n\n" + table([shown(each) for each in estimates(rows, documents)])
         )
     return "\n\n".join(parts)
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.backfill", description=__doc__.split("\n")[0])
-    parser.add_argument("--write", action="store_true", help=f"into {PAGE}")
-    options = parser.parse_args()
-    if not MEASURED.is_file():
-        print(f"{MEASURED} is missing; `make bench-ingest` measures it", file=sys.stderr)
-        return 1
-    tables = computed(json.loads(MEASURED.read_text()))
-    print(tables)
-    if options.write:
-        before, rest = PAGE.read_text().split(START)
-        PAGE.write_text(f"{before}{START}\n\n{tables}\n\n{END}{rest.split(END)[1]}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

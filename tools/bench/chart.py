@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from pathlib import Path
 
 WIDTH, LABELS, BAR, GAP, HEAD = 800, 290, 22, 10, 44
 # One accent for ours, one grey for others; both keep a contrast of at least 3 on white and on near-black.
 OURS, OTHERS, TEXT = "#c2410c", "#7c8794", "#6b7280"
 
 
-def bars(path: Path, title: str, unit: str, values: Sequence[tuple[str, float, bool]]) -> None:
-    """Writes `values` (label, value, whether it is ours) as horizontal bars from zero."""
+def bars(title: str, unit: str, values: Sequence[tuple[str, float, bool]]) -> str:
+    """`values` (label, value, whether it is ours) as horizontal bars from zero."""
     largest = max(value for _, value, _ in values)
     height = HEAD + len(values) * (BAR + GAP)
     parts = [
@@ -29,5 +28,4 @@ def bars(path: Path, title: str, unit: str, values: Sequence[tuple[str, float, b
             f'<rect x="{LABELS}" y="{top}" width="{length:.0f}" height="{BAR}" rx="3" fill="{OURS if ours else OTHERS}"/>',
             f'<text x="{LABELS + length + 8:.0f}" y="{middle}" fill="{TEXT}">{value:.0f} {escape(unit)}</text>',
         ]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join([*parts, "</svg>", ""]))
+    return "\n".join([*parts, "</svg>", ""])

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tools.bench import chart, corpora, cost, peers
+from tools.bench import corpora, cost, peers
 from tools.bench.folders import OWN, STOCK
 from tools.bench.report import machine, median, table, write
 from tools.bench.start import event, start
@@ -148,18 +148,10 @@ def speed() -> dict[str, float]:
     return found
 
 
-def charts(tables: dict[str, list[dict[str, object]]]) -> None:
-    """Documents a second as bars, one chart a corpus, for the README and docs/performance.md."""
-    for name, rows in tables.items():
-        values = [(str(r["program"]), float(str(r["documents/s"])), "lambda-embed" in str(r["program"])) for r in rows]
-        title = f"documents per second, {name} texts, two threads"
-        chart.bars(Path(f"docs/charts/throughput-{name}.svg"), title, "/s", values)
-
-
 def report(
     found: dict[str, dict[str, list[Measured]]], queries: list[dict[str, object]], tokens: dict[str, float]
 ) -> None:
-    """Prints the tables and the bars, and writes charts and JSON."""
+    """Prints the tables and the bars, and writes JSON."""
     tables = {name: rows_of(measured, CORPORA[name]) for name, measured in found.items()}
     print(machine())
     for name, rows in tables.items():
@@ -170,7 +162,6 @@ def report(
     print("\n" + "\n".join(promised))
     if without := peers.left_out():
         print(f"\nleft out: {', '.join(without)}")
-    charts(tables)
     content = {"tables": tables, "queries": queries, "speed": tokens, "bars": promised}
     write(Path("target/bench/engine.json"), content)
 

@@ -1,13 +1,16 @@
-"""Writes what the benches measured into the docs: `python3 -m tools.bench.tables` after them.
+"""Figures of the docs: `python3 -m tools.bench.tables` after the benches, `--check` in the tests.
 
-    target/bench/engine.json  ->  <!-- make bench: mixed --> … <!-- end -->  in docs/performance.md
+    target/bench/engine.json, …  ->  docs/figures.json   what was measured; a bench that was not run keeps its figures
+    docs/figures.json            ->  docs/charts/*.svg
+                                 ->  <!-- make bench: mixed --> … <!-- end -->  in README.md and docs/
 
-Each block is what the bench printed; `make bench` has to have run on every corpus. A bench that was not run leaves its
-blocks as they are, and is named.
+So a figure in such a block can be out of date, but not made up: `--check` renders every block and chart from
+docs/figures.json, and names each that differs.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import sys
@@ -15,84 +18,171 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.bench import cost
+from tools import backfill
+from tools.bench import chart, cost
 from tools.bench.report import table
 
 RESULTS = Path("target/bench")
-DOCS = Path("docs")
+FIGURES = Path("docs/figures.json")
+# The benches by their make targets, and the file that each writes below target/bench.
+BENCHES = {
+    "bench": "engine.json",
+    "bench-cold": "cold.json",
+    "bench-ingest": "ingest.json",
+    "bench-memory": "memory.json",
+}
+CORPORA = ("short", "mixed", "long")
 
-Found = Mapping[str, Any]
-Block = Callable[[Found], str]
+Figures = Mapping[str, Any]
+Block = Callable[[Figures], str]
+
+
+def machine(bench: str) -> Block:
+    return lambda figures: f"{figures[bench]['machine']}."
 
 
 def corpus(name: str) -> Block:
     """The chart and the table of one corpus."""
-    chart = f"![documents per second on {name} texts, two threads](charts/throughput-{name}.svg)"
-    return lambda found: f"{chart}\n\n{table(found['tables'][name])}"
+    image = f"![documents per second on {name} texts, two threads](charts/throughput-{name}.svg)"
+    return lambda figures: f"{image}\n\n{table(figures['bench']['tables'][name])}"
 
 
-def bars(found: Found) -> str:
-    return "\n".join(f"- {' '.join(line.split())}" for line in found["bars"])
+def bars(bench: str) -> Block:
+    return lambda figures: "\n".join(f"- {' '.join(line.split())}" for line in figures[bench]["bars"])
 
 
-def dollars(found: Found) -> str:
-    return table(cost.rows(found["speed"]["one thread"], found["speed"]["two threads"]))
+def rows(bench: str) -> Block:
+    return lambda figures: table(figures[bench]["rows"])
 
 
-def calls(found: Found) -> str:
-    took = found["calls"]
+def windows(figures: Figures) -> str:
+    """bench-ingest's rows; ratios have two places, as it prints them."""
+    ratios = ("of the embedder's own", "one a call")
+    found = figures["bench-ingest"]["rows"]
+    return table([{name: f"{value:.2f}" if name in ratios else value for name, value in row.items()} for row in found])
+
+
+def dollars(figures: Figures) -> str:
+    speed = figures["bench"]["speed"]
+    return table(cost.rows(speed["one thread"], speed["two threads"]))
+
+
+def calls(figures: Figures) -> str:
+    took = figures["bench-cold"]["calls"]
     return f"The first call after init takes {took['first call']:.1f} ms, the hundredth {took['hundredth call']:.1f} ms."
 
 
-def windows(found: Found) -> str:
-    """bench-ingest's rows; ratios have two places, as it prints them."""
-    ratios = ("of the embedder's own", "one a call")
-    shown = [{name: f"{value:.2f}" if name in ratios else value for name, value in row.items()} for row in found["rows"]]
-    return table(shown)
+def row(found: list[dict[str, Any]], program: str, **also: Any) -> dict[str, Any]:
+    """The row of one program. Raises StopIteration where there is none."""
+    return next(row for row in found if row["program"] == program and also.items() <= row.items())
 
 
-def rows(found: Found) -> str:
-    return table(found["rows"])
+def summary(figures: Figures) -> str:
+    """What the README leads by."""
+    bench, cold = figures["bench"], figures["bench-cold"]["rows"]
+    mixed, ours = bench["tables"]["mixed"], "lambda-embed, our file"
+    speed = {name: row(mixed, name)["documents/s"] for name in (ours, "FastEmbed, default batch", "FastEmbed, batch 1")}
+    start = row(cold, "lambda-embed, 2 cores, warm cache, hashes sizes")
+    fastembed = row(cold, "FastEmbed, 2 cores, warm cache")["first, ms"]
+    query = row(bench["queries"], ours, cores=2)["p50, ms"]
+    return (
+        f"On two cores ({bench['machine']}) the function embeds {speed[ours]:.0f} paragraphs a second, where FastEmbed\n"
+        f"embeds {speed['FastEmbed, default batch']:.0f} with its defaults and {speed['FastEmbed, batch 1']:.0f} one by one. "
+        f"It is ready {start['ready, ms']:.0f} ms after its start and has its first\nvector after {start['first, ms']:.0f} ms, "
+        f"FastEmbed after {fastembed:.0f} ms. A query takes {query:.1f} ms."
+    )
 
 
-# The bench's JSON, the document, and what each block of it shows.
-BLOCKS: dict[str, tuple[str, str, dict[str, Block]]] = {
-    "bench": (
-        "engine.json",
-        "performance.md",
-        {
-            **{name: corpus(name) for name in ("short", "mixed", "long")},
-            "queries": lambda found: table(found["queries"]),
-            "bars": bars,
-            "dollars": dollars,
-        },
-    ),
-    "bench-ingest": ("ingest.json", "performance.md", {"rows": windows, "bars": bars}),
-    "bench-cold": ("cold.json", "cold-start.md", {"rows": rows, "calls": calls}),
-    "bench-memory": ("memory.json", "operations.md", {"rows": rows}),
+def price(figures: Figures) -> str:
+    """A million queries and paragraphs at the template's default memory."""
+    found = next(row for row in figures["bench-memory"]["rows"] if row["memory, MB"] == backfill.MEGABYTES_PER_CPU)
+    return (
+        f"A million queries one by one cost {found['$ for 1M queries']} dollars at the default's memory, a million paragraphs"
+        f" of 45\ntokens {found['$ for 1M paragraphs']}, on x86_64."
+    )
+
+
+# Every block by its document: the bench that its marker names, its name there, and what it shows.
+BLOCKS: dict[Path, list[tuple[str, str, Block]]] = {
+    Path("README.md"): [("bench", "summary", summary)],
+    Path("docs/performance.md"): [
+        ("bench", "machine", machine("bench")),
+        *(("bench", name, corpus(name)) for name in CORPORA),
+        ("bench", "queries", lambda figures: table(figures["bench"]["queries"])),
+        ("bench", "bars", bars("bench")),
+        ("bench", "dollars", dollars),
+        ("bench-ingest", "machine", machine("bench-ingest")),
+        ("bench-ingest", "rows", windows),
+        ("bench-ingest", "bars", bars("bench-ingest")),
+    ],
+    Path("docs/cold-start.md"): [
+        ("bench-cold", "machine", machine("bench-cold")),
+        ("bench-cold", "rows", rows("bench-cold")),
+        ("bench-cold", "calls", calls),
+    ],
+    Path("docs/operations.md"): [
+        ("bench-memory", "machine", machine("bench-memory")),
+        ("bench-memory", "rows", rows("bench-memory")),
+    ],
+    Path("docs/deploy.md"): [("bench-memory", "price", price)],
+    Path("docs/backfill.md"): [("bench-ingest", "backfill", lambda figures: backfill.computed(figures["bench-ingest"]))],
 }
 
 
-def written(document: str, target: str, name: str, content: str) -> str:
+def measured() -> dict[str, Any]:
+    """The committed figures, with those of every bench that has run here in their place."""
+    figures: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    for bench, file in BENCHES.items():
+        if (RESULTS / file).exists():
+            figures[bench] = json.loads((RESULTS / file).read_text())
+        else:
+            print(f"make {bench} was not run here: its figures stay as they are")
+    return figures
+
+
+def written(document: str, bench: str, name: str, content: str) -> str:
     """`document` with the block's inside replaced. Raises ValueError for a document without the block."""
-    block = re.compile(rf"(<!-- make {target}: {name} -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
+    block = re.compile(rf"(<!-- make {bench}: {name} -->\n\n).*?(\n\n<!-- end -->)", re.DOTALL)
     replaced, count = block.subn(lambda found: found[1] + content + found[2], document)
     if count != 1:
-        raise ValueError(f"{count} blocks of make {target}: {name}")
+        raise ValueError(f"{count} blocks of make {bench}: {name}")
     return replaced
 
 
+def rendered(figures: Figures) -> dict[Path, str]:
+    """Every document and chart as the figures make it."""
+    files = {}
+    for path, blocks in BLOCKS.items():
+        document = path.read_text()
+        for bench, name, block in blocks:
+            document = written(document, bench, name, block(figures))
+        files[path] = document
+    for name in CORPORA:
+        values = [
+            (row["program"], row["documents/s"], "lambda-embed" in row["program"])
+            for row in figures["bench"]["tables"][name]
+        ]
+        title = f"documents per second, {name} texts, two threads"
+        files[Path(f"docs/charts/throughput-{name}.svg")] = chart.bars(title, "/s", values)
+    return files
+
+
 def main() -> int:
-    for target, (results, doc, blocks) in BLOCKS.items():
-        if not (RESULTS / results).exists():
-            print(f"make {target} was not run: its tables stay as they are")
-            continue
-        found = json.loads((RESULTS / results).read_text())
-        document = (DOCS / doc).read_text()
-        for name, block in ({"machine": lambda found: f"{found['machine']}."} | blocks).items():
-            document = written(document, target, name, block(found))
-        (DOCS / doc).write_text(document)
-        print(f"{DOCS / doc}: make {target}")
+    parser = argparse.ArgumentParser(prog="python -m tools.bench.tables", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail where a document or a chart differs")
+    options = parser.parse_args()
+    figures = json.loads(FIGURES.read_text()) if options.check else measured()
+    files = rendered(figures)
+    different = [path for path, content in files.items() if not path.exists() or path.read_text() != content]
+    if options.check:
+        for path in different:
+            print(f"{path} does not show the figures of {FIGURES}: run `python3 -m tools.bench.tables`", file=sys.stderr)
+        return 1 if different else 0
+    FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
+    for path in different:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(files[path])
+        print(path)
     return 0
 
 
