@@ -379,6 +379,10 @@ class Choices(unittest.TestCase):
             (assertion,) = rules[rule]["Assertions"]
             self.assertEqual(assertion["Assert"], {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]})
 
+    def test_a_model_in_the_package_is_not_hashed_at_every_start(self) -> None:
+        for function in Template().of_type("AWS::Lambda::Function").values():
+            self.assertEqual(function["Environment"]["Variables"]["EMBED_VERIFY"], "sizes")
+
     def test_variables_are_the_programs_own(self) -> None:
         known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
         for function in Template().of_type("AWS::Lambda::Function").values():
