@@ -3,7 +3,8 @@
     corpora   short queries, mixed paragraphs, texts of 512 tokens
     programs  the peers of `peers.py`; two bare sessions and the function, each on the stock int8 file that hubs serve
               and on our own
-    rounds    every program once a round, so that a slow minute of the machine is everybody's
+    rounds    every program once a round, so that a slow minute of the machine is everybody's; more of them while a
+              figure is unsteady, and what stays unsteady is named
 
 The function is measured through the Runtime API, JSON in and JSON out; the peers are not charged for
 theirs. A bar that is missed is printed as missed.
@@ -15,6 +16,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import quantiles
 
 from tools.bench import corpora, cost, peers
 from tools.bench.folders import OWN, STOCK
@@ -25,6 +27,10 @@ CORPORA = {"short": corpora.short(256), "mixed": corpora.mixed(512), "long": cor
 # Texts in one request; the answer to more would pass Lambda's 6 MB.
 REQUEST = 1024
 WARM_UP = 32
+# A figure is steady when the middle half of its rounds lies within this share of their median.
+STEADY = 0.10
+# Rounds at most, as a multiple of those asked for.
+PATIENCE = 3
 QUERIES = 200
 OURS, OURS_STOCK = "lambda-embed, our file", "lambda-embed, stock file"
 
@@ -60,16 +66,31 @@ def programs() -> dict[str, Callable[[Sequence[str]], Measured]]:
 
 
 def throughput(rounds: int, chosen: Sequence[str]) -> dict[str, dict[str, list[Measured]]]:
-    """`rounds` measurements of every program on every chosen corpus."""
+    """`rounds` measurements of every program on every chosen corpus, and more while figures are unsteady."""
     all_programs = programs()
     found: dict[str, dict[str, list[Measured]]] = {name: {program: [] for program in all_programs} for name in chosen}
-    for number in range(rounds):
+    number = 0
+    while number < rounds or (number < PATIENCE * rounds and unsteady(found)):
+        number += 1
         for name in chosen:
             for program, measure in all_programs.items():
-                print(f"\rround {number + 1} of {rounds}: {name}, {program}\x1b[K", end="", file=sys.stderr, flush=True)
+                print(f"\rround {number}, {rounds} at least: {name}, {program}\x1b[K", end="", file=sys.stderr, flush=True)
                 found[name][program].append(measure(CORPORA[name]))
     print(file=sys.stderr)
     return found
+
+
+def unsteady(found: dict[str, dict[str, list[Measured]]]) -> list[str]:
+    """The figures whose rounds differ by more than `STEADY`, by name and by how much."""
+    lines = []
+    for name, programs in found.items():
+        for program, measured in programs.items():
+            seconds = [seconds for seconds, _ in measured]
+            first, _, third = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else (0.0, 0.0, 0.0)
+            spread = (third - first) / median(seconds)
+            if spread > STEADY:
+                lines.append(f"{program} on {name} texts: {spread:.0%} after {len(seconds)} rounds")
+    return lines
 
 
 def latency() -> list[dict[str, object]]:
@@ -160,15 +181,17 @@ def report(
     print("\ndollars for a million tokens\n\n" + table(cost.rows(tokens["one thread"], tokens["two threads"])))
     promised = bars(found["mixed"]) if "mixed" in found else []
     print("\n" + "\n".join(promised))
+    if shaky := unsteady(found):
+        print("\n" + "\n".join(["unsteady, the middle half of the rounds over their median:", *shaky]))
     if without := peers.left_out():
         print(f"\nleft out: {', '.join(without)}")
-    content = {"tables": tables, "queries": queries, "speed": tokens, "bars": promised}
+    content = {"tables": tables, "queries": queries, "speed": tokens, "bars": promised, "unsteady": unsteady(found)}
     write(Path("target/bench/engine.json"), content)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.engine", description=__doc__.split("\n")[0])
-    parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="at least; default: %(default)s")
     parser.add_argument("--corpus", choices=sorted(CORPORA), action="append", help="default: all")
     options = parser.parse_args()
     report(throughput(options.rounds, options.corpus or list(CORPORA)), latency(), speed())
