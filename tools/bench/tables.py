@@ -1,9 +1,9 @@
-"""Writes what the benches measured into the docs: `python3 -m tools.bench.tables` after them.
+"""Writes the results of the benchmarks into the docs: `python3 -m tools.bench.tables` after they ran.
 
     target/bench/engine.json  ->  <!-- make bench: mixed --> … <!-- end -->  in docs/performance.md
 
-Each block is what the bench printed; `make bench` has to have run on every corpus. A bench that was not run leaves its
-blocks as they are, and is named.
+Each block is what the benchmark printed; `make bench` has to have run on every corpus. Blocks of a benchmark that was
+not run stay as they are, and its name is printed.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def rows(found: Found) -> str:
     return table(found["rows"])
 
 
-# The bench's JSON, the document, and what each block of it shows.
+# For each benchmark its JSON, the document, and the content of each block.
 BLOCKS: dict[str, tuple[str, str, dict[str, Block]]] = {
     "bench": (
         "engine.json",

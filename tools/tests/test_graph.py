@@ -76,7 +76,7 @@ class Float32Graphs(unittest.TestCase):
         self.assertTrue(np.array_equal(session.embed_raw(session.load(converted), TEXTS), expected))
 
     def test_every_dimension_is_known_but_for_the_number_of_tokens(self) -> None:
-        """A session over a graph with unknown ones takes much longer to make."""
+        """With unknown dimensions a session takes much longer to build."""
         for pooling in ("mean", "cls"):
             built = graph.serialize(graph.build(fixture.encoder(), pooling, graph.Float32()))
             content = InferenceSession.InferenceSession.GetRootAs(ortformat.convert(built), 0).Model().Graph()

@@ -1,4 +1,4 @@
-"""Tests that lack a part: they fail by name, or are left out and counted where TESTS_WITHOUT asks for that."""
+"""Tests that lack a part fail and name it, or are left out and counted if TESTS_WITHOUT names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unittest import mock
 
 from tests import parts
 
-# A run of three tests, of which two need Chromium, which is said not to be here.
+# A run of three tests, two of which need Chromium; the run believes that Chromium is missing.
 SUITE = """
 import unittest
 from tests import parts
@@ -33,7 +33,7 @@ unittest.main()
 
 class Parts(unittest.TestCase):
     def run_suite(self, without: str, outer: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs SUITE, whose count goes to the file `outer` instead of the run that this test is in."""
+        """Runs SUITE; its count goes to the file `outer`, not to the run of this test."""
         paths = {"PYTHONPATH": str(parts.ROOT), parts.LEFT_OUT: outer}
         environment = {**os.environ, parts.WITHOUT: without, **paths}
         with tempfile.TemporaryDirectory() as folder:

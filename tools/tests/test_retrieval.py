@@ -26,7 +26,7 @@ LIBRARY = Path("target/runtime") / platform.machine() / "libonnxruntime.so"
 
 
 class Folder(unittest.TestCase):
-    """A small benchmark to read, which tests change first."""
+    """A small benchmark, which tests change before they read it."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "small"
@@ -51,7 +51,7 @@ class Reading(Folder):
         found = beir.read(self.folder)
         self.assertEqual(dict(found.documents), {"d1": "On wings Lift.", "d2": "Drag."})
         self.assertEqual(found.queries, [beir.Query("What is q1?", {"d2": 3, "d1": 1})])
-        # q2's one judged document is of no use, q3 was never judged.
+        # q2's only judged document has grade 0, q3 was never judged.
         self.assertEqual((found.name, found.left_out), ("small", 1))
 
     def test_the_other_name_of_the_judgements_and_no_header(self) -> None:
@@ -208,7 +208,7 @@ class Command(Folder):
             {"_id": "d3", "title": "Rails", "text": "Trains run on two parallel steel rails."},
         )
         self.write("queries.jsonl", {"_id": "q1", "text": "how is bread made"}, {"_id": "q2", "text": "frozen rivers"})
-        # The glacier is first for q2 and no answer of it.
+        # The glacier is first for q2, but not relevant to it.
         self.judge("q1\td1\t2", "q2\td1\t1", "q2\td3\t1")
         out, said = io.StringIO(), io.StringIO()
         arguments = ["retrieval", str(self.folder)]

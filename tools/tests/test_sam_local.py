@@ -1,4 +1,4 @@
-"""How `sam local invoke` is called, with programs that print what SAM prints in its place."""
+"""How `sam local invoke` is called; programs with SAM's output stand in for SAM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unittest import mock
 from tools import sam_local
 
 EVENT = Path("events/direct-tei.json")
-# As SAM does: its timer keeps it alive for the function's whole timeout.
+# Like SAM, whose timer keeps it alive for the function's whole timeout.
 GIVES_UP = 'echo "No response from invoke container for EmbedFunction" >&2; exec sleep 300'
 TIMES_OUT = """echo "Function 'EmbedFunction' timed out after 30 seconds" >&2
 echo "No response from invoke container for EmbedFunction" >&2"""
@@ -30,7 +30,7 @@ class Invoke(unittest.TestCase):
         self.enterContext(mock.patch.object(time, "sleep"))
 
     def sam(self, first: str, then: str) -> Path:
-        """A program that does `first` when it is called first, and `then` ever after."""
+        """A program that runs `first` at its first call, and `then` at every later call."""
         path = self.folder / "sam"
         calls = self.folder / "calls"
         path.write_text(f"#!/bin/sh\necho call >> {calls}\n[ $(wc -l < {calls}) = 1 ] && {{ {first}; exit; }}\n{then}\n")
