@@ -108,7 +108,7 @@ def measure(address: str, server: int, options: argparse.Namespace) -> int:
     generate(address, cores, 5, None, server)
     best = generate(address, cores, options.seconds, None, server)
     print(f"{TEXTS} texts a request, {cores} cores, at most {options.calls} calls at once")
-    print("| load | offered /s | answered /s | turned away | other errors | p50 ms | p99 ms | resident MB |")
+    print("| load | offered /s | answered /s | rejected | other errors | p50 ms | p99 ms | resident MB |")
     print("|---|---|---|---|---|---|---|---|")
     row("as fast as it answers", best)
     outcomes = {}

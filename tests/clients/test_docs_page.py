@@ -1,7 +1,6 @@
 """The documentation page in a real browser: rendered, at work, and in place at desktop and phone width.
 
-CHROMIUM names the browser where it is not in the PATH.
-Screenshots are left in target/docs-page for whoever wants to look.
+CHROMIUM names the browser if it is not in the PATH. Screenshots are kept in target/docs-page.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class DocsPage(ServedCase):
         super().setUpClass()
         playwright = sync_playwright().start()
         cls.addClassCleanup(playwright.stop)
-        # Containers give no user namespaces and a small /dev/shm.
+        # Containers have no user namespaces and only a small /dev/shm.
         flags = ["--no-sandbox", "--disable-dev-shm-usage"]
         cls.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         cls.addClassCleanup(cls.browser.close)

@@ -42,7 +42,7 @@ class HuggingFaceHub(ServedCase):
 
 class LangChain(ServedCase):
     def test_documents_and_queries_have_the_same_vectors(self) -> None:
-        # Its constructor refuses URLs in newer releases, so the client of one is put into its place.
+        # In newer releases its constructor refuses URLs, so the test replaces its client by one for the URL.
         embeddings = HuggingFaceEndpointEmbeddings(model="lambda-embed/fixture")
         embeddings.client = InferenceClient(self.url)
         expected = invoked({"inputs": TEXTS[:2]})

@@ -1,4 +1,4 @@
-"""What the template promises about security and cost, asked of what SAM makes of it."""
+"""The template's promises about security and cost, checked on SAM's translation of it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "OutputPrefix": ("vectors", "others"),
 }
 UNSEEN = {"OutputPrefix"}
-# X-Ray's two permissions have no narrower resource, says AWS's service authorization reference.
+# AWS's service authorization reference: X-Ray's two permissions have no narrower resource.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-# Billed by the hour or month, used or not.
+# Resources that are billed by the hour or month, used or not.
 COSTS_IDLE = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -63,7 +63,7 @@ def listed(value: Any) -> list[Any]:
 
 @functools.cache
 def variants() -> list[tuple[str, Template]]:
-    """Every way of authentication, plain and with everything else turned on, and the stores, from source and as built."""
+    """Every kind of authentication, plain and with all options, and every store; source template and built one."""
     built = BUILT.is_file() and BUILT.stat().st_mtime >= SOURCE.stat().st_mtime
     paths = [SOURCE, *([BUILT] if built else [])]
     made = []
@@ -76,7 +76,7 @@ def variants() -> list[tuple[str, Template]]:
 
 
 def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement that gives rights to a role of the stack."""
+    """Every policy statement of the stack's roles."""
     for name, role in template.of_type("AWS::IAM::Role").items():
         for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -84,12 +84,12 @@ def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def wildcards(resource: Any) -> bool:
-    """Whether a statement's resource leaves open more than what lies below a name that it gives."""
+    """Whether a statement's resource covers more than the things below a name that it states."""
     text = resource["Fn::Sub"] if isinstance(resource, dict) and "Fn::Sub" in resource else resource
     if not isinstance(text, str):
         return False
     whole, below = text.rstrip("*"), text.endswith("*")
-    # What the star stands behind: `${Bucket.Arn}/prefix/` and `${DocumentBucket.Arn}/${DocumentPrefix}` are names.
+    # The part before the star: `${Bucket.Arn}/prefix/` and `${DocumentBucket.Arn}/${DocumentPrefix}` are names.
     named = re.search(r"\$\{[A-Za-z]+(\.Arn)?\}/(\$\{[A-Za-z]+\}/?)?$", whole)
     return "*" in whole or (below and not named)
 
@@ -116,7 +116,7 @@ class Security(unittest.TestCase):
         for template in self.each():
             roles = template.of_type("AWS::IAM::Role")
             self.assertEqual(set(roles), {"EmbedRole", "DocumentRole"})
-            # Rights are given nowhere else.
+            # No other resource gives rights.
             other = {n for n, r in template.resources.items() if r["Type"].startswith("AWS::IAM::")} - set(roles)
             self.assertFalse(other)
             for role in roles.values():
@@ -196,7 +196,7 @@ class Security(unittest.TestCase):
         for template in self.each():
             auth = template.parameters["Auth"]
             routes = template.of_type("AWS::ApiGatewayV2::Route")
-            # What a browser asks before it sends carries no authorization; an OPTIONS is never answered with vectors.
+            # A browser's preflight request has no authorization; an OPTIONS request never gets vectors.
             preflight = routes.pop("PreflightRoute", None)
             self.assertEqual(preflight is not None, bool(template.parameters["CorsOrigins"]))
             if preflight:
@@ -231,7 +231,7 @@ class Security(unittest.TestCase):
             queue = template.of_type("AWS::SQS::Queue")["DocumentQueue"]
             target = queue["RedrivePolicy"]["deadLetterTargetArn"]
             self.assertEqual(target, {"Fn::GetAtt": ["FailedDocuments", "Arn"]})
-            # AWS asks for five at least, so that throttling alone sends nothing there.
+            # AWS advises at least five, so that throttling alone sends nothing to the dead-letter queue.
             self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 5)
             (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
             self.assertEqual(source["EventSourceArn"], {"Fn::GetAtt": ["DocumentQueue", "Arn"]})
@@ -318,7 +318,7 @@ class Choices(unittest.TestCase):
             return text(version["Description"]), json.loads(text(function))
 
         def text(value: Any) -> str:
-            """With parameters in place of references, which CloudFormation would put there."""
+            """The text with parameters in place of references, as CloudFormation fills it in."""
             return re.sub(r"\$\{([A-Za-z]+)\}", lambda name: str(parameters_now.get(name[1], name[0])), json.dumps(value))
 
         for name, (one, other) in CHANGES.items():
