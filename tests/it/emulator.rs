@@ -1,4 +1,4 @@
-//! The spine as Lambda runs it: the real binary behind AWS's Runtime Interface Emulator.
+//! The function as Lambda runs it: the real binary behind AWS's Runtime Interface Emulator.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::support::harness::{Answer, FolderCopy, embed, fixture_handler, librar
 use crate::support::parts;
 use crate::support::server::http;
 
-/// A running emulator over a folder laid out as Lambda unpacks a package; ended when dropped.
+/// A running emulator over a folder with the layout of an unpacked package; ended when dropped.
 struct Emulator {
     process: Child,
     address: String,
@@ -83,7 +83,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // The emulator ends its function with itself on SIGTERM; std only knows SIGKILL.
+        // On SIGTERM the emulator also ends its function; std can only send SIGKILL.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! AWS's front doors: every event under `events/` is answered, each in its door's envelope.
+//! AWS's event sources: every event under `events/` is answered, in the envelope of its source.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;

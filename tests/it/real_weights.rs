@@ -1,4 +1,4 @@
-//! bge-small-en-v1.5 end to end: the vectors that its makers and users know.
+//! bge-small-en-v1.5 end to end: its published vectors.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! Token ids against the reference tokenizer's, on texts that tokenizers stumble over.
+//! Token ids against the reference tokenizer's, on texts that are difficult to tokenise.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
