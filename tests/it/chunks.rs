@@ -91,7 +91,7 @@ fn windows_are_slices_in_order_that_cover_the_text_and_fit_the_model() {
 }
 
 #[test]
-fn so_they_are_with_a_real_vocabulary_and_a_prefix() {
+fn windows_fit_a_real_vocabulary_and_a_prefix_too() {
     needs!(model);
     let model = model(&harness::model(), |manifest| manifest.passage_prefix = "passage: ".to_owned());
     proptest!(cases(), |(text in texts(), overlap in 0usize..8)| {

@@ -109,7 +109,7 @@ fn one_process_answers_every_call() {
 }
 
 #[test]
-fn a_failed_invocation_is_told_and_the_next_one_answered() {
+fn a_failed_invocation_is_reported_and_the_next_one_answered() {
     needs!(emulator);
     let emulator = Emulator::start("failed-call");
     let error = emulator.invoke("{\"who\": \"knows\"}");
@@ -120,7 +120,7 @@ fn a_failed_invocation_is_told_and_the_next_one_answered() {
 }
 
 #[test]
-fn a_failed_init_tells_its_cause() {
+fn a_failed_init_reports_its_cause() {
     needs!(emulator);
     let emulator = Emulator::start("failed-init");
     let model: PathBuf = emulator.folder.0.join("model/model.ort");

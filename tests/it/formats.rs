@@ -70,7 +70,7 @@ fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
 }
 
 #[test]
-fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
+fn reading_resumes_at_any_cursor_with_the_same_result() {
     needs!(documents);
     let index = index();
     let mut cursors = 0;

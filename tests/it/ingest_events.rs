@@ -74,7 +74,7 @@ fn what_is_not_begun_in_time_comes_back() {
 }
 
 #[test]
-fn a_job_is_told_task_by_task() {
+fn a_job_gets_one_result_for_each_task() {
     needs!(s3);
     let pipeline = Pipeline::new("job", &[]);
     pipeline.put("a+b.txt", "one text");
@@ -107,7 +107,7 @@ fn a_job_may_embed_what_is_there_already() {
 }
 
 #[test]
-fn our_own_output_and_other_places_are_passed_over() {
+fn our_own_output_and_other_places_are_ignored() {
     needs!(s3);
     let documents = Bucket::new("own-docs");
     let name = documents.name.clone();
@@ -125,7 +125,7 @@ fn our_own_output_and_other_places_are_passed_over() {
 
 /// The events of S3, SQS and SNS that AWS's own tool makes. The objects that they name exist, but not the job's bucket.
 #[test]
-fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
+fn samples_of_aws_have_the_outcomes_of_their_events() {
     needs!(samples, s3);
     let folder = root().join("target/sample-events");
     let sample = |name: &str| -> Value {
@@ -176,7 +176,7 @@ fn an_event_of_a_foreign_bucket_causes_no_request() {
 }
 
 #[test]
-fn what_is_no_buckets_name_causes_no_request() {
+fn a_name_that_is_not_a_buckets_causes_no_request() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("names-docs"), Bucket::new("names-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);

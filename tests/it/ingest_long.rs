@@ -96,7 +96,7 @@ fn a_document_that_breaks_off_in_its_middle_leaves_nothing_of_its_start() {
 }
 
 #[test]
-fn a_checkpoint_of_another_version_is_no_beginning() {
+fn a_checkpoint_of_another_version_is_not_used() {
     needs!(s3);
     let pipeline = Pipeline::new("stale", &[]);
     pipeline.put("long.txt", paragraphs(PARAGRAPHS / 4));

@@ -26,7 +26,7 @@ fn pipeline(test: &str) -> (Pipeline, Proxy) {
 }
 
 #[test]
-fn buckets_that_say_no_have_clear_outcomes() {
+fn denied_missing_and_foreign_objects_have_clear_outcomes() {
     needs!(s3);
     let (pipeline, _proxy) = pipeline("refusals");
     pipeline.put("good.txt", "A good text.");
@@ -55,7 +55,7 @@ fn buckets_that_say_no_have_clear_outcomes() {
 }
 
 #[test]
-fn an_output_that_says_no_loses_nothing() {
+fn an_output_that_denies_access_loses_nothing() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs"));
     let output = format!("/{}/", vectors.name);
@@ -76,7 +76,7 @@ fn an_output_that_says_no_loses_nothing() {
 }
 
 #[test]
-fn a_bad_quarter_of_an_hour_of_s3_passes() {
+fn a_document_is_embedded_although_s3_refuses_every_third_request() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs"));
     let proxy = Proxy::before(documents.server, |request| match request.number % 3 {
@@ -101,7 +101,7 @@ fn bomb(megabytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
+fn unreadable_documents_have_outcome_records_and_the_rest_is_embedded() {
     needs!(s3);
     let pipeline = Pipeline::new("poison", &[]);
     let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -29,7 +29,7 @@ fn embed_event(texts: &[String]) -> Value {
 }
 
 #[test]
-fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
+fn a_deadline_in_the_past_is_answered_at_once_in_the_shape_of_its_source() {
     let function = Function::start(&[]);
     let late = |event: &Value| function.answer_to(Delivery::of(event.to_string()).with_time(None));
     let answer = Answer::of(&late(&embed_event(&texts(60))).body);
@@ -45,7 +45,7 @@ fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
 }
 
 #[test]
-fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
+fn a_call_that_would_take_too_long_is_rejected_before_it_starts() {
     needs!(model);
     // A model whose runs take longer than its tokenizer.
     let model = model();
@@ -70,7 +70,7 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
 }
 
 #[test]
-fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
+fn a_call_that_turns_out_too_slow_ends_before_its_deadline_and_frees_the_cores() {
     needs!(model);
     let model = model();
     let body = |texts: usize| json!({"inputs": vec!["word ".repeat(598); texts], "truncate": "mean"}).to_string();
@@ -179,7 +179,7 @@ fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
 }
 
 #[test]
-fn one_call_too_many_hears_429_and_the_others_their_answers() {
+fn one_call_too_many_gets_429_and_the_others_are_answered() {
     let handler = handler(&fixture(), &[("EMBED_MAX_CALLS", "2"), ("EMBED_THREADS", "1")]);
     let reply = block_on(async {
         let event = embed_event(&texts(60_000)).to_string();
@@ -207,7 +207,7 @@ fn one_call_too_many_hears_429_and_the_others_their_answers() {
 }
 
 #[test]
-fn serve_turns_away_what_is_too_much_and_answers_probes() {
+fn serve_rejects_calls_beyond_its_limits_and_answers_probes() {
     let server = Server::with(&[("EMBED_MAX_CALLS", "1"), ("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     let long = json!({"input": texts(240_000)[..2_000], "encoding_format": "base64"}).to_string();
     let json_type = [("content-type", "application/json")];
@@ -248,7 +248,7 @@ fn terminate(function: &Function) {
 }
 
 #[test]
-fn told_to_end_it_ends_at_once_when_nothing_runs() {
+fn sigterm_ends_an_idle_process_at_once() {
     let mut function = Function::start(&[]);
     function.answer(&json!({"inputs": "hello"}));
     terminate(&function);
@@ -257,7 +257,7 @@ fn told_to_end_it_ends_at_once_when_nothing_runs() {
 }
 
 #[test]
-fn told_to_end_it_hands_back_what_runs_too_long() {
+fn sigterm_fails_a_call_that_runs_too_long_so_that_it_is_retried() {
     needs!(model);
     let model = model();
     let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);

@@ -286,7 +286,7 @@ fn serve_shows_its_totals() {
 }
 
 #[test]
-fn a_start_that_fails_is_told_once_in_one_line() {
+fn a_start_that_fails_is_reported_once_in_one_line() {
     let mut function = Function::starting(&[("EMBED_MODEL_DIR", "/nowhere")]);
     let report = function.api.report(crate::support::function::LONG).unwrap();
     assert_eq!((report.kind, report.body["errorType"].as_str()), ("init/error", Some("Init.Setup")));

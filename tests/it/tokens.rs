@@ -15,7 +15,7 @@ fn ids(handler: &lambda_embed::handler::Handler, text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn ids_are_the_references() {
+fn ids_equal_the_reference_tokenizers() {
     needs!(model);
     let handler = handler(&model(), &[("EMBED_MAX_RESPONSE_BYTES", "100000000")]);
     let golden = std::fs::read_to_string(root().join("tests/goldens/tokens.json")).unwrap();
