@@ -75,7 +75,7 @@ class DocsPage(ServedCase):
         self.assertIn("32 dimensions", page.inner_text("#result"))
         self.assertEqual(self.faults, [])
 
-    def test_it_works_below_a_base_path_and_asks_only_where_it_came_from(self) -> None:
+    def test_it_works_below_a_base_path_and_sends_requests_only_to_its_own_server(self) -> None:
         page = self.open("desktop", path="/prod/docs/")
         self.compare(page)
         self.assertTrue(any(url.endswith("/prod/embed") for url in self.asked), self.asked)

@@ -34,7 +34,7 @@ class HuggingFaceHub(ServedCase):
         self.assertAlmostEqual(found[0], 1, places=6)
         self.assertLess(found[1], 1)
 
-    def test_a_mistake_is_told(self) -> None:
+    def test_a_mistake_raises_the_clients_error(self) -> None:
         with self.assertRaises(HfHubHTTPError) as raised:
             self.client.feature_extraction("hello", prompt_name="poem")
         self.assertEqual(raised.exception.response.status_code, 422)

@@ -209,7 +209,7 @@ BY_HAND = {
 
 
 class Commands(unittest.TestCase):
-    def test_what_can_run_here_runs(self) -> None:
+    def test_commands_that_can_run_here_succeed(self) -> None:
         written = {" ".join(command.words) for command in commands()}
         for command in RUN:
             with self.subTest(command):
@@ -217,7 +217,7 @@ class Commands(unittest.TestCase):
                 ran = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
                 self.assertEqual(ran.returncode, 0, ran.stdout[-2000:] + ran.stderr[-2000:])
 
-    def test_every_target_is_run_by_something_or_told_why_not(self) -> None:
+    def test_every_target_is_run_by_a_test_or_has_a_reason(self) -> None:
         targets = {
             word
             for command in commands()

@@ -133,7 +133,7 @@ class Listing(Scratch):
             (folder / "LICENSE-MIT").write_text(text)
         return crates.Crate(name, name, "1.0.0", licence, f"https://example/{name}", folder, "ab" * 32, uses)
 
-    def test_equal_texts_stand_once_and_missing_ones_are_said(self) -> None:
+    def test_equal_texts_appear_once_and_missing_ones_are_reported(self) -> None:
         listed = [self.crate("a", "MIT", "text one\n"), self.crate("b", "MIT", "text one  \n\n"), self.crate("c", "BSD-3-Clause", None)]
         text = notices.notices(listed, [])
         self.assertEqual(text.count("text one"), 1)

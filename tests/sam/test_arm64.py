@@ -108,7 +108,7 @@ class Found(unittest.TestCase):
         new = self.program("installed/qemu-aarch64-static", "10.0.2")
         self.assertEqual(qemu.found(self.folder), qemu.Emulator(new, self.folder / qemu.TRIPLE))
 
-    def test_none_at_all_is_said(self) -> None:
+    def test_a_missing_qemu_is_reported(self) -> None:
         with self.assertRaisesRegex(qemu.Missing, "there is no qemu for arm64"):
             qemu.found(self.folder)
 

@@ -47,7 +47,7 @@ class Deploy(unittest.TestCase):
         self.assertIn("Stack Name [lambda-embed]:", printed)
         self.assertIn("Parameter Architecture [arm64]:", printed)
 
-    def test_who_goes_before_the_end_is_asked_again(self) -> None:
+    def test_an_interrupted_deployment_asks_again(self) -> None:
         for model in ("all-MiniLM-L6-v2", "none"):
             made = plan(self.file, "lambda-embed", model=model)
             self.assertEqual(made.model, model)
@@ -94,7 +94,7 @@ class Deploy(unittest.TestCase):
         self.assertEqual([str(file_of(stack)) for stack in ("lambda-embed", "new")], ["deploy.toml", "deploy-new.toml"])
         self.assertIn("new", plan(self.file, "new").arguments)
 
-    def test_a_file_that_is_none_is_told(self) -> None:
+    def test_a_damaged_file_is_refused_with_a_message(self) -> None:
         self.file.write_text("stack_name: lambda-embed")
         with self.assertRaisesRegex(Refused, "mend it"):
             plan(self.file, "lambda-embed")

@@ -191,7 +191,7 @@ class Security(unittest.TestCase):
             self.assertEqual(source[0], "arn:${AWS::Partition}:s3:::" + bucket[0])
             self.assertEqual(source[1], bucket[1])
 
-    def test_every_route_is_authorized_unless_everybody_was_asked_for(self) -> None:
+    def test_every_route_is_authorized_unless_auth_is_none(self) -> None:
         wanted = {"IAM": "AWS_IAM", "JWT": "JWT", "API_KEY": "NONE", "NONE": "NONE"}
         for template in self.each():
             auth = template.parameters["Auth"]
@@ -210,12 +210,12 @@ class Security(unittest.TestCase):
             self.assertEqual(bool(key), auth == "API_KEY")
             self.assertEqual(template.definitions["Auth"]["Default"], "IAM")
 
-    def test_no_api_is_made_behind_our_back(self) -> None:
+    def test_sam_makes_no_other_api(self) -> None:
         for template in self.each():
             self.assertEqual(len(template.of_type("AWS::ApiGatewayV2::Api")), 1)
             self.assertFalse([r for r in template.resources.values() if r["Type"].startswith("AWS::ApiGateway::")])
 
-    def test_a_function_url_is_open_only_where_the_key_or_nobody_is_asked_for(self) -> None:
+    def test_a_function_url_is_open_only_with_auth_api_key_or_none(self) -> None:
         for template in self.each():
             open_to_all = template.parameters["Auth"] in ("API_KEY", "NONE")
             for url in template.of_type("AWS::Lambda::Url").values():
@@ -308,7 +308,7 @@ class Choices(unittest.TestCase):
         explained = set(re.findall(r"^\| `([A-Za-z]+Alarm)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
         self.assertEqual(explained, set(wanted))
 
-    def test_what_changes_the_function_makes_a_new_version(self) -> None:
+    def test_a_parameter_that_changes_the_function_makes_a_new_version(self) -> None:
         """CloudFormation replaces a version whose description changes, and refuses one of an unchanged function."""
 
         def made(**parameters: Any) -> tuple[str, dict[str, Any]]:
@@ -330,7 +330,7 @@ class Choices(unittest.TestCase):
                 self.assertEqual(before[0] == after[0], before[1] == after[1])
                 self.assertEqual(before[0] != after[0], name not in UNSEEN)
 
-    def test_a_versions_description_never_exceeds_what_there_is_room_for(self) -> None:
+    def test_a_versions_description_fits_into_256_characters(self) -> None:
         definitions = Template().definitions
         longest = {n: max(len(str(v)) for v in d["AllowedValues"]) for n, d in definitions.items() if "AllowedValues" in d}
         named = ["Architecture", "LogLevel", "Tracing"]

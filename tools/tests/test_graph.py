@@ -38,7 +38,7 @@ class Reference(unittest.TestCase):
         expected = [math.erf(point) for point in points]
         np.testing.assert_allclose(erf(points), expected, rtol=0, atol=1e-15)
 
-    def test_goldens_are_the_reference_of_today(self) -> None:
+    def test_goldens_equal_the_present_reference(self) -> None:
         bert = fixture.encoder()
         for entry in GOLDEN:
             for pooling in ("cls", "mean"):
@@ -85,7 +85,7 @@ class Float32Graphs(unittest.TestCase):
                     with self.subTest(pooling=pooling, value=value.Name().decode()):
                         self.assertTrue(dimension.DimValue() or dimension.DimParam() == graph.TOKENS.encode())
 
-    def test_vectors_leave_the_graph_at_their_own_length(self) -> None:
+    def test_the_graph_does_not_normalise_vectors(self) -> None:
         built = graph.serialize(graph.build(fixture.encoder(), "cls", graph.Float32()))
         lengths = np.linalg.norm(session.embed_raw(session.load(built), TEXTS), axis=1)
         np.testing.assert_allclose(lengths, [entry["cls_length"] for entry in GOLDEN], rtol=1e-5)

@@ -48,7 +48,7 @@ class Parts(unittest.TestCase):
         self.assertIn("Chromium is missing: install it (Debian: `apt-get install chromium`)", ran.stderr)
         self.assertEqual(ran.stdout.splitlines()[-1], "left out: nothing")
 
-    def test_who_goes_on_without_it_reads_how_many_tests_were_left_out(self) -> None:
+    def test_a_run_without_a_part_says_how_many_tests_were_left_out(self) -> None:
         ran = self.run_suite("qdrant, chromium")
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(ran.stdout.splitlines()[-1], "left out: 2 tests (chromium 2)")
@@ -58,7 +58,7 @@ class Parts(unittest.TestCase):
             self.run_suite("chromium", outer.name)
             self.assertEqual(outer.read(), "chromium\nchromium\n")
 
-    def test_a_name_that_is_no_part_is_an_error_that_lists_them(self) -> None:
+    def test_an_unknown_part_is_an_error_that_lists_the_parts(self) -> None:
         ran = self.run_suite("qdrnat")
         self.assertEqual((ran.returncode, ran.stdout), (2, ""))
         self.assertIn("qdrnat is no part; the parts are model, s3, qdrant,", ran.stderr)

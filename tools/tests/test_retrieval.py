@@ -187,7 +187,7 @@ class Embedding(Folder):
         self.write("corpus.jsonl", {"_id": "d1", "title": "On wings", "text": "Lift!"}, {"_id": "d2", "text": "Drag."})
         self.assertNotEqual(first, retrieval.place(beir.read(self.folder), FIXTURE))
 
-    def test_what_the_binary_says_is_passed_on(self) -> None:
+    def test_the_binarys_message_is_passed_on(self) -> None:
         with self.embedder() as embedder:
             with self.assertRaisesRegex(retrieval.EmbedderFailed, "answered 400: .*input_type"):
                 embedder.embed(["text"], "passages")
@@ -223,7 +223,7 @@ class Command(Folder):
             self.assertIn(f"| {name} | {score:.4f} | 1.0000 | +0.0000 ± 0.0000 |", lines)
         self.assertIn("small, ours, int8: 100%", said.getvalue())
 
-    def test_a_folder_that_is_none_ends_with_one_line(self) -> None:
+    def test_a_folder_that_is_not_a_benchmark_ends_with_one_line(self) -> None:
         said = io.StringIO()
         with patch("sys.argv", ["retrieval", str(self.folder / "qrels")]), contextlib.redirect_stderr(said):
             self.assertEqual(retrieval.main(), 1)

@@ -48,13 +48,13 @@ class Invoke(unittest.TestCase):
         self.assertEqual(self.invoke(ANSWERS, FAILS), {"embeddings": []})
         self.assertEqual(self.calls(), 1)
 
-    def test_a_call_that_met_no_function_is_ended_and_made_again(self) -> None:
+    def test_a_call_that_did_not_reach_the_function_is_repeated(self) -> None:
         began = time.monotonic()
         self.assertEqual(self.invoke(GIVES_UP, ANSWERS), {"embeddings": []})
         self.assertEqual(self.calls(), 2)
         self.assertLess(time.monotonic() - began, 150)
 
-    def test_one_that_never_meets_it_fails_with_what_sam_said(self) -> None:
+    def test_a_call_that_never_reaches_the_function_fails_with_sams_output(self) -> None:
         with self.assertRaisesRegex(sam_local.Failed, "No response from invoke container"):
             self.invoke(GIVES_UP, GIVES_UP)
         self.assertEqual(self.calls(), sam_local.ATTEMPTS)
