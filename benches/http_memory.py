@@ -1,7 +1,7 @@
 """Peak memory of one full request: `python -m benches.http_memory [MODEL]`.
 
-2,048 texts of 45 tokens go to `bootstrap serve` in one request, as base64, since their answer as numbers
-would pass Lambda's 6 MB. Bar: 200 MB resident at most (VmHWM), the model's mapped weights included.
+2,048 texts of 45 tokens go to `bootstrap serve` in one request, as base64, because an answer in numbers would pass
+Lambda's 6 MB. Bar: 200 MB resident at most (VmHWM), including the model's mapped weights.
 """
 
 from __future__ import annotations

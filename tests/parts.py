@@ -1,11 +1,11 @@
-"""The parts that tests need beside this repository (tests/parts.json), and who goes on without them.
+"""The parts that tests need beside this repository (tests/parts.json), and the tests that are left out without them.
 
-A test whose part is missing fails, and its message says what brings the part. TESTS_WITHOUT=name,… leaves out the
-tests that need these parts. `python -m tests.parts COMMAND…` runs a command that runs tests and prints last how many
-tests were left out; the command's exit status is its own.
+A test whose part is missing fails, and its message says how to get the part. TESTS_WITHOUT=name,… leaves out the tests
+that need these parts. `python -m tests.parts COMMAND…` runs a command that runs tests, and then prints how many tests
+were left out; its exit status is the command's.
 
-Tests, those in Rust included (tests/it/support/parts.rs), append a line to the file that TESTS_LEFT_OUT names for each
-test left out: the parts it was left out for.
+For each test that is left out, tests (also those in Rust, tests/it/support/parts.rs) append a line with the missing
+parts to the file that TESTS_LEFT_OUT names.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ WITHOUT, LEFT_OUT = "TESTS_WITHOUT", "TESTS_LEFT_OUT"
 
 
 class Missing(Exception):
-    """A part that a test needs is not here."""
+    """A part that a test needs is missing."""
 
 
 def without() -> set[str]:
-    """The parts that TESTS_WITHOUT names. Raises ValueError for a name that is none."""
+    """The parts that TESTS_WITHOUT names. Raises ValueError for an unknown name."""
     names = {name.strip() for name in os.environ.get(WITHOUT, "").split(",")} - {""}
     if unknown := sorted(names - PARTS.keys()):
         raise ValueError(f"{WITHOUT}: {', '.join(unknown)} is no part; the parts are {', '.join(PARTS)}")
@@ -38,9 +38,9 @@ def without() -> set[str]:
 
 
 def require(test: unittest.TestCase | type[unittest.TestCase], name: str, here: object = None) -> None:
-    """Leaves `test`, or a whole class from its setUpClass, out if TESTS_WITHOUT names the part, by raising SkipTest.
+    """Raises SkipTest for `test`, or for a whole class in its setUpClass, if TESTS_WITHOUT names the part.
 
-    Raises Missing if the part is not here: `here` is false or, where it is not given, one of the part's files is missing.
+    Raises Missing if `here` is false or, if `here` is not given, one of the part's files is missing.
     """
     if name in without():
         count = 1 if isinstance(test, unittest.TestCase) else len(unittest.defaultTestLoader.getTestCaseNames(test))
@@ -53,21 +53,21 @@ def require(test: unittest.TestCase | type[unittest.TestCase], name: str, here: 
 
 
 def message(name: str, cause: str = "") -> str:
-    """What a test says that misses the part."""
+    """The message of a test whose part is missing."""
     part = PARTS[name]
     cause = f" ({cause})" if cause else ""
     return f"{part['what']} is missing{cause}: {part['bring']}; {WITHOUT}={name} leaves out the tests that need it"
 
 
 def record(name: str, count: int) -> None:
-    """Notes `count` tests as left out, for whoever counts them."""
+    """Records that `count` tests were left out."""
     if path := os.environ.get(LEFT_OUT):
         with open(path, "a") as file:
             file.write(f"{name}\n" * count)
 
 
 def summary(lines: Iterable[str]) -> str:
-    """`left out: 12 tests (qdrant 8, documents 4)`; a test that two parts were missing for counts as `qdrant+s3`."""
+    """`left out: 12 tests (qdrant 8, documents 4)`; a test without two of its parts counts as `qdrant+s3`."""
     counts = Counter(line.strip() for line in lines)
     if not counts:
         return "left out: nothing"

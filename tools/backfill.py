@@ -1,4 +1,4 @@
-"""What embedding an existing bucket takes; `python3 -m tools.bench.tables` puts it into docs/backfill.md.
+"""What embedding an existing bucket costs: `python -m tools.backfill` prints it, `--write` puts it into its page.
 
     docs/figures.json   how long one document takes as one task of S3 Batch Operations   (make bench-ingest)
     prices and quotas   below, with their sources
@@ -14,8 +14,12 @@ from dataclasses import dataclass
 from tools.bench.report import table
 from tools.bench.start import MEGABYTES_PER_CPU
 
-# us-east-1, dollars. From the pages "AWS Lambda Pricing" and "Amazon S3 pricing", as known on 2026-11-22; to be looked
-# up again before they are quoted.
+MEASURED = Path("target/bench/ingest.json")
+PAGE = Path("docs/backfill.md")
+START, END = "<!-- computed by tools/backfill.py -->", "<!-- end -->"
+
+# us-east-1, dollars, from the pages "AWS Lambda Pricing" and "Amazon S3 pricing" on 2026-11-22. Look them up again
+# before you quote them.
 LAMBDA_GB_SECOND = 0.0000166667
 LAMBDA_REQUEST = 0.20 / 1e6
 S3_GET = 0.0004 / 1e3
@@ -25,10 +29,10 @@ BATCH_JOB = 0.25
 BATCH_OBJECT = 1.00 / 1e6
 # Invocations at one time in an account's region unless raised: "Lambda quotas".
 CONCURRENCY = 1000
-# What a document asks of S3: HEAD of its result, GET of itself, PUT of its result.
+# Requests to S3 for one document: HEAD of its result, GET of itself, PUT of its result. DELETE is free.
 GETS, PUTS = 2, 1
-# Milliseconds that those three take from within a region, while nothing else is to do in a call of one document.
-# An assumption, not a measurement: S3's "Performance guidelines" speak of 100 to 200 for the slowest small requests.
+# Milliseconds that these three take within a region; a call with one document only waits meanwhile. An assumption, not
+# a measurement: S3's "Performance guidelines" name 100 to 200 for the slowest small requests.
 S3_MILLISECONDS = 60.0
 # Bytes of a record of JSON Lines with base64 vectors and without text, of 384 dimensions.
 RECORD_BYTES = 2900
@@ -36,7 +40,7 @@ RECORD_BYTES = 2900
 
 @dataclass(frozen=True)
 class Estimate:
-    """What `documents` of `tokens` take."""
+    """The time and cost of `documents` documents of `tokens` tokens."""
 
     tokens: int
     windows: float
@@ -48,7 +52,7 @@ class Estimate:
         return self.documents * self.seconds / CONCURRENCY / 3600
 
     def dollars(self) -> dict[str, float]:
-        """By what is paid for."""
+        """The cost by service."""
         gigabytes = MEGABYTES_PER_CPU / 1024
         return {
             "Lambda": self.documents * (self.seconds * gigabytes * LAMBDA_GB_SECOND + LAMBDA_REQUEST),

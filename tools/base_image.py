@@ -1,9 +1,9 @@
-"""Sees to AWS's base image: pulls it, or makes a stand-in from this machine's own files: `python -m tools.base_image`.
+"""Pulls AWS's base image, or makes a stand-in from this machine's own files: `python -m tools.base_image`.
 
-`sam local` runs a function in public.ecr.aws/lambda/provided:al2023. Where that cannot be pulled, an image of
-the same name is imported: busybox, the C and C++ libraries, certificates, and the folders Lambda has. The
-libraries are the host's, so it cannot prove that a binary loads on Amazon Linux 2023; `make package` checks
-that by the symbols a binary needs. A label tells it from AWS's own, and what is built upon it inherits the label.
+`sam local` runs a function in public.ecr.aws/lambda/provided:al2023. If that cannot be pulled, an image of the same
+name is imported: busybox, the C and C++ libraries, certificates, and the folders that Lambda has. The libraries are
+the host's, so it cannot prove that a binary loads on Amazon Linux 2023; `make package` checks that by the symbols a
+binary needs. A label distinguishes the stand-in from AWS's image; images built upon it inherit the label.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ LIBRARIES = (
     "libpthread.so.0",
     "librt.so.1",
 )
-# What SAM's own layers on top of the image call.
+# Commands that the layers which SAM adds to the image call.
 COMMANDS = ("sh", "mv", "chmod", "cp", "mkdir", "ls", "cat", "rm")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BUSYBOX = (Path("/bin/busybox"), Path("/usr/bin/busybox"))
@@ -99,7 +99,7 @@ def present(name: str) -> bool:
 
 
 def pulled(name: str, architecture: str) -> bool:
-    """Pulls AWS's image; whether it came."""
+    """Pulls AWS's image; returns whether that succeeded."""
     command = ["docker", "pull", "--quiet", "--platform", PLATFORMS[architecture], name]
     try:
         pull = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PULL_SECONDS)

@@ -33,7 +33,7 @@ class Query:
 class Benchmark:
     """Documents by their ids, title before text, and the queries that have relevant documents.
 
-    `left_out` counts the judged queries that have none; what queries.jsonl has besides is not counted.
+    `left_out` counts the judged queries that have none; queries without any judgement are not counted.
     """
 
     name: str

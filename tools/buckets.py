@@ -1,8 +1,8 @@
-"""The buckets that the sample events of S3 speak of, on the tests' S3 server: a document in, its vectors out.
+"""The buckets that S3's sample events name, on the tests' S3 server: a document in, its vectors out.
 
     with Buckets() as buckets:
         …a function with buckets.environment() answers an event…
-        buckets.result()    what lies in the output now
+    buckets.result()    the records in the output
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 SERVER = Path("target/s3-server")
 DOCUMENTS, VECTORS, PREFIX = "my-documents", "my-vectors", "documents"
-# What every sample of a new object names.
+# The bucket and the key that every sample of a new object names.
 KEY = "guides/getting started.md"
 TEXT = """# Getting started
 
@@ -26,13 +26,13 @@ Put a document into the bucket. A moment later its vectors lie in the other one,
 
 The passage's place in the document, its text, and its vector.
 """
-# The server wants to know who asks, and believes it.
+# The server needs some credentials and accepts any.
 OWNER = "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 TIMEOUT_SECONDS = 30
 
 
 def concerns(event: object) -> bool:
-    """Whether an event comes from S3, in whatever envelope."""
+    """Whether an event comes from S3, in any envelope."""
     return isinstance(event, dict) and bool({"Records", "tasks", "detail", "Event"} & event.keys())
 
 
@@ -55,7 +55,7 @@ class Buckets:
         self._ask("PUT", f"{DOCUMENTS}/{quote(KEY)}", TEXT.encode())
 
     def environment(self) -> dict[str, str]:
-        """What a function needs to take documents from the one bucket to the other."""
+        """The variables of a function that reads documents from one bucket and writes to the other."""
         return {
             "EMBED_OUTPUT": f"s3://{VECTORS}/{PREFIX}",
             "EMBED_ON_DELETE": "remove",
@@ -65,7 +65,7 @@ class Buckets:
         }
 
     def result(self) -> list[dict[str, object]]:
-        """The records of the document's vectors; none where nothing was written."""
+        """The records of the document's vectors; empty if nothing was written."""
         try:
             lines = self._ask("GET", f"{VECTORS}/{quote(f'{PREFIX}/{DOCUMENTS}/{KEY}.jsonl')}")
         except urllib.error.HTTPError as failure:

@@ -2,9 +2,9 @@
 
     fetch -> export to float32 -> quantize to int8 -> ORT format -> verify -> models/<id>/
 
-The folder is made beside its destination and renamed once it is verified, so an interrupted build leaves
-nothing that looks like a model. A folder that is already there, of the same revision and recipe and with
-every hash right, is left alone, which takes a fraction of a second.
+The folder is made beside its destination and renamed once it is verified, so an interrupted build leaves nothing that
+looks like a model. An existing folder with the same revision and recipe and with right hashes is kept, which takes a
+fraction of a second.
 
 Exit status: 69 if no place that has the model answered, 1 if anything else failed.
 """
@@ -26,8 +26,8 @@ from tools.integrity import IntegrityError, alone, write_atomically
 from tools.manifest import MODEL, TOKENIZER, Card
 from tools.sources import SOURCES, Source
 
-# Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the
-# calibration texts. Raise it whenever they would change.
+# Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the calibration
+# texts. Raise it whenever a change there changes the bytes.
 RECIPE = "5"
 
 
@@ -43,7 +43,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
     with _step(f"fetch {source.name} {source.revision}"):
         files = fetch(source, cache)
 
-    # Imported here, so that a folder that is up to date costs no second of loading.
+    # Imported here, because loading them takes a second, which an up-to-date folder does not need.
     import numpy as np
 
     from tools import calibration, graph, ortformat, quantize, reference, tokenizer, verify, weights
@@ -93,7 +93,7 @@ def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
 
 
 def _put(draft: Path, folder: Path) -> None:
-    """Renames `draft` to `folder`; an old one is moved into the scratch folder first and dies with it."""
+    """Renames `draft` to `folder`; an old folder is first moved into the scratch folder, and deleted with it."""
     if folder.exists():
         folder.rename(draft.with_name("replaced"))
     draft.rename(folder)
@@ -101,7 +101,7 @@ def _put(draft: Path, folder: Path) -> None:
 
 @contextmanager
 def _scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder, gone afterwards. Its name is fixed, so that a killed build's remains go as well."""
+    """An empty folder, deleted afterwards. Its name is fixed, so that the next build deletes what a killed one left."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:

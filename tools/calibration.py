@@ -1,10 +1,10 @@
-"""Texts that the quantizer may look at, written by rule: the same on every machine and Python version.
+"""Generated texts for calibrating the quantizer: the same on every machine and Python version.
 
     seed -> sentence patterns filled with words of eight fields -> queries, notes and paragraphs
 
-What matters for calibration is not sense but reach: channels that only questions, names, numbers, code,
-lists or unusual words excite have to be seen once, in short texts and in long ones. Nothing of what fidelity
-is measured on comes from here.
+Calibration texts need variety, not sense: they have to excite every channel once, also those that react only to
+questions, names, numbers, code, lists or unusual words, in short texts and in long ones. Fidelity is measured on
+other texts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 SEED = "lambda-embed calibration 1"
 TEXTS = 64  # every field at every length
-SENTENCES = (1, 1, 1, 2, 3, 5, 8, 14)  # a text's length goes round these, so a third are queries
+SENTENCES = (1, 1, 1, 2, 3, 5, 8, 14)  # texts take these lengths in turn, so a third are queries
 
 # Each field: things, deeds in the third person and the infinitive, and qualities.
 _FIELDS = (
@@ -109,7 +109,7 @@ def _sentence(patterns: tuple[str, ...], field: tuple[str, str, str], draw: Iter
 
 
 def _draws() -> Iterator[int]:
-    """An endless stream of numbers that no library's version changes."""
+    """An endless stream of numbers that is the same with every version of every library."""
     counter = 0
     while True:
         digest = hashlib.sha256(f"{SEED}/{counter}".encode()).digest()

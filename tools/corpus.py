@@ -1,8 +1,8 @@
 """Natural English that every Python installation has: the help topics of the language reference.
 
-`pydoc_data.topics` is what `help("topics")` shows. Models are measured on them, and on nothing that the
-quantizer has seen (see `calibration`). The selection is the same on every run and ordered by hash, so that
-neighbours are unrelated; the texts differ slightly between Python's minor versions.
+`pydoc_data.topics` has the topics that `help("topics")` shows. Models are measured on them; the quantizer has never
+seen them (see `calibration`). The selection is the same on every run and ordered by hash, so that neighbours are
+unrelated; the texts differ slightly between Python's minor versions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def topics() -> Iterable[str]:
 
 
 def blocks(topic: str) -> list[str]:
-    """What blank lines separate: paragraphs, headings, code."""
+    """The blocks between blank lines: paragraphs, headings, code."""
     return re.split(r"\n\s*\n", topic)
 
 
@@ -55,7 +55,7 @@ def is_prose(text: str) -> bool:
 
 
 def order(text: str) -> str:
-    """A sorting key by which neighbours have nothing to do with each other."""
+    """A sorting key that puts unrelated texts beside each other."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -1,6 +1,6 @@
-"""Builds and deploys a stack, and remembers how: `python -m tools.deploy`, which `make deploy` calls.
+"""Builds and deploys a stack, and keeps the answers: `python -m tools.deploy`, which `make deploy` calls.
 
-    make sam-build -> sam deploy, guided until its answers are kept
+    make sam-build -> sam deploy; --guided if no answers are kept yet
 
 deploy.toml (deploy-<stack>.toml for another stack than lambda-embed) is SAM's own configuration file. A table of ours
 beside SAM's keeps the model, because a stack that changes it would mix vectors of two models under one prefix.
@@ -17,24 +17,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import tomlkit  # keeps what SAM and people wrote as it is; SAM's own choice
+import tomlkit  # preserves comments and layout of the file; SAM uses it too
 from tomlkit.exceptions import ParseError
 
 DEFAULT_STACK, DEFAULT_MODEL = "lambda-embed", "bge-small-en-v1.5"
 ARCHITECTURES = {"x86_64": "x86_64", "arm64": "arm64", "aarch64": "arm64"}
-# A name that SAM takes for an environment nobody asks for.
+# The name of our table. SAM takes it for an environment, which nobody selects.
 TABLE = "package"
 # In SAM's list of parameters, `Architecture="arm64" MemoryMegabytes="1769"`.
 ARCHITECTURE = re.compile(r'(Architecture="?)(x86_64|arm64)')
 
 
 class Refused(Exception):
-    """What was asked for contradicts what the stack is made of; the message says what to do."""
+    """The request contradicts the existing stack; the message says what to do."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to build, and SAM's arguments."""
+    """The build's settings, and SAM's arguments."""
 
     architecture: str
     model: str
@@ -47,7 +47,8 @@ def file_of(stack: str) -> Path:
 
 
 def plan(path: Path, stack: str, architecture: str = "", model: str = "") -> Plan:
-    """What a deployment with these wishes does (empty: as before, or the default); notes it in `path`. Raises Refused."""
+    """Plans a deployment with this architecture and model (empty: as before, or the default) and writes the model to
+    `path`. Raises Refused."""
     try:
         kept = tomlkit.parse(path.read_text() if path.exists() else "version = 0.1\n")
     except ParseError as error:

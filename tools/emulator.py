@@ -1,7 +1,7 @@
-"""Brings AWS's Lambda Runtime Interface Emulator: `python -m tools.emulator`.
+"""Extracts AWS's Lambda Runtime Interface Emulator from its pinned wheel: `python -m tools.emulator`.
 
-AWS publishes the emulator (static, Apache-2.0) on GitHub and inside the SAM CLI's wheel; the
-wheel is pinned and hash-checked like everything else, and only the emulator is taken out of it.
+AWS publishes the emulator (static, Apache-2.0) on GitHub and inside the SAM CLI's wheel. The wheel is pinned and
+hash-checked like everything else; only the emulator is extracted.
 """
 
 from __future__ import annotations

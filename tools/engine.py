@@ -1,7 +1,7 @@
-"""Whether a Docker engine answers, and one of our own where none does.
+"""The user's Docker engine, or one that tests start.
 
-`sam local` and the tests of it need an engine. `answers` asks for the user's; `Engine` starts one as root for
-as long as a test runs, with its images and sockets in a folder of its own, ended by its process id.
+`sam local` and its tests need an engine. `answers` tells whether the user's answers; `Engine` starts one as root for
+as long as a test runs, with its images and sockets in a folder of its own, and ends it by its process id.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def answers(environment: dict[str, str] | None = None) -> bool:
 
 
 class Engine:
-    """A `dockerd` of our own; `environment` points clients at it."""
+    """A `dockerd` that this starts; `environment` points clients at it."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lambda-embed-docker-"))
@@ -32,8 +32,8 @@ class Engine:
         self.environment = {**os.environ, "DOCKER_HOST": socket}
         command = ["dockerd", "--data-root", f"{self.folder}/root", "--exec-root", f"{self.folder}/exec"]
         command += ["--pidfile", f"{self.folder}/pid", "--host", socket]
-        # The proxy accepts connections before the container does, and drops them; SAM takes that for a dead function.
-        # Without it a connection is refused until the container listens, for which SAM waits.
+        # The proxy accepts connections before the container listens, and drops them; SAM takes that for a dead
+            # function. Without the proxy a connection is refused until the container listens, and SAM waits for that.
         command += ["--userland-proxy=false"]
         with (self.folder / "log").open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)

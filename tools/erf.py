@@ -1,6 +1,6 @@
 """The error function over numpy arrays, to double precision.
 
-SciPy has it, in 35 MB that a release may round differently, and a model's bytes depend on it.
+SciPy has one too, but takes 35 MB, and another release may round differently; a model's bytes depend on it.
 
 Rational approximations of Stephen Moshier's Cephes library (`ndtr.c`): erf itself for |x| < 1,
 its complement beyond. Largest error against `math.erf` is below 1e-15.

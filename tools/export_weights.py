@@ -1,4 +1,4 @@
-"""Reads a BERT encoder's tensors out of PyTorch's ONNX export, as hubs and Maven artifacts serve it.
+"""Reads a BERT encoder's tensors from PyTorch's ONNX export, which hubs and Maven artifacts serve.
 
     /encoder/layer.0/attention/self/query/MatMul  ->  encoder.layer.0.attention.self.query.weight
 
@@ -17,8 +17,8 @@ from onnx import numpy_helper
 
 from tools.weights import Array, WeightsError
 
-# What a node's initialisers are to their module, by operator and position among the node's inputs; None: whichever
-# of the two inputs is an initialiser.
+# The name of a node's initialiser within its module, by operator and position among the node's inputs; None: the one of
+# the two inputs that is an initialiser.
 _ROLES: dict[str, dict[int | None, str]] = {
     "Gather": {0: "weight"},
     "MatMul": {1: "weight"},
@@ -50,7 +50,7 @@ def read(path: Path, layers: int) -> dict[str, Array]:
 
 
 def _check(path: Path, graph: onnx.GraphProto, tensors: dict[str, Array], layers: int) -> None:
-    """Whether the graph computes what `weights.Bert` stands for, as far as names and operators tell."""
+    """Checks by names and operators that the graph is an encoder as in `weights.Bert`."""
 
     def refuse(reason: str) -> None:
         raise WeightsError(f"{path.name} is no float32 export of a BERT encoder with {layers} layers: {reason}")

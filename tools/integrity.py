@@ -1,4 +1,4 @@
-"""Hashes and whole-or-nothing writes: no half-written or altered file is ever taken for good.
+"""Hashes and atomic writes: a half-written or altered file is never used.
 
 Invariant: a file under its final name has been verified. Everything is written beside its
 destination under a temporary name and renamed, which POSIX does atomically within a file system.
@@ -63,7 +63,7 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
 
 @contextmanager
 def alone(lock: Path) -> Iterator[None]:
-    """Keeps other processes that ask for the same lock file waiting until this one is done."""
+    """Holds a lock file; other processes that want the same one wait until this one is done."""
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

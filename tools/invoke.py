@@ -2,9 +2,9 @@
 
     event file -> emulator (loopback) -> bootstrap -> response, printed for reading
 
-An event of S3's finds its document on the tests' S3 server, and its vectors are shown after the response.
-The function's folder is laid out as Lambda would unpack it: bootstrap, lib/, model/. The emulator
-starts the binary on the first call, so its init time comes from the emulator's own log.
+For an S3 event the tests' S3 server has the document, and the document's vectors are printed after the response.
+The function's folder has the layout of an unpacked package: bootstrap, lib/, model/. The emulator starts the binary on
+the first call, so the init time comes from the emulator's own log.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ FOLDER = Path("target/function")
 EMULATOR = Path("target/emulator/aws-lambda-rie")
 INVOCATIONS = "/2015-03-31/functions/function/invocations"
 TIMEOUT_SECONDS = 60
-# The emulator cuts longer events off without a word.
+# The emulator silently cuts off longer events.
 LONGEST_EVENT = 6_291_556
 SHOWN_VALUES = 5
 SHOWN_TEXT = 2_000
 
 
 def lay_out(binary: Path, runtime: Path, model: Path) -> Path:
-    """Puts what Lambda would unpack into one folder.
+    """Makes a folder with the layout of an unpacked package.
 
-    The binary is copied, for it looks beside its own file; folders may be links.
+    The binary is copied, because it looks beside its own file; folders may be links.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / "bootstrap").unlink(missing_ok=True)
@@ -119,7 +119,7 @@ class Emulator:
 
 
 def readable(value: object) -> object:
-    """`value` with its long vectors and texts cut to what a reader looks at."""
+    """`value` with its long vectors and texts shortened for a reader."""
     if isinstance(value, dict):
         return {key: readable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -154,7 +154,7 @@ def main() -> int:
         emulator = stack.enter_context(Emulator(folder, Path("target/emulator.log"), environment))
         response, _ = emulator.invoke(event)
         init = emulator.init_milliseconds()
-        # The first call carries the start; the second shows what a call costs.
+        # The first call contains the start; the second shows the time of a call alone.
         _, seconds = emulator.invoke(event)
         records = buckets.result() if buckets else []
     answer = json.loads(response)

@@ -1,8 +1,8 @@
 """Checks licences, bans and sources of every linked crate: `python -m tools.licences`.
 
-Reads deny.toml, the file of `cargo deny`, and uses that program where it is installed. Building it takes a fresh
-machine longer than the whole test suite, so elsewhere `cargo metadata` answers the same three questions: is every
-licence allowed, is nothing banned, does everything come from crates.io?
+Reads deny.toml, the file of `cargo deny`, and uses that program if it is installed. Building `cargo deny` takes longer
+than the whole test suite, so without it `cargo metadata` answers the same three questions: is every licence allowed, is
+nothing banned, does everything come from crates.io?
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CRATES_IO = "registry+https://github.com/rust-lang/crates.io-index"
 def satisfied(expression: str, allowed: set[str]) -> bool:
     """Whether an SPDX expression can be met with `allowed`. Old manifests write `MIT/Apache-2.0` for OR.
 
-    Raises ExpressionError for what is no expression.
+    Raises ExpressionError if it is not an expression.
     """
     spdx = _spdx()
 
@@ -67,7 +67,7 @@ def main() -> int:
     if shutil.which("cargo-deny"):
         return subprocess.run(["cargo", "deny", "check", "licenses", "bans", "sources"]).returncode
     command = ["cargo", "metadata", "--format-version", "1", "--locked"]
-    # What is linked on Lambda's two targets: crates for other systems alone are left out.
+    # Only crates that are linked on Lambda's two targets.
     for target in ("x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"):
         command += ["--filter-platform", target]
     metadata = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)

@@ -1,10 +1,11 @@
-"""Load on `bootstrap serve` at 1, 2 and 10 times what it takes: `python -m tools.load`.
+"""Loads `bootstrap serve` with 1, 2 and 10 times what it can answer: `python -m tools.load`.
 
-hey (Debian's package of that name) is the generator. Capacity is what as many workers as there are cores get
-done, one request after the other. Then requests come at 1, 2 and 10 times that rate, whatever becomes of those
-before them: there are so many workers that each has time to wait for its answer.
-Prints one row a rate; fails when goodput at 10 times is under 90 % of the best, when a 5xx other than 503
-came, when the slowest accepted calls took longer than all admitted work does, or when memory passed its bound.
+hey (Debian's package of that name) is the generator. Capacity is the rate that as many workers as there are cores
+reach, each sending one request after the other. Then requests come at 1, 2 and 10 times that rate, independent of
+earlier answers: there are enough workers that each has time to wait for its answer.
+
+Prints one row for each rate. Fails if goodput at 10 times is under 90 % of the best, if a 5xx other than 503 came, if
+the slowest accepted calls took longer than all admitted work takes, or if memory passed its limit.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from pathlib import Path
 TEXTS = 8
 SENTENCE = "The quick brown fox jumps over the lazy dog while nine wizards boil toxic punch. "
 WORKERS_PER_RATE = 64
-# hey's workers all send at the same moment, once in 1/rate of a worker. So many of it, each started a little later,
-# spread the requests: what is measured is a rate, not how a burst of every worker is met.
+# All of hey's workers send at the same moment, once in each period. Several processes of hey, each started a little
+# later, spread the requests, so that the load is a rate and not a series of bursts.
 GENERATORS = 8
 MEMORY_MB = 512
 
@@ -107,7 +108,7 @@ def measure(address: str, server: int, options: argparse.Namespace) -> int:
     generate(address, cores, 5, None, server)
     best = generate(address, cores, options.seconds, None, server)
     print(f"{TEXTS} texts a request, {cores} cores, at most {options.calls} calls at once")
-    print("| load | offered /s | answered /s | turned away | other errors | p50 ms | p99 ms | resident MB |")
+    print("| load | offered /s | answered /s | rejected | other errors | p50 ms | p99 ms | resident MB |")
     print("|---|---|---|---|---|---|---|---|")
     row("as fast as it answers", best)
     outcomes = {}
@@ -117,7 +118,7 @@ def measure(address: str, server: int, options: argparse.Namespace) -> int:
     peak = resident_mb(server, "VmHWM")
     best_goodput = max(best.goodput, *(outcome.goodput for outcome in outcomes.values()))
     share = outcomes[10].goodput / best_goodput
-    # Every admitted call before this one, twice over for what the machine does besides.
+    # The time of all calls admitted before this one, doubled for the machine's other work.
     bound_ms = 2 * 1000 * options.calls / outcomes[10].goodput
     print(f"goodput at 10x: {share:.1%} of the best; p99's bound {bound_ms:.0f} ms; memory's peak {peak:.0f} MB")
     failed = share < 0.9 or any(outcome.errors for outcome in outcomes.values())

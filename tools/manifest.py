@@ -1,4 +1,4 @@
-"""Writes `manifest.json`, which makes a folder a model: what it is and the hash of every file.
+"""Writes `manifest.json`, which makes a folder a model: the model's facts and the hash of every file.
 
 For a model of your own, put `model.onnx` and `tokenizer.json` into a folder and run
 
@@ -25,13 +25,13 @@ FORMAT = 1
 NAME = "manifest.json"
 MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "model.onnx", "tokenizer.json"
 POOLINGS = ("cls", "mean")
-# What a start embeds first, to see whether its processor computes what the model's makers did.
+# The first text that a start embeds, to check that its processor computes the same vector as the model's build.
 PROBE = "a quick look at every start"
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a manifest states besides its files.
+    """The facts that a manifest states besides its files.
 
     `recipe` names the code and settings that made the graph. `probe` is the unit vector [dimensions] that the
     float32 weights give for PROBE, [CLS] and [SEP] around it and no prefix; without it a start checks nothing.
@@ -55,7 +55,7 @@ class Card:
 def write(folder: Path, card: Card, model: str = MODEL, tokenizer: str = TOKENIZER) -> None:
     """Writes the manifest of a folder whose other files are complete. File names are relative to it."""
     stated = {key: value for key, value in vars(card).items() if value is not None}
-    if card.probe is not None:  # four places: the same bytes from every machine
+    if card.probe is not None:  # four decimals, so that every machine writes the same bytes
         stated["probe"] = {"text": PROBE, "vector": [round(float(value), 4) for value in card.probe]}
     files = {"model": _entry(folder, model), "tokenizer": _entry(folder, tokenizer)}
     content = json.dumps({"format": FORMAT, **stated, "files": files}, indent=2, ensure_ascii=False)
@@ -77,7 +77,7 @@ def is_current(folder: Path, revision: str, recipe: str) -> bool:
             matches(folder / entry["path"], entry["sha256"]) for entry in manifest["files"].values()
         )
     except (OSError, ValueError, KeyError):
-        return False  # absent or unreadable: to be built again
+        return False  # absent or unreadable, so it is built again
 
 
 def _entry(folder: Path, path: str) -> dict[str, Any]:

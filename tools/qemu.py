@@ -1,8 +1,8 @@
-"""Brings what runs arm64's binaries on x86_64: `python -m tools.qemu`.
+"""Prepares qemu and arm64's C and C++ libraries, which run arm64's binaries on x86_64: `python -m tools.qemu`.
 
-That is qemu and the C and C++ libraries of arm64. Where they are not installed, apt-get downloads Debian's signed
-packages, and they are unpacked into a folder of this repository: with lists of packages in that folder too, the
-machine's own stay as they are, and nothing is installed.
+If they are not installed, apt-get downloads Debian's signed packages, and they are unpacked into a folder of this
+repository. apt-get's package lists are in that folder too, so the machine's own lists do not change, and nothing is
+installed.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-# The oldest major version that gave right vectors on every processor of tests/sam/test_arm64.py. 7.2, Debian 12's own,
-# has no Neoverse V1 and multiplies matrices wrongly with SME (docs/deploy.md).
+# The oldest major version with right vectors on every processor of tests/sam/test_arm64.py. 7.2, Debian 12's own, does
+# not know Neoverse V1 and multiplies matrices wrongly with SME (docs/deploy.md).
 NEEDED = 10
 FOLDER = Path(__file__).resolve().parents[1] / "target/qemu"
 NAMES = ("qemu-aarch64-static", "qemu-aarch64")
 TRIPLE = "aarch64-linux-gnu"
 LIBRARIES = ("libc6-arm64-cross", "libgcc-s1-arm64-cross", "libstdc++6-arm64-cross")
-# Releases of Debian whose own qemu is too old, and which have a newer one in their backports.
+# Releases of Debian whose own qemu is too old, but whose backports have a newer one.
 BACKPORTED = ("bookworm",)
 BRING = (
     "`make qemu` brings it and arm64's libraries on Debian 12 and later; elsewhere install qemu-user-static "
@@ -53,7 +53,7 @@ def major(qemu: Path) -> int:
 
 
 def found(folder: Path = FOLDER) -> Emulator:
-    """What `fetch` brought into `folder`, or else what is installed. Raises Missing."""
+    """The emulator that `fetch` put into `folder`, or else the installed one. Raises Missing."""
     installed = [Path(path) for name in NAMES if (path := shutil.which(name))]
     candidates = [path for name in NAMES if (path := folder / name).is_file()] + installed
     new = [path for path in candidates if major(path) >= NEEDED]
@@ -88,7 +88,7 @@ def fetch(folder: Path = FOLDER) -> None:
 
 
 def _apt(scratch: Path, suites: list[str]) -> list[str]:
-    """Options with which apt-get reads `suites` of the machine's own mirror, and writes below `scratch` alone."""
+    """Options with which apt-get reads `suites` of the machine's own mirror, and writes only below `scratch`."""
     listed = _run(["apt-get", "indextargets", "--format", "$(RELEASE) $(REPO_URI)"], scratch)
     mirrors = [line.split()[1] for line in listed.splitlines() if line.split()[0] == suites[0]]
     if not mirrors:
@@ -103,7 +103,7 @@ def _apt(scratch: Path, suites: list[str]) -> list[str]:
         "Dir::Etc::SourceParts": "/dev/null",
         "Dir::State::Lists": scratch / "lists",
         "Dir::Cache": scratch / "cache",
-        # Root's apt-get would download as a user who may not write here.
+        # By default apt-get, run as root, downloads as a user who may not write here.
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
     }
@@ -111,7 +111,7 @@ def _apt(scratch: Path, suites: list[str]) -> list[str]:
 
 
 def _run(command: list[str | Path], folder: Path) -> str:
-    """What `command` printed. Raises Missing with its last lines if it failed."""
+    """The output of `command`. Raises Missing with its last lines if it failed."""
     ran = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
     if ran.returncode:
         last = " ".join((ran.stdout + ran.stderr).splitlines()[-3:])

@@ -2,15 +2,15 @@
 
     Bert -> migrate, split (exact, see there) -> correct the biases -> graph.build with Int8 -> ONNX
 
-Each product becomes one DynamicQuantizeMatMul: activations uint8 with one scale for the tensor, taken
-from the tensor itself, weights with one scale for each output. The word table is 8 bits too, with a
+Each product becomes one DynamicQuantizeMatMul: activations are uint8 with one scale for the tensor, taken
+from the tensor itself, and weights have one scale for each output. The word table has 8 bits too, with a
 scale for each block of a row (GatherBlockQuantized); the positions, 0.8 MB, stay float32.
 
-What rounding the weights adds to a product's output on average is known from calibration, so it is taken off
-the bias (Data-Free Quantization, arXiv:1906.04721, section 4.2), which costs nothing at run time.
+Calibration shows what rounding the weights adds to a product's output on average, and the bias is reduced by that
+(Data-Free Quantization, arXiv:1906.04721, section 4.2), which costs nothing at run time.
 
-Weights are int8 of almost the whole range, rounded so that no x86 CPU saturates (see `rounding`). uint8 weights
-cannot saturate either, but their kernel leaves VNNI and AMX unused and takes twice as long where they are.
+Weights are int8 of almost the whole range, rounded so that no x86 CPU saturates (see `rounding`). uint8 weights cannot
+saturate either, but their kernel does not use VNNI and AMX, and on CPUs that have these it takes twice as long.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tools.split import split
 from tools.weights import Array, Bert, Layer, Linear
 
 PARTS = ("qkv", "output", "intermediate", "down")
-# Migration's strength for each; docs/quantization.md has what others give. `down` needs less than it would
-# without its outlier channels split.
+# Migration's strength for each part; docs/quantization.md has the results of others. `down` needs less because its
+# outlier channels are split.
 STRENGTHS = {"qkv": 0.9, "output": 0.65, "intermediate": 0.9, "down": 0.45}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides how weights become integers. Change one value, change the version."""
+    """Everything that decides how weights become integers. If you change a value, change the version."""
 
     version: str
     strengths: Mapping[str, float] = field(default_factory=STRENGTHS.copy)
@@ -43,7 +43,7 @@ class Recipe:
     word_block: int = 128  # elements of a word's row that share a scale; a power of two from 16
 
     def description(self) -> str:
-        """One line for people, as it stands in the manifest."""
+        """One line for people, which the manifest contains."""
         strengths = ", ".join(f"{part} {strength}" for part, strength in self.strengths.items())
         return (
             f"int8 products: dynamic uint8 activations, int8 weights per channel that cannot saturate; "
@@ -53,14 +53,14 @@ class Recipe:
 
 
 def quantize(bert: Bert, pooling: str, texts: Sequence[Sequence[int]], recipe: Recipe) -> onnx.ModelProto:
-    """The int8 graph. `texts` are token ids for calibration; from the same ones every machine makes the same graph."""
+    """The int8 graph, the same on every machine. `texts` are token ids for calibration."""
     ranges = calibrate(bert, texts)
     prepared = split(migrate(bert, ranges, recipe.strengths), ranges, recipe.extra)
     return graph.build(correct(prepared, calibrate(prepared, texts)), pooling, Int8(recipe))
 
 
 def correct(bert: Bert, ranges: Mapping[str, Range]) -> Bert:
-    """The encoder with biases that make up for rounding its weights; `ranges` are its own products' inputs'."""
+    """The encoder with biases that compensate for rounding its weights; `ranges` are those of its products' inputs."""
 
     def linear(part: Linear, mean: Array) -> Linear:
         scaled = mean if part.input_scale is None else mean * part.input_scale

@@ -1,9 +1,9 @@
-"""Searches vectors and scores what is found, as trec_eval and BEIR do.
+"""Searches vectors and scores the results, as trec_eval and BEIR do.
 
 - nDCG@10: a document's gain is its grade, divided by log2(rank + 1), and the sum by that of the best order.
 - recall@100: the share of the relevant documents that are among the first hundred.
 - Documents of equal similarity come in descending order of their ids, which is trec_eval's order.
-- A document whose id is also the query's counts as any other. BEIR leaves it out for ArguAna and Quora.
+- A document whose id equals the query's counts like any other. BEIR leaves it out for ArguAna and Quora.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""BERT's forward pass in plain numpy: the yardstick every graph of this project is compared with.
+"""BERT's forward pass in plain numpy: the reference for every graph of this project.
 
     ids [n] -> embeddings -> layers -> hidden [n, hidden] -> pooling -> unit vector [hidden]
 
-It follows the model's definition, one text at a time, with the exact (erf) gelu, in the float
-type of the weights it is given. Written to be read, not to be fast.
+It follows the model's definition, one text at a time, with the exact (erf) gelu, in the float type of the given
+weights. Written to be read, not to be fast.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Retrieval on a benchmark in BEIR's form, of bge-small in float32, of ours and of the stock int8 file.
+"""Measures retrieval on a benchmark in BEIR's form: bge-small in float32, our int8 file and the stock int8 file.
 
     python -m tools.retrieval FOLDER --runtime target/runtime/x86_64
 
     texts -> `bootstrap serve` on loopback, one model after the other -> vectors -> nDCG@10, recall@100
 
-So everything is measured as the function does it: tokens, the instruction before queries, the cut at 512 tokens.
-Documents' vectors are kept in target/retrieval/ under the hashes of the model's manifest and of the texts, batch by
-batch, so that a run which was interrupted goes on where it was. Kept ones are used if the binary still gives the
-first of them to the last bit; else all are made again.
+So the function itself does everything: tokens, the instruction before queries, the cut at 512 tokens. Documents'
+vectors are kept in target/retrieval/ under the hashes of the model's manifest and of the texts, batch by batch, so an
+interrupted run goes on where it stopped. Kept vectors are used if the binary still computes the first of them to the
+bit; otherwise all are computed again.
 """
 
 from __future__ import annotations
@@ -39,16 +39,16 @@ from tools.weights import Array
 OURS = Path("models") / BGE_SMALL.id
 KEPT = Path("target/retrieval")
 BATCH = 32  # texts in a request
-CHECKED = 8  # kept vectors that are made again to see whether they still hold
+CHECKED = 8  # kept vectors that are computed again, to check that they are still right
 TIMEOUT_SECONDS = 300
 
 
 class EmbedderFailed(Exception):
-    """The binary did not start or did not answer; the message says what it said."""
+    """The binary did not start or did not answer; the message has its output."""
 
 
 def models() -> dict[str, Path]:
-    """The model folders that are compared, by what the table calls them. Raises as `fetch.fetch` does."""
+    """The model folders to compare, by their names in the table. Raises as `fetch.fetch` does."""
     files = fetch.fetch(BGE_SMALL)
     float32 = Card(
         id=f"{BGE_SMALL.id}-float32",
@@ -94,7 +94,7 @@ class Embedder:
         return np.concatenate(list(self.batches(texts, input_type)))
 
     def batches(self, texts: Sequence[str], input_type: str) -> Iterator[Array]:
-        """The same, some at a time."""
+        """The same, batch by batch."""
         for start in range(0, len(texts), BATCH):
             yield self._answer(texts[start : start + BATCH], input_type)
 
@@ -131,9 +131,9 @@ def serving(binary: Path, library: Path, model: Path) -> Iterator[Embedder]:
 
 
 def documents(embedder: Embedder, texts: Sequence[str], kept: Path, label: str) -> Array:
-    """Unit vectors [texts, dimensions]: those in the file `kept` that still hold, and new ones, kept there as well.
+    """Unit vectors [texts, dimensions]: those in the file `kept` that are still right, and new ones, which are added.
 
-    The file has vector after vector in little-endian float32. A bar named `label` shows how far they are.
+    The file has vector after vector in little-endian float32. A progress bar named `label` shows the state.
     """
     first = embedder.embed(texts[:CHECKED], "passage")
     kept.parent.mkdir(parents=True, exist_ok=True)
@@ -149,7 +149,7 @@ def documents(embedder: Embedder, texts: Sequence[str], kept: Path, label: str) 
 
 
 def _holding(kept: Path, first: Array) -> int:
-    """How many whole vectors the file has; 0 if it does not begin as `first` does."""
+    """The number of complete vectors in the file; 0 if it does not begin with `first`."""
     width = first.shape[1]
     values = np.fromfile(kept, "<f4")
     vectors = values[: len(values) // width * width].reshape(-1, width)
@@ -157,7 +157,7 @@ def _holding(kept: Path, first: Array) -> int:
 
 
 def place(benchmark: beir.Benchmark, model: Path) -> Path:
-    """Where the vectors of these documents by this model are kept."""
+    """The file for this model's vectors of these documents."""
     texts = hashlib.sha256(json.dumps(list(benchmark.documents.values())).encode()).hexdigest()
     stated = hashlib.sha256((model / manifest.NAME).read_bytes()).hexdigest()
     return KEPT / benchmark.name / f"{stated[:16]}-{texts[:16]}.f32"
@@ -171,7 +171,7 @@ def score(benchmark: beir.Benchmark, queries: Array, found: Array) -> Array:
 
 
 def table(scores: Mapping[str, Array]) -> list[str]:
-    """Means over the queries, and how far each model's nDCG@10 is from the first one's, with its standard error."""
+    """Means over the queries; each model's nDCG@10 minus the first one's, with the difference's standard error."""
     lines = ["| model | nDCG@10 | recall@100 | difference in nDCG@10 |", "|---|---|---|---|"]
     first = next(iter(scores.values()))
     for name, (ndcg, recall) in scores.items():

@@ -1,10 +1,10 @@
 """Rounds weights to int8 so that products of them are the same on every CPU.
 
-x86 without VNNI multiplies uint8 activations by int8 weights two at a time and adds each two products in 16
-bits, which saturate: 255 * 127 * 2 is twice what fits. ONNX Runtime's `session.x64quantprecision` works
-around it in an optimiser, and none runs over a graph in ORT format. So the codes here cannot saturate: of two
-neighbouring rows (0 and 1, 2 and 3, ...) the codes of a column never add up to more than 128 either way, and
-255 * 128 fits. Seven-bit codes give the same promise for twice the rounding error.
+x86 without VNNI multiplies uint8 activations by int8 weights and adds every two products in 16 bits, which saturate:
+255 * 127 * 2 is twice the largest number. ONNX Runtime's `session.x64quantprecision` avoids this in an optimiser, but
+no optimiser runs over a graph in ORT format. So the codes here cannot saturate: in each column the codes of two
+neighbouring rows (0 and 1, 2 and 3, ...) never add up to more than 128 or less than -128, and 255 * 128 fits. Seven-bit
+codes cannot saturate either, but have twice the rounding error.
 
 Each column's scale is the one, of a few, that leaves the least squared error after rounding and limiting.
 """
@@ -17,7 +17,7 @@ from tools.weights import Array
 
 LARGEST = 127
 PAIR = 128
-# Of the scale that just reaches the largest weight. Below one clips it; two is what seven bits would take.
+# Factors of the scale that just reaches the largest weight. Below one clips that weight; two is seven bits' scale.
 STRETCHES = np.linspace(0.9, 2.0, 12)
 
 
@@ -38,7 +38,7 @@ def quantize_columns(weight: Array) -> tuple[Array, Array]:
 
 
 def limited(codes: Array) -> Array:
-    """Codes of which no pair saturates: what is too much is taken off both alike."""
+    """Codes of which no pair saturates: both codes of a pair are reduced by the same amount."""
     pairs = np.clip(codes, -LARGEST, LARGEST).reshape(-1, 2, codes.shape[1])
     total = pairs.sum(axis=1)
     excess = np.maximum(np.abs(total) - PAIR, 0)

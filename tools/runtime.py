@@ -1,8 +1,8 @@
-"""Brings ONNX Runtime's library: `python -m tools.runtime --arch x86_64 --out lib`.
+"""Extracts ONNX Runtime's library from its pinned wheel: `python -m tools.runtime --arch x86_64 --out lib`.
 
-The library is Microsoft's own build (glibc 2.27, so it loads on Amazon Linux 2023), taken out of
-the pinned `onnxruntime` wheel for the target architecture, which may differ from this machine's.
-Its licence and notices are written beside it, for they have to travel with it.
+The library is Microsoft's own build (glibc 2.27, so it loads on Amazon Linux 2023), from the `onnxruntime` wheel for
+the target architecture, which may differ from this machine's. Its licence and notices are written beside it, because
+they have to be distributed with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tools.wheel import Wheel, extract
 
 VERSION = "1.31.1"
 
-# The library is identical in the wheel of every Python version; cp311 is simply the oldest.
+# The library is identical in the wheels for all Python versions; cp311 is the oldest.
 WHEELS = {
     "x86_64": Wheel(
         f"onnxruntime=={VERSION}",
@@ -39,7 +39,7 @@ LIBRARY_SHA256 = {
 
 
 def members(arch: str) -> list[Member]:
-    """What is taken out of the wheel; the library last, so that it never lies there unlicensed."""
+    """The files to extract; the library last, so that it is never there without its licence."""
     return [
         Member(
             "onnxruntime/LICENSE",

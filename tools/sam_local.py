@@ -2,10 +2,10 @@
 
     sam build (done) -> base image -> sam local invoke each of events/ -> sam local start-api
 
-An event of S3's goes to the function that reads documents, and finds its document on the tests' S3 server. The
-exit status of `sam local invoke` says nothing about the function, so its output is read. Where Docker's userland
-proxy is on, SAM can reach it before the emulator listens behind it; SAM asks three times within a second, gives up,
-and stays until the function's whole timeout is over. Such a call has met no function: it is ended and made again.
+An S3 event goes to the function that reads documents; the tests' S3 server has the document. The exit status of
+`sam local invoke` says nothing about the function, so its output is read. With Docker's userland proxy, SAM may reach
+the proxy before the emulator listens behind it; SAM asks three times within a second, gives up, and stays until the
+function's whole timeout is over. Such a call never reached the function, so it is ended and repeated.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ BUILT = Path(".aws-sam/build/template.yaml")
 REQUESTS, DOCUMENTS = "EmbedFunction", "DocumentFunction"
 Environment = Mapping[str, str]
 ATTEMPTS = 5
-# SAM's words for a function that did not answer, and for one that it ended because its time was over.
+# SAM's messages for a function that did not answer, and for one that SAM ended because its time was over.
 UNANSWERED, TIMED_OUT = "No response from invoke container", "timed out after"
 
 
 class Failed(Exception):
-    """The function gave no answer, or an error; the message carries what SAM printed."""
+    """The function gave no answer, or an error; the message has SAM's output."""
 
 
 def invoke(sam: Path, function: str, event: Path, *options: str, environment: Environment | None = None) -> Any:
-    """What a function answers to the file's event. Raises Failed."""
+    """The function's answer to the file's event. Raises Failed."""
     command = [str(sam), "local", "invoke", function, "--event", str(event), "--skip-pull-image", *options]
     for attempt in range(ATTEMPTS):
         time.sleep(attempt)
@@ -56,7 +56,7 @@ def invoke(sam: Path, function: str, event: Path, *options: str, environment: En
 
 
 def _run(command: list[str], environment: Environment | None) -> tuple[str, str]:
-    """What SAM prints and logs. It is ended once it has given up, when its container is removed already."""
+    """SAM's output and log. Ends SAM once it has given up; its container is removed by then."""
     with (
         tempfile.TemporaryFile("w+") as printed,
         subprocess.Popen(command, stdout=printed, stderr=subprocess.PIPE, text=True, env=environment) as sam,
@@ -83,7 +83,7 @@ def _answer(printed: str) -> Any | None:
 
 
 def answer(sam: Path, event: Path, environment: Environment | None = None) -> tuple[Any, list[dict[str, object]]]:
-    """What the right function answers to a sample event, and the records it wrote. Raises Failed."""
+    """The answer of the right function to a sample event, and the records that it wrote. Raises Failed."""
     if not concerns(json.loads(event.read_text())):
         return invoke(sam, REQUESTS, event, environment=environment), []
     with Buckets(this_machine(environment)) as buckets, tempfile.TemporaryDirectory() as scratch:
@@ -94,14 +94,14 @@ def answer(sam: Path, event: Path, environment: Environment | None = None) -> tu
 
 
 def this_machine(environment: Environment | None = None) -> str:
-    """The bridge's first address: this machine to its containers, and to nobody outside of it."""
+    """The bridge's first address, by which only this machine's containers reach this machine."""
     command = ["docker", "network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Subnet}}"]
     found = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return str(ipaddress.ip_network(found.stdout.strip())[1])
 
 
 def with_variables(folder: Path, **variables: str) -> Path:
-    """A copy of the built template whose functions have more variables: SAM passes none but the template's."""
+    """A copy of the built template with more variables for its functions, because SAM passes only the template's."""
     built = yaml.load(BUILT.read_text(), Loader=_Tags)
     for name in (REQUESTS, DOCUMENTS):
         properties = built["Resources"][name]["Properties"]

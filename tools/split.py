@@ -1,18 +1,18 @@
-"""Splits an encoder's outlier channels, exactly, where a feed-forward's inner activations have them.
+"""Splits the outlier channels among an encoder's inner feed-forward activations, exactly.
 
     migrated Bert -> split -> Bert with a few more inner channels
 
-In BERT one inner channel of the first token is several times as large as everything else, and with one scale
-for the whole tensor all others pay for it. Migrating it into the weights only moves the trouble there. So it
-is computed several times (Outlier Channel Splitting, arXiv:1901.09504): the column of `intermediate` that
-makes it is repeated, and each copy brings its share to `down`. The result is the same, the tensor's range is
-what the shares need, and a few channels more cost nothing that can be measured.
+In BERT one inner channel of the first token is several times as large as all others. With one scale for the whole
+tensor the others then lose precision, and migrating the channel into the weights only moves the problem there. So the
+channel is split into copies (Outlier Channel Splitting, arXiv:1901.09504): its column of `intermediate` is repeated,
+and each copy gives a part of the sum to `down`. The result is the same, the tensor's range shrinks to the parts', and
+the cost of a few more channels cannot be measured.
 
-Inner channels have no order of their own, so each large one is put beside a small one, which leaves `rounding`
-little to limit.
+The order of inner channels does not matter, so each large one is put beside a small one, and `rounding` has to limit
+few codes.
 
-Other products read a layer norm or an attention, whose channels cannot be repeated for free; there
-migration suffices.
+Other products read a layer norm or an attention, whose channels cannot be repeated for free; there migration is
+enough.
 """
 
 from __future__ import annotations

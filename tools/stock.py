@@ -1,9 +1,9 @@
-"""Builds the graph that everybody's exporter writes: ONNX's own operators, batched and masked.
+"""Builds a graph as common exporters write it: ONNX's own operators, batched and masked.
 
     input_ids, attention_mask, token_type_ids [batch, sequence] int64
         -> last_hidden_state [batch, sequence, hidden] float32, before any pooling
 
-It is what the bring-your-own path is tested with and what our own graph's speed is compared with.
+Tests use it for models that users bring, and our own graph's speed is compared with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def build(bert: Bert) -> onnx.ModelProto:
     """The whole graph, float32."""
     graph = Graph()
     words = graph.add("Gather", [graph.constant("words", bert.words), "input_ids"], "word_rows")
-    # Type 0 is part of the positions already, and nothing here ever sends another.
+    # Type 0 is already part of the positions, and no other type is ever sent.
     types = graph.constant("types", np.zeros((2, bert.hidden), np.float32))
     x = graph.add("Add", [words, graph.add("Gather", [types, "token_type_ids"], "type_rows")], "typed")
     length = graph.add("Shape", ["input_ids"], "length", start=1, end=2)

@@ -1,4 +1,4 @@
-"""Loads a `tokenizer.json` the way the function uses it: special tokens, truncation, never padding."""
+"""Loads a `tokenizer.json` as the function does: with special tokens and truncation, without padding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 def load(path: Path, max_tokens: int) -> Callable[[str], list[int]]:
     """A function from text to token ids, at most `max_tokens` with the special tokens.
 
-    Whatever padding and truncation the file itself asks for is overridden.
+    Ignores the padding and truncation that the file itself sets.
     """
     from tokenizers import Tokenizer
 

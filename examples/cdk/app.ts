@@ -32,7 +32,7 @@ role.addToPolicy(
 
 const embed = new Function(stack, "Embed", {
   runtime: Runtime.PROVIDED_AL2023,
-  // The package is built for one of them, and its name says which.
+  // The package is built for one architecture, which its name states.
   architecture: zip.endsWith("-arm64.zip") ? Architecture.ARM_64 : Architecture.X86_64,
   handler: "bootstrap",
   code: Code.fromAsset(zip),

@@ -1,4 +1,4 @@
-//! Any bytes as a Lambda event: decoded, its body unpacked, an answer put into its source's envelope.
+//! Any bytes as a Lambda event: decodes it and its body, and puts an answer into its source's envelope.
 
 #![no_main]
 

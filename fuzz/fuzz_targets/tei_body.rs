@@ -1,4 +1,4 @@
-//! Any bytes as a request body under text-embeddings-inference's contract; an error is as good as a request, a panic is neither.
+//! Any bytes as a request body under text-embeddings-inference's contract: a request or an error, never a panic.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! The checks that the fuzz targets make of any bytes, through the library's public functions. `tests/it/mutations.rs`
-//! makes the same ones of a fixed number of mutations.
+//! The checks of the fuzz targets on any bytes, through the library's public functions. `tests/it/mutations.rs` runs
+//! them on a fixed number of mutations.
 
 use std::sync::LazyLock;
 
@@ -13,9 +13,9 @@ static MODEL: LazyLock<Manifest> = LazyLock::new(|| {
     Manifest::parse(include_bytes!("../../models/fixture/manifest.json")).expect("the fixture's manifest is valid")
 });
 
-/// Decodes `bytes` as a Lambda event, unpacks its body and puts an answer into its source's envelope.
+/// Decodes `bytes` as a Lambda event, decompresses its body and puts an answer into its source's envelope.
 pub fn event(bytes: &[u8]) {
-    /// Small, so that bodies on both sides of it are tried.
+    /// Small, so that bodies below and above it are tried.
     const BODY_LIMIT: usize = 4096;
     if let Ok(Invocation::Http(source, request)) = event::decode(bytes) {
         let body = request.bytes(BODY_LIMIT).unwrap_or_default().into_owned();

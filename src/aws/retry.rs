@@ -1,8 +1,8 @@
 //! When to try a request again, after which pause, and when to give up.
 //!
-//! What counts is the time since the trouble began, over all requests that share a [`Retry`]: progress ends the
-//! trouble, because a slow transfer is not a failing one. Pauses double from attempt to attempt and are spread at
-//! random, so that a thousand functions that fail together do not come back together.
+//! The limit is the time since the first failure without progress, over all requests that share a [`Retry`]: progress
+//! resets it, because a slow transfer is not a failing one. Pauses double from attempt to attempt and are partly
+//! random, so that a thousand functions that fail together do not retry together.
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard};
@@ -35,18 +35,18 @@ impl RetryPolicy {
 /// A policy at work, shared by requests that succeed or fail together.
 pub struct Retry {
     policy: RetryPolicy,
-    /// When the trouble began, and the attempts that failed since then.
-    trouble: Mutex<Option<(Instant, u32)>>,
+    /// When the first attempt since the last progress failed, and how many failed since then.
+    failures: Mutex<Option<(Instant, u32)>>,
 }
 
 impl Retry {
     pub fn new(policy: RetryPolicy) -> Self {
-        Self { policy, trouble: Mutex::new(None) }
+        Self { policy, failures: Mutex::new(None) }
     }
 
     /// New bytes came: whatever was wrong is over.
     pub fn made_progress(&self) {
-        *self.trouble() = None;
+        *self.failures() = None;
     }
 
     /// Waits for `answer` as long as an answer may take; `silence` says what it is when none comes.
@@ -56,7 +56,7 @@ impl Retry {
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let timeout = self.policy.response_timeout;
-        let left = self.trouble().map(|(since, _)| self.policy.give_up_after.saturating_sub(since.elapsed()));
+        let left = self.failures().map(|(since, _)| self.policy.give_up_after.saturating_sub(since.elapsed()));
         // Even the last attempt has a quarter of the time: one that is cut off sooner would report silence in place of
         // the server's own answer.
         let limit = left.map_or(timeout, |left| left.clamp(timeout / 4, timeout));
@@ -70,7 +70,7 @@ impl Retry {
     /// is the pause that the server asked for.
     ///
     /// # Errors
-    /// `error` itself, when it is permanent or the trouble has lasted too long.
+    /// `error` itself, if it is permanent or attempts have failed for too long.
     pub async fn again(
         &self,
         attempt: &mut u32,
@@ -81,8 +81,8 @@ impl Retry {
             return Err(error);
         }
         let (since, attempts) = {
-            let mut trouble = self.trouble();
-            let (since, attempts) = trouble.get_or_insert_with(|| (Instant::now(), 0));
+            let mut failures = self.failures();
+            let (since, attempts) = failures.get_or_insert_with(|| (Instant::now(), 0));
             *attempts += 1;
             (*since, *attempts)
         };
@@ -100,8 +100,8 @@ impl Retry {
         Ok(())
     }
 
-    fn trouble(&self) -> MutexGuard<'_, Option<(Instant, u32)>> {
-        self.trouble.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    fn failures(&self) -> MutexGuard<'_, Option<(Instant, u32)>> {
+        self.failures.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn unbroken_trouble_is_given_up_with_its_cause() {
+    fn requests_that_keep_failing_are_given_up_with_their_cause() {
         let retry = Retry::new(policy());
         let started = Instant::now();
         let (attempts, error) = block_on(async {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_byte_ends_the_trouble() {
+    fn a_new_byte_restarts_the_time_limit() {
         let retry = Retry::new(policy());
         block_on(async {
             for _ in 0..4 {
@@ -148,14 +148,14 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_trouble() {
+    fn a_missing_answer_is_a_retryable_error() {
         let retry = Retry::new(policy());
         let error = block_on(retry.in_time("no answer", std::future::pending::<Result<(), _>>())).unwrap_err();
         assert!(error.retryable && error.message.starts_with("no answer within 0.0 s"), "{}", error.message);
     }
 
     #[test]
-    fn what_stays_is_not_tried_again() {
+    fn a_permanent_error_is_not_retried() {
         let retry = Retry::new(policy());
         assert!(block_on(retry.again(&mut 0, StoreError::permanent("denied"), None)).is_err());
     }

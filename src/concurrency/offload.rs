@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_aside_is_an_error_that_quotes_no_text() {
+    fn a_panic_on_another_thread_is_an_error_that_quotes_no_text() {
         let chain = |work: fn() -> Result<()>| {
             let error = block_on(spawn_blocking_if(true, "the test's work", move |_| work())).unwrap_err();
             assert_eq!(error.kind(), Kind::Internal);

@@ -201,7 +201,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_body_arrives_as_it_was_however_it_was_packed(bytes: Vec<u8>, level in 0u32..10) {
+        fn a_body_arrives_as_it_was_however_it_was_encoded(bytes: Vec<u8>, level in 0u32..10) {
             use std::io::Write;
             let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::new(level));
             encoder.write_all(&bytes).unwrap();

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_are_packed_from_a_size_on() {
+    fn answers_are_compressed_from_a_size_on() {
         let request = taking_gzip();
         for (bytes, compressed) in [(16_383, false), (16_384, true), (offload::FROM_BYTES, true)] {
             let response = block_on(compress(&request, with_type("text/plain", vec![b'a'; bytes]))).unwrap();
@@ -191,11 +191,11 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_of_many_vectors_is_written_aside_and_one_of_few_at_once() {
+    fn an_answer_of_many_vectors_is_written_on_another_thread() {
         let here = std::thread::current().id();
-        for (vectors, aside) in [(1, false), (10, false), (20, true), (2_048, true)] {
+        for (vectors, offloaded) in [(1, false), (10, false), (20, true), (2_048, true)] {
             let write = move |done: &Embeddings| {
-                assert_eq!(std::thread::current().id() != here, aside, "{vectors} vectors");
+                assert_eq!(std::thread::current().id() != here, offloaded, "{vectors} vectors");
                 json(&done.vectors)
             };
             let response = block_on(of(many(vectors), 5, write)).unwrap();
@@ -205,15 +205,15 @@ mod tests {
     }
 
     #[test]
-    fn a_large_answer_is_packed_aside_and_a_small_one_at_once() {
+    fn a_large_answer_is_compressed_on_another_thread() {
         let request = taking_gzip();
-        for (bytes, aside) in [(COMPRESS_FROM_BYTES, false), (offload::FROM_BYTES, true)] {
+        for (bytes, offloaded) in [(COMPRESS_FROM_BYTES, false), (offload::FROM_BYTES, true)] {
             block_on(async {
                 let mut compressing = std::pin::pin!(compress(&request, with_type("text/plain", vec![b'a'; bytes])));
                 // What is done at once is there when it is first asked for.
                 let first = std::future::poll_fn(|waker| Poll::Ready(compressing.as_mut().poll(waker))).await;
-                assert_eq!(first.is_pending(), aside, "{bytes}");
-                if aside {
+                assert_eq!(first.is_pending(), offloaded, "{bytes}");
+                if offloaded {
                     assert!(compressing.await.unwrap().headers.contains_key(header::CONTENT_ENCODING));
                 }
             });

@@ -91,7 +91,7 @@ impl Fetch {
         let manifest_took = started.elapsed();
         let folder = cache.join(hex(&Sha256::digest(&json)));
         let needed = manifest.files.all().into_iter().map(|file| file.size).sum();
-        let unusable = |error: std::io::Error| self.failed(&manifest_key, disk_trouble(&folder, error, needed));
+        let unusable = |error: std::io::Error| self.failed(&manifest_key, disk_error(&folder, error, needed));
         std::fs::create_dir_all(&folder).map_err(unusable)?;
         // Held until the end of this function.
         let _alone = lock(&folder.join(".lock")).await.map_err(unusable)?;
@@ -170,7 +170,7 @@ impl Fetch {
     }
 
     async fn download(self: &Arc<Self>, download: &Download, needed: u64) -> Result<(), StoreError> {
-        let on_disk = |error| disk_trouble(&download.part, error, needed);
+        let on_disk = |error| disk_error(&download.part, error, needed);
         // Truncates what a process that was killed may have left.
         let options = File::options().read(true).write(true).create(true).truncate(true).clone();
         let file = Arc::new(options.open(&download.part).map_err(on_disk)?);
@@ -335,7 +335,7 @@ fn cut_short(came: u64, expected: u64) -> StoreError {
 }
 
 /// An error of the disk, with the remedy: more ephemeral storage, or another folder.
-fn disk_trouble(path: &Path, error: std::io::Error, needed: u64) -> StoreError {
+fn disk_error(path: &Path, error: std::io::Error, needed: u64) -> StoreError {
     use std::io::ErrorKind;
     let needed = needed.div_ceil(1_000_000);
     let remedy = match error.kind() {

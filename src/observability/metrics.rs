@@ -72,24 +72,23 @@ macro_rules! metrics {
 #[rustfmt::skip]
 metrics! {
     INVOCATIONS      = "Invocations",     "embed_invocations_total",           Count,        Source,    Sum,  "calls, by the kind of event that made them";
-    ERRORS           = "Errors",          "embed_errors_total",                Count,        ErrorType, Sum,  "calls that were refused or failed, by their kind";
+    ERRORS           = "Errors",          "embed_errors_total",                Count,        ErrorType, Sum,  "calls that were rejected or failed, by the error's type";
     COLD_START       = "ColdStart",       "embed_cold_starts_total",           Count,        Service,   Sum,  "1 for a process's first call";
     DURATION         = "Duration",        "embed_duration_seconds_total",      Milliseconds, Service,   Sum,  "from a call's event to its answer; under serve from the request's head";
     TEXTS            = "Texts",           "embed_texts_total",                 Count,        Service,   Sum,  "texts embedded; for documents, their chunks";
     TOKENS           = "Tokens",          "embed_tokens_total",                Count,        Service,   Sum,  "tokens that went through the model, special tokens included";
     TRUNCATED        = "Truncated",       "embed_truncated_total",             Count,        Service,   Sum,  "texts that were cut at the model's limit";
     TOKENIZE         = "TokenizeTime",    "embed_tokenize_seconds_total",      Milliseconds, Service,   Sum,  "texts to token ids";
-    RUN              = "RunTime",         "embed_run_seconds_total",           Milliseconds, Service,   Sum,  "the model, from the first text's queueing to the last vector; of documents, their batches added up";
-    ENCODE           = "EncodeTime",      "embed_encode_seconds_total",        Milliseconds, Service,   Sum,  "vectors to an answer's bytes, packing included";
+    RUN              = "RunTime",         "embed_run_seconds_total",           Milliseconds, Service,   Sum,  "running the model, from the first text's queueing to the last vector; for documents, the sum over their batches";
+    ENCODE           = "EncodeTime",      "embed_encode_seconds_total",        Milliseconds, Service,   Sum,  "vectors to an answer's bytes, compression included";
     DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
-    DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were passed over: already there, or of no kind that has text";
-    DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed and are reported as such";
-    DOCUMENTS_UNFINISHED = "DocumentsUnfinished", "embed_documents_unfinished_total", Count, Service,   Sum,  "documents that ran out of time; a later call goes on where they stopped";
+    DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were skipped: embedded already, or of a kind without text";
+    DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed";
     READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";
-    WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to sinks, S3 among them";
+    WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to the sinks";
     RESIDENT_MEMORY  = "ResidentMemory",  "embed_resident_memory_bytes",       Bytes,        Service,   Last, "the process's memory after the call";
-    INIT             = "InitTime",        "embed_init_seconds",                Milliseconds, Service,   Last, "the start as a whole; this and its stages come with the first call";
-    INIT_FETCH       = "InitFetchTime",   "embed_init_fetch_seconds",          Milliseconds, Service,   Last, "bringing the model from S3";
+    INIT             = "InitTime",        "embed_init_seconds",                Milliseconds, Service,   Last, "the whole start; this and its stages are reported with the first call";
+    INIT_FETCH       = "InitFetchTime",   "embed_init_fetch_seconds",          Milliseconds, Service,   Last, "fetching the model from S3";
     INIT_LIBRARY     = "InitLibraryTime", "embed_init_library_seconds",        Milliseconds, Service,   Last, "loading ONNX Runtime";
     INIT_VERIFY      = "InitVerifyTime",  "embed_init_verify_seconds",         Milliseconds, Service,   Last, "hashing the model";
     INIT_TOKENIZER   = "InitTokenizerTime", "embed_init_tokenizer_seconds",    Milliseconds, Service,   Last, "loading the tokenizer";

@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stamp_survives_its_entries() {
+    fn a_source_version_survives_its_entries() {
         let full = SourceVersion { version: Some("v".to_owned()), ..source_version("a", Some("01"), -5) };
         for source_version in [full, source_version("a", None, 7)] {
             let entries = source_version.entries();

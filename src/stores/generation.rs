@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_is_of_the_version_and_not_of_the_event() {
+    fn a_version_id_depends_on_the_version_and_not_on_the_event() {
         assert_eq!(version_id(&source_version("a", Some("01"))), version_id(&source_version("a", None)));
         assert_ne!(version_id(&source_version("a", None)), version_id(&source_version("b", None)));
     }

@@ -1,4 +1,4 @@
-"""What the client tests share: the server under test, and the vectors that a direct invocation gives."""
+"""Shared by the client tests: the server under test, and the vectors of a direct invocation."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MACHINE = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
 LIBRARY = ROOT / "target/runtime" / MACHINE / "libonnxruntime.so"
 FIXTURE = ROOT / "models/fixture"
 
-# What every client embeds: plain, with letters beyond ASCII, and longer than the fixture's 64 tokens.
+# The texts that every client embeds: plain, with letters beyond ASCII, and longer than the fixture's 64 tokens.
 TEXTS = ["hello world", "Ærlig talt: 東京 🦀", "the quick brown fox jumps over the lazy dog " * 12]
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """This process's environment without variables of ours or AWS's, the fixture's, and `variables`."""
+    """This process's environment without our and AWS's variables, plus the fixture's variables and `variables`."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_", "AWS_"))}
     return {**kept, "EMBED_MODEL_DIR": str(FIXTURE), "EMBED_ORT_LIB": str(LIBRARY), **variables}
 
@@ -31,7 +31,7 @@ class Server:
     """`bootstrap serve` on a free port of the loopback interface, ended by `stop`."""
 
     def __init__(self, **variables: str) -> None:
-        # A file, because a pipe that nobody reads holds the server up once its log has filled it.
+        # A file, because the server would wait once its log has filled a pipe that nobody reads.
         self.log = tempfile.TemporaryFile("w+")
         command = [BINARY, "serve", "--port", "0"]
         self.process = subprocess.Popen(
@@ -45,7 +45,7 @@ class Server:
         self.url = line.split()[2]
 
     def peak_megabytes(self) -> float:
-        """The most memory it ever had resident, in units of 10^6 bytes."""
+        """The server's peak of resident memory, in units of 10^6 bytes."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) * 1024 / 1e6
 
@@ -62,7 +62,7 @@ class Server:
 
 
 def invoked(body: dict) -> list[list[float]]:
-    """The vectors that a direct invocation of the same binary gives."""
+    """The vectors of a direct invocation of the same binary."""
     with tempfile.NamedTemporaryFile("w", suffix=".json") as event:
         json.dump(body, event)
         event.flush()
@@ -71,7 +71,7 @@ def invoked(body: dict) -> list[list[float]]:
 
 
 def float32(vectors: list[list[float]]) -> list[list[float]]:
-    """The same numbers written as Python writes the float32 that they are."""
+    """The same numbers, rounded to float32."""
     return [array("f", vector).tolist() for vector in vectors]
 
 

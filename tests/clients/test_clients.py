@@ -24,7 +24,7 @@ from tests.clients.harness import ROOT, Server
 
 @dataclass(frozen=True)
 class Told:
-    """What the client's user is told instead of vectors; no status where the client has none."""
+    """The error that the client's user gets instead of vectors; without a status if the client shows none."""
 
     status: int | None
     message: str
@@ -32,21 +32,21 @@ class Told:
 
 @dataclass(frozen=True)
 class Client:
-    """A client's program, and what its users meet that users of the others do not."""
+    """A client's program, and how it differs from other clients."""
 
     command: tuple[str, ...]
-    # What its command needs beside Python: a part of tests/parts.json.
+    # A part of tests/parts.json that its command needs besides Python.
     part: str = ""
-    # What its base URL has behind the function's.
+    # The path that its base URL has after the function's URL.
     base: str = "/v1"
     # TEI's contract has one model and no name for it.
     names_model: bool = True
-    # What the client itself says of an empty text and of a user without a key, where it sends none.
+    # The client's own errors for an empty text and for a missing key, if it does not send these.
     empty: Told | None = None
     keyless: Told | None = None
-    # What its user reads instead of the function's message.
+    # The message that its user reads instead of the function's.
     hides: str = ""
-    # "set": the number of texts in a request is the user's to set. "always": it is below 101 unless set.
+    # "set": the user may set the number of texts in a request. "always": it is below 101 unless set.
     batches: str = ""
 
 
@@ -101,7 +101,7 @@ MANY = [f"text {place}" for place in range(250)]
 
 
 class Clients(unittest.TestCase):
-    """One test a client, made from CLIENTS below."""
+    """One test for each client, made from CLIENTS below."""
 
     @classmethod
     def setUpClass(cls) -> None:
@@ -113,7 +113,7 @@ class Clients(unittest.TestCase):
         home = tempfile.TemporaryDirectory()
         cls.addClassCleanup(home.cleanup)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "HF_"))}
-        # No key or login of the tester's, nothing fetched from elsewhere, nothing told to the makers.
+        # No keys or logins of this machine's user, no downloads, no telemetry.
         cls.environment = kept | {
             "HF_HOME": home.name,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -135,7 +135,7 @@ class Clients(unittest.TestCase):
                     self.assert_told(result, told, client)
 
     def cases(self, client: Client) -> Iterator[tuple[str, dict, Told | None]]:
-        """Each case's name, its job, and what is told instead of vectors."""
+        """Each case's name, its job, and the error if it gets no vectors."""
 
         def job(server: str, texts: list[str] = ONE_TEXT, **differs: object) -> dict:
             url = self.servers[server].url + client.base
@@ -158,7 +158,7 @@ class Clients(unittest.TestCase):
             yield "the same in batches", job("narrow", MANY, batch=100), None
 
     def results(self, client: Client, jobs: list[dict]) -> list[dict]:
-        """What the client's program prints for the jobs."""
+        """The output of the client's program for the jobs."""
         lines = "".join(json.dumps(job) + "\n" for job in jobs)
         options = {"cwd": ROOT, "env": self.environment, "capture_output": True, "text": True, "encoding": "utf-8"}
         done = subprocess.run(client.command, input=lines, timeout=120, **options)
@@ -166,7 +166,7 @@ class Clients(unittest.TestCase):
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     def assert_vectors(self, found: list[list[float]], texts: list[str]) -> None:
-        """They are the vectors of `/embed`."""
+        """Fails unless they are the vectors of `/embed`."""
         body = json.dumps({"inputs": texts}).encode()
         request = urllib.request.Request(self.servers["open"].url + "/embed", body)
         with urllib.request.urlopen(request, timeout=30) as answer:

@@ -1,7 +1,6 @@
 """The documentation page in a real browser: rendered, at work, and in place at desktop and phone width.
 
-CHROMIUM names the browser where it is not in the PATH.
-Screenshots are left in target/docs-page for whoever wants to look.
+CHROMIUM names the browser if it is not in the PATH. Screenshots are kept in target/docs-page.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ class DocsPage(ServedCase):
         super().setUpClass()
         playwright = sync_playwright().start()
         cls.addClassCleanup(playwright.stop)
-        # Containers give no user namespaces and a small /dev/shm.
+        # Containers have no user namespaces and only a small /dev/shm.
         flags = ["--no-sandbox", "--disable-dev-shm-usage"]
         cls.browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         cls.addClassCleanup(cls.browser.close)
@@ -76,7 +75,7 @@ class DocsPage(ServedCase):
         self.assertIn("32 dimensions", page.inner_text("#result"))
         self.assertEqual(self.faults, [])
 
-    def test_it_works_below_a_base_path_and_asks_only_where_it_came_from(self) -> None:
+    def test_it_works_below_a_base_path_and_sends_requests_only_to_its_own_server(self) -> None:
         page = self.open("desktop", path="/prod/docs/")
         self.compare(page)
         self.assertTrue(any(url.endswith("/prod/embed") for url in self.asked), self.asked)

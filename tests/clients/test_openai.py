@@ -13,7 +13,7 @@ from langchain_openai import OpenAIEmbeddings
 
 from tests.clients.harness import TEXTS, ServedCase, float32, invoked
 
-# The client fetches its encoding, cl100k_base, from the network; LlamaIndex's package holds the same file.
+# The client would fetch its encoding, cl100k_base, from the network; LlamaIndex's package has the same file.
 ENCODINGS = Path(llama_index.core.__file__).parent / "_static/tiktoken_cache"
 
 

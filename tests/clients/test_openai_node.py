@@ -1,4 +1,4 @@
-"""openai-node's two formats, and what it makes of a refusal."""
+"""openai-node's two formats, and its error when a request is refused."""
 
 from __future__ import annotations
 

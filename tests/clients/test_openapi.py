@@ -83,7 +83,7 @@ class Schemathesis(ServedCase):
         command = [binary, "--config-file", config, "run", self.url + "/openapi.json", "--url", self.url, "--checks", "all", "--seed", "5"]
         command += ["--max-examples", EXAMPLES, "--workers", "1", "--request-timeout", "10"]
         command += ["--no-color", "--generation-database", "none"]
-        # It keeps what it found in the folder that it runs in; each run here is a first one.
+        # schemathesis keeps its findings in its working folder; each run here gets a new one.
         with tempfile.TemporaryDirectory() as scratch:
             done = subprocess.run(command, cwd=scratch, capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stdout[-12_000:] + done.stderr[-2_000:])

@@ -34,7 +34,7 @@ class HuggingFaceHub(ServedCase):
         self.assertAlmostEqual(found[0], 1, places=6)
         self.assertLess(found[1], 1)
 
-    def test_a_mistake_is_told(self) -> None:
+    def test_a_mistake_raises_the_clients_error(self) -> None:
         with self.assertRaises(HfHubHTTPError) as raised:
             self.client.feature_extraction("hello", prompt_name="poem")
         self.assertEqual(raised.exception.response.status_code, 422)
@@ -42,7 +42,7 @@ class HuggingFaceHub(ServedCase):
 
 class LangChain(ServedCase):
     def test_documents_and_queries_have_the_same_vectors(self) -> None:
-        # Its constructor refuses URLs in newer releases, so the client of one is put into its place.
+        # In newer releases its constructor refuses URLs, so the test replaces its client by one for the URL.
         embeddings = HuggingFaceEndpointEmbeddings(model="lambda-embed/fixture")
         embeddings.client = InferenceClient(self.url)
         expected = invoked({"inputs": TEXTS[:2]})

@@ -1,4 +1,4 @@
-"""The commands that a Markdown file asks its reader to type: fenced `sh` blocks and indented ones."""
+"""The commands that a Markdown file tells its reader to type: fenced `sh` blocks and indented ones."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-# What a command of ours starts with; an indented block of anything else is a drawing or an answer.
+# A command starts with one of these; any other indented block is a drawing or an answer.
 PROGRAMS = (
     "aws", "bootstrap", "cargo", "curl", "docker", "eval", "export", "make", "npm", "npx", "pip", "python", "python3", "sam",
     "terraform",
 )  # fmt: skip
-# A function of the shell around one command, and a command whose output another one takes.
+# A shell function around one command, and a command whose output another command uses.
 FUNCTION = re.compile(r"^\w+\(\) \{ (.*?);? \}$")
 INNER = re.compile(r"\$\(([^()]*)\)")
 
 
 @dataclass(frozen=True)
 class Command:
-    """One line as it is typed, its continuations joined, and where it stands."""
+    """One line as it is typed, with its continuations, and its place."""
 
     file: str
     line: int
@@ -32,7 +32,7 @@ class Command:
 
     @property
     def words(self) -> list[str]:
-        """Without variables before the program and a comment behind."""
+        """The words without variables before the program and without a comment after it."""
         words = re.sub(r"\s#\s.*", "", self.text).split()
         while words and re.fullmatch(r"[A-Z_0-9]+=\S*", words[0]):
             words = words[1:]
@@ -54,7 +54,7 @@ def commands() -> list[Command]:
 
 
 def _each(text: str) -> Iterator[str]:
-    """A line's command and those inside it, each on its own; X stands where the output of one goes."""
+    """A line's command and the commands inside it, each on its own; X stands for the output of an inner one."""
     if found := FUNCTION.match(text):
         text = found[1]
     while found := INNER.search(text):

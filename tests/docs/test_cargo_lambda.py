@@ -1,7 +1,7 @@
-"""The README's other way to run the function: cargo-lambda's stand-in for Lambda, and `cargo lambda invoke` to it.
+"""The README's other way to run the function: cargo-lambda's emulator of Lambda, and `cargo lambda invoke`.
 
-`cargo lambda watch` builds, starts the function beside its stand-in and starts it again after an edit. Here it is told
-to leave the function alone, and the binary that is there is started with the variables that it names.
+By default `cargo lambda watch` builds the function, starts it beside the emulator, and starts it again after an edit.
+Here it starts only the emulator, and the test starts the existing binary with the variables that the emulator needs.
 """
 
 from __future__ import annotations

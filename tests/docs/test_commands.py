@@ -1,7 +1,7 @@
-"""Every command in README and docs is one that exists.
+"""Every command in README and docs exists.
 
-What runs in seconds and needs nothing is run (here and in tests/it/readme.rs); a `make` target is planned
-by make itself, what talks to AWS is checked against AWS's own service descriptions. A command of no known
+Commands that run in seconds and need nothing are run (here and in tests/it/readme.rs). make plans a `make` target
+without running it, and commands for AWS are checked against AWS's own service descriptions. A command of an unknown
 kind fails, so that a new kind gets its check.
 """
 
@@ -21,7 +21,7 @@ import jmespath
 from tests.docs.commands import ROOT, Command, commands
 
 BOOTSTRAP = ROOT / "target/release/bootstrap"
-# `aws s3` and `aws configure` are the CLI's own and in no service description.
+# `aws s3` and `aws configure` are the CLI's own; no service description has them.
 OWN_COMMANDS: dict[str, dict[str, set[str]]] = {
     "configure": {"export-credentials": {"--format"}},
     "s3": {"cp": {"--recursive"}, "rm": {"--recursive"}, "ls": {"--recursive"}, "sync": set(), "mb": set()},
@@ -33,11 +33,11 @@ PLACEHOLDER = re.compile(r"my-models|…|<[a-z-]+>")
 
 
 class Checked(Exception):
-    """What is wrong with a command."""
+    """A command is wrong; the message says why."""
 
 
 def make(command: Command) -> None:
-    """Plans it: unknown targets and broken recipes fail, nothing is made."""
+    """make plans it without running it: unknown targets and broken recipes fail."""
     words = [word.replace("<id>", "bge-small-en-v1.5") for word in command.words]
     ran = subprocess.run([*words, "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False)
     if ran.returncode != 0:
@@ -49,7 +49,7 @@ def make(command: Command) -> None:
 
 
 def bootstrap(command: Command) -> None:
-    """Its subcommand is one that the binary's own help names."""
+    """The binary's own help has the subcommand."""
     help = subprocess.run([BOOTSTRAP, "--help"], capture_output=True, text=True, check=True).stdout
     subcommand = command.words[1]
     if not re.search(rf"^  {re.escape(subcommand)}\s", help, re.MULTILINE):
@@ -57,7 +57,7 @@ def bootstrap(command: Command) -> None:
 
 
 def python(command: Command) -> None:
-    """The module tells its usage and knows the options; a script, whose packages may not be here, names them."""
+    """A module's `--help` has the options. A script's source has them, because its packages may be missing."""
     words = command.words
     if words[1] != "-m":
         source = (ROOT / words[1]).read_text() if (ROOT / words[1]).is_file() else ""
@@ -74,7 +74,7 @@ def python(command: Command) -> None:
 
 
 def pip(command: Command) -> None:
-    """Installs what some test of ours runs, pinned."""
+    """The packages are pinned by one of our tests or tools."""
     pinned = {
         line.split("==")[0]
         for top in ("tests", "tools")
@@ -87,7 +87,7 @@ def pip(command: Command) -> None:
 
 
 def aws(command: Command) -> None:
-    """Service, operation and parameters are AWS's, by botocore's description of them; what is required is there."""
+    """botocore's descriptions have service, operation and parameters, and no required parameter is missing."""
     words = shlex.split(command.text)
     words = words[words.index("aws") :]
     service, name = words[1], words[2]
@@ -111,26 +111,26 @@ def aws(command: Command) -> None:
     named = {member: "--" + botocore.xform_name(member, "-") for member in shape.members}
     if unknown := options - set(named.values()) - GLOBAL - CLI_OWN:
         raise Checked(f"{service} {name} has no parameter {unknown}")
-    # A sentence may name an operation alone.
+    # A sentence may name an operation without parameters.
     if options and (missing := {named[member] for member in shape.required_members} - options):
         raise Checked(f"{service} {name} needs {missing}")
 
 
 def export(command: Command) -> None:
-    """Its variables of ours are the program's."""
+    """Each EMBED_ variable is in the README's table."""
     for variable in re.findall(r"\b(EMBED_[A-Z_0-9]+)=", command.text):
         if f"| `{variable}` |" not in (ROOT / "README.md").read_text():
             raise Checked(f"there is no variable {variable}")
 
 
 def evaluated(command: Command) -> None:
-    """What is inside has a check of its own."""
+    """It evaluates one command's output; that command has a check of its own."""
     if re.sub(r"\s", "", command.text) not in ('eval"X"', "evalX"):
         raise Checked("eval of something else than a command's output")
 
 
 def sam(command: Command) -> None:
-    """Subcommand and options are the SAM CLI's."""
+    """The SAM CLI has the subcommand and the options."""
     words = command.words
     subcommand = [word for word in words[1:3] if not word.startswith("-")]
     help = subprocess.run([ROOT / "target/sam/bin/sam", *subcommand, "--help"], capture_output=True, text=True, check=False)
@@ -154,7 +154,7 @@ def cargo(command: Command) -> None:
 
 
 def curl(command: Command) -> None:
-    """Its body is JSON and its route one that there is; the README's are sent by tests/it/readme.rs."""
+    """Its body is JSON; tests/it/readme.rs sends the README's requests."""
     words = shlex.split(command.text)
     body = words[words.index("-d") + 1] if "-d" in words else "{}"
     json.loads(body)
@@ -175,7 +175,7 @@ KINDS: dict[str, Callable[[Command], None]] = {
 }
 
 
-# Run by this test as they are written: they take seconds, once what they need is there.
+# This test runs these as they are written; they take seconds once the parts that they need are built.
 RUN = (
     "make runtime local-model",
     "make doctor",
@@ -184,7 +184,7 @@ RUN = (
     "make invoke EVENT=events/sqs-s3.json",
     "make verify-model",
 )
-# Targets that other tests run, and how they can be seen there.
+# Targets that other tests run: the file that runs each, and a string in that file which shows it.
 ELSEWHERE = {
     "base-image": ("tests/sam/harness.py", "tools.base_image"),
     "image": ("tests/sam/test_image.py", '"docker", "build"'),
@@ -198,7 +198,7 @@ ELSEWHERE = {
     "test-sam": (".ci/run", "make test-sam"),
     "test-clients": ("Makefile", "test-rust test-tools test-clients"),
 }
-# Targets that no test runs, and what they ask for; their results stand in docs, with the command.
+# Targets that no test runs, and why not; the docs have their results.
 BY_HAND = {
     "deploy": "an AWS account; tests/sam/test_deploy.py goes as far as its questions",
     **dict.fromkeys(("bench", "bench-cold", "bench-http", "bench-ingest", "bench-memory", "bench-resident"), "a quiet machine"),
@@ -209,7 +209,7 @@ BY_HAND = {
 
 
 class Commands(unittest.TestCase):
-    def test_what_can_run_here_runs(self) -> None:
+    def test_commands_that_can_run_here_succeed(self) -> None:
         written = {" ".join(command.words) for command in commands()}
         for command in RUN:
             with self.subTest(command):
@@ -217,7 +217,7 @@ class Commands(unittest.TestCase):
                 ran = subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, text=True, check=False)
                 self.assertEqual(ran.returncode, 0, ran.stdout[-2000:] + ran.stderr[-2000:])
 
-    def test_every_target_is_run_by_something_or_told_why_not(self) -> None:
+    def test_every_target_is_run_by_a_test_or_has_a_reason(self) -> None:
         targets = {
             word
             for command in commands()

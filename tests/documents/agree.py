@@ -1,8 +1,7 @@
 """Reads an output file as its users do: `python -m tests.documents.agree FILE` prints its rows as JSON.
 
-Parquet through pandas, pyarrow, DuckDB and Polars, JSON Lines through pandas, DuckDB and Polars. All of them must
-find the same rows and, in Parquet, a vector that is a fixed-size list of float32 without being told; what they agree
-on is printed.
+Parquet through pandas, pyarrow, DuckDB and Polars, JSON Lines through pandas, DuckDB and Polars. All of them must read
+the same rows, which are printed. From Parquet, they must read vectors as fixed-size lists of float32 without options.
 """
 
 from __future__ import annotations
@@ -38,13 +37,13 @@ Row = dict[str, object]
 
 
 def plain(value: object) -> object:
-    """A reader's value as JSON has it: its own kind of absence is null."""
+    """A reader's value as JSON; its own kind of missing value becomes null."""
     if isinstance(value, numpy.ndarray | list | tuple):
         return [plain(item) for item in value]
     if value is None or value is pandas.NaT or value != value:
         return None
     if isinstance(value, float) and value.is_integer():
-        # pandas holds whole numbers as floats where some are missing.
+        # pandas makes whole numbers floats if some are missing.
         return int(value)
     return value.item() if isinstance(value, numpy.generic) else value
 

@@ -1,7 +1,7 @@
 """Reads vectors as their users do: `python -m tests.documents.read_back FOLDER`.
 
-JSON Lines with pandas, Parquet with DuckDB and with pandas; a line of JSON a record, in the order in which the client
-gave them, for the Rust tests to look at.
+JSON Lines with pandas, Parquet with DuckDB and with pandas. Prints one line of JSON for each record, in the client's
+order, for the Rust tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ FIELDS = ["id", "key", "chunk", "chunks", "start", "end", "tokens", "text", "rec
 
 
 def clean(value: object) -> object:
-    """A client's value as JSON has it; what it calls missing is null."""
+    """A client's value as JSON; its missing values become null."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, (list, tuple)):

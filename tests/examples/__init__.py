@@ -1,1 +1,1 @@
-"""The examples under examples/, checked by the tools they are written for: `make test-examples`."""
+"""The examples in examples/, checked by Terraform and CDK: `make test-examples`."""

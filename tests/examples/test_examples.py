@@ -1,4 +1,4 @@
-"""Terraform validates its example, and CDK makes a template of its own."""
+"""Terraform validates its example, and CDK makes a template from its example."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Terraform(Example):
         self.assertEqual(found.returncode, 0, found.stdout + found.stderr)
 
     def test_validates(self) -> None:
-        # Whether the provider can be had is seen below.
+        # Whether the provider is available is checked below.
         parts.require(self, "terraform-provider", True)
         folder = self.folder
         found = self.run_in(folder, "terraform", "init", "-backend=false", "-input=false", "-no-color")

@@ -1,4 +1,4 @@
-//! The documentation routes: filled in, open, and every example in the document really works.
+//! The documentation routes: filled in, open without a token, and every example in the document works.
 
 use serde_json::Value;
 

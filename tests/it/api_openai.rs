@@ -94,7 +94,7 @@ fn an_answer_beyond_lambdas_limit_is_refused_before_any_work() {
 }
 
 #[test]
-fn limits_on_texts_and_tokens_are_said() {
+fn limits_on_texts_and_tokens_are_named() {
     let handler = handler(&fixture(), &[("EMBED_MAX_TEXTS", "3"), ("EMBED_MAX_TOKENS", "20")]);
     let answer = post_to(&handler, "/v1/embeddings", &json!({"input": ["a", "b", "c", "d"]}));
     assert_eq!(answer.status, 413);

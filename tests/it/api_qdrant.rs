@@ -29,7 +29,7 @@ fn documents_to_store_are_passages_and_documents_to_search_with_are_queries() {
         assert_eq!(vectors(&answer.json()["embeddings"]), expected, "{inference}");
         assert_eq!(answer.header("x-model-id"), "fixture");
     }
-    // Qdrant's field is optional; what it does most is store.
+    // Qdrant's field is optional; without it the text is to be stored, the more common case.
     let bare = post(ROUTE, &json!({"inputs": [document("a")]})).json();
     assert_eq!(bare["embeddings"], ask("update", json!([document("a")])).json()["embeddings"]);
 }
@@ -147,10 +147,10 @@ fn the_token_is_taken_in_the_body_in_a_handed_on_key_and_as_a_bearer_token() {
         assert_eq!(answer.status, 401, "{headers:?} {token}: {}", answer.text);
         assert!(answer.json()["error"].as_str().unwrap().contains("a valid token is needed"), "{}", answer.text);
     }
-    // A stranger learns nothing of his mistakes.
+    // Without the token a caller does not learn what is wrong with the body.
     let body = json!({"inputs": []}).to_string();
     assert_eq!(Answer::of(&invoke(&locked, &event("POST", ROUTE, &[], &body))).status, 401);
-    // Without a configured token none is asked for, and one that is sent does no harm.
+    // If no token is configured, none is needed, and a sent one is ignored.
     assert_eq!(ask(&fixture_handler(), &[], json!("anything")).status, 200);
 }
 

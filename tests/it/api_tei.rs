@@ -76,7 +76,7 @@ fn a_list_of_tokens_beyond_the_limit_of_an_answer_is_refused() {
 fn limits_on_texts_tokens_and_bytes_hold_for_tokenize() {
     let limits = [("EMBED_MAX_TEXTS", "3"), ("EMBED_MAX_TOKENS", "20"), ("EMBED_MAX_RESPONSE_BYTES", "8000")];
     let handler = handler(&fixture(), &limits);
-    // A word without end is one unknown token, so the answer to it would be short.
+    // An endless word is one unknown token, so its answer would be short.
     for (inputs, refusal) in [
         (json!(["a", "b", "c"]), None),
         (json!(["a", "b", "c", "d"]), Some("4 texts in one request; the limit is 3")),

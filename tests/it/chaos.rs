@@ -1,5 +1,5 @@
-//! A Runtime API that misbehaves, events that are none, and a model that fails: what is answered is right, and
-//! the process goes on or ends as Lambda expects. `make chaos` runs it at length.
+//! A Runtime API that misbehaves, broken events, and a model that fails: every answer is right, and the process goes on
+//! or ends as Lambda expects. `make chaos` runs it at length.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::support::function::{Function, LONG, peak};
 use crate::support::harness::{Answer, FolderCopy, embed, event, fixture_handler, handler, invoke, root, vectors};
 use crate::support::runtime_api::{Delivery, Manner};
 
-/// What may go wrong between Lambda and the function, in turn.
+/// Faults between Lambda and the function, which take turns.
 const MANNERS: [Manner; 10] = [
     Manner::Plain,
     Manner::Slow(Duration::from_millis(20)),
@@ -24,10 +24,10 @@ const MANNERS: [Manner; 10] = [
     Manner::Without("lambda-runtime-trace-id"),
 ];
 
-/// Of every call, though one of the manners leaves it out.
+/// The trace header of every call; one of the manners leaves it out.
 const TRACE: &str = "Root=1-5759e988-bd862e3fe1be46a994272793";
 
-/// Sends `count` calls in every manner in turn, `beside` at once; each is answered once, with its own vector.
+/// Sends `count` calls, `beside` at once, each in the next manner; each is answered once, with its own vector.
 fn storm(count: usize, beside: usize, variables: &[(&str, &str)]) {
     let mut function = Function::start(variables);
     let words = |number: usize| format!("call number {number} of many");
@@ -87,8 +87,8 @@ fn a_lost_connection_is_asked_for_again_and_a_500_ends_the_process() {
     assert!(last.contains("Runtime API"), "{}", function.written());
 }
 
-/// More than fifty ways for an event to be broken: each is refused by its right name, none ends the process, and the
-/// next call is answered.
+/// More than fifty broken events: each is refused with the right error type, none ends the process, and the next call
+/// is answered.
 #[test]
 fn every_kind_of_broken_event_is_refused_by_name_and_the_next_is_answered() {
     let function = Function::start(&[]);
@@ -107,7 +107,7 @@ fn every_kind_of_broken_event_is_refused_by_name_and_the_next_is_answered() {
     }
 }
 
-/// Broken events, each with the type of its error, or the status of its response where a front door is to have one.
+/// Broken events, each with its error's type, or with the status of the response if the event source expects one.
 fn broken_events() -> Vec<(&'static str, String)> {
     let good = event("POST", "/embed", &[("content-type", "application/json")], r#"{"inputs": "a"}"#);
     let mut broken = vec![
@@ -210,7 +210,7 @@ fn an_event_of_six_megabytes_is_answered_and_a_larger_body_refused() {
 /// A tokenizer with an id that the graph's table does not have: ONNX Runtime itself fails on that text.
 #[test]
 fn a_run_that_fails_costs_its_call_and_no_other_call() {
-    // A stock export: its `Gather` fails on such an id, where ours takes a row of zeros.
+    // A stock export, because its `Gather` fails on such an id; our graph takes a row of zeros.
     let stock = root().join("models/fixture-stock");
     let folder = FolderCopy::of(&stock, "failing-run");
     folder.change("tokenizer.json", |bytes| {
@@ -229,12 +229,12 @@ fn a_run_that_fails_costs_its_call_and_no_other_call() {
     }
     let text = failing.prometheus();
     assert!(text.contains("embed_errors_total{error_type=\"Runtime.Internal\"} 3"), "{text}");
-    // The operator reads of it at the level of faults, with the cause that the caller does not see.
+    // The log has it at level ERROR, with the cause that the caller does not see.
     let function = Function::start(&[("EMBED_MODEL_DIR", folder.0.to_str().unwrap())]);
     assert_eq!(function.answer(&json!({"inputs": "hello"})).kind, "error");
     let logged = function.lines("invocation").remove(0);
     assert_eq!((logged["level"].as_str(), logged["outcome"].as_str()), (Some("ERROR"), Some("Runtime.Internal")));
-    // A token id stands for a word of the caller's.
+    // A token id would show a word of the caller's text.
     let cause = logged["cause"].as_str().unwrap();
     assert!(cause.contains("Gather") && cause.contains("idx=#") && !cause.contains("30000000"), "{logged}");
 }

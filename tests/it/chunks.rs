@@ -1,4 +1,4 @@
-//! What holds of every text's windows, on texts made up by proptest, with the fixture's tokenizer and a real one.
+//! Properties of every text's windows, on texts from proptest, with the fixture's tokenizer and a real one.
 
 use std::path::Path;
 
@@ -49,7 +49,7 @@ fn texts() -> impl Strategy<Value = String> {
         .prop_map(|pieces| pieces.into_iter().map(|(piece, space)| if space { piece + " " } else { piece }).collect())
 }
 
-/// Every promise of `Chunk` and `chunks`.
+/// Checks every promise of `Chunk` and `chunks`.
 fn check(model: &Model, text: &str, start: usize, format: Format, options: ChunkOptions) -> Result<(), TestCaseError> {
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
     let section = section(format, text, start);
@@ -91,7 +91,7 @@ fn windows_are_slices_in_order_that_cover_the_text_and_fit_the_model() {
 }
 
 #[test]
-fn so_they_are_with_a_real_vocabulary_and_a_prefix() {
+fn windows_fit_a_real_vocabulary_and_a_prefix_too() {
     needs!(model);
     let model = model(&harness::model(), |manifest| manifest.passage_prefix = "passage: ".to_owned());
     proptest!(cases(), |(text in texts(), overlap in 0usize..8)| {
@@ -120,7 +120,7 @@ fn a_window_is_full_wherever_in_the_text_it_stands() {
     let model = model(&fixture(), |_| ());
     let options = ChunkOptions { tokens: 24, overlap: 0 };
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, options).unwrap();
-    // A token each, of one byte and of eight.
+    // One token each, of one byte and of eight.
     let text = "a ".repeat(220) + &"sentence ".repeat(220);
     let chunks = chunker.chunks(&section(Format::Text, &text, 0)).unwrap();
     assert_eq!(chunks.iter().map(|chunk| chunk.tokens).collect::<Vec<_>>(), [options.tokens; 20]);
@@ -181,13 +181,13 @@ fn a_page_of_base64_is_not_one_window() {
 fn a_window_that_is_too_large_becomes_smaller_by_that_much() {
     let model = model(&fixture(), |_| ());
     let chunker = Chunker::new(&model.tokenizer, &model.manifest, ChunkOptions { tokens: 24, overlap: 0 }).unwrap();
-    // One token to 100 letters and more, 25 to the 25 that are left: three more than there is room for.
+    // A word of 100 letters or more is one token, the 25 letters that are left are 25: three more than fit.
     let chunks = chunker.chunks(&section(Format::Text, &"b".repeat(735 + 25), 0)).unwrap();
     assert_eq!(chunks.iter().map(|chunk| chunk.text.len()).collect::<Vec<_>>(), [735, 19, 6]);
 }
 
-/// There are no dictionaries of them (data/icu): sentences end as others do, and within one a window ends at a comma or
-/// a space.
+/// The segmenter has no dictionaries for these scripts (data/icu): sentences end at their marks, and within a sentence
+/// a window ends at a comma or a space.
 #[test]
 fn scripts_without_spaces_are_cut_at_their_marks() {
     let model = model(&fixture(), |_| ());

@@ -1,4 +1,4 @@
-//! The spine as Lambda runs it: the real binary behind AWS's Runtime Interface Emulator.
+//! The function as Lambda runs it: the real binary behind AWS's Runtime Interface Emulator.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use crate::support::harness::{Answer, FolderCopy, embed, fixture_handler, librar
 use crate::support::parts;
 use crate::support::server::http;
 
-/// A running emulator over a folder laid out as Lambda unpacks a package; ended when dropped.
+/// A running emulator over a folder with the layout of an unpacked package; ended when dropped.
 struct Emulator {
     process: Child,
     address: String,
@@ -83,7 +83,7 @@ impl Emulator {
 
 impl Drop for Emulator {
     fn drop(&mut self) {
-        // The emulator ends its function with itself on SIGTERM; std only knows SIGKILL.
+        // On SIGTERM the emulator also ends its function; std can only send SIGKILL.
         let _ = Command::new("kill").arg(self.process.id().to_string()).status();
         let _ = self.process.wait();
     }
@@ -109,7 +109,7 @@ fn one_process_answers_every_call() {
 }
 
 #[test]
-fn a_failed_invocation_is_told_and_the_next_one_answered() {
+fn a_failed_invocation_is_reported_and_the_next_one_answered() {
     needs!(emulator);
     let emulator = Emulator::start("failed-call");
     let error = emulator.invoke("{\"who\": \"knows\"}");
@@ -120,7 +120,7 @@ fn a_failed_invocation_is_told_and_the_next_one_answered() {
 }
 
 #[test]
-fn a_failed_init_tells_its_cause() {
+fn a_failed_init_reports_its_cause() {
     needs!(emulator);
     let emulator = Emulator::start("failed-init");
     let model: PathBuf = emulator.folder.0.join("model/model.ort");

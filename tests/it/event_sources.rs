@@ -1,4 +1,4 @@
-//! AWS's front doors: every event under `events/` is answered, each in its door's envelope.
+//! AWS's event sources: every event under `events/` is answered, in the envelope of its source.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -28,7 +28,7 @@ fn every_sample_event_is_answered() {
 }
 
 #[test]
-fn every_door_gives_the_same_body_in_its_own_envelope() {
+fn every_event_source_gets_the_same_body_in_its_own_envelope() {
     let expected = Answer::of(&invoke(&fixture_handler(), &sample("http-embed"))).json();
     for name in ["http-embed-gzip", "rest-embed", "alb-embed", "alb-multi-value-embed"] {
         let reply = invoke(&fixture_handler(), &sample(name));
@@ -88,7 +88,7 @@ fn an_event_of_no_known_kind_lists_those_that_are() {
 }
 
 #[test]
-fn what_is_not_json_is_malformed_and_a_half_event_names_its_door() {
+fn text_that_is_not_json_is_malformed_and_half_an_event_names_its_source() {
     for event in [&b"{\"input\": "[..], b"", b"\xff\xfe", b"{'input': 1}"] {
         let error = block_on(fixture_handler().handle(event, &Call::default())).unwrap_err();
         assert!(error.to_string().contains("not JSON"), "{error}");
@@ -100,7 +100,7 @@ fn what_is_not_json_is_malformed_and_a_half_event_names_its_door() {
 }
 
 #[test]
-fn bodies_in_base64_and_gzip_are_unpacked_and_bad_ones_refused() {
+fn bodies_in_base64_and_gzip_are_decoded_and_bad_ones_refused() {
     let ask = |body: String, base64: bool, encoding: &str| {
         let mut event = event("POST", "/embed", &[("Content-Encoding", encoding)], &body);
         event["isBase64Encoded"] = base64.into();
@@ -137,7 +137,7 @@ fn a_gzip_bomb_stops_at_the_body_limit() {
 }
 
 #[test]
-fn a_large_answer_is_packed_for_a_client_that_takes_gzip() {
+fn a_large_answer_is_compressed_for_a_client_that_accepts_gzip() {
     use std::io::Read;
     let texts = vec!["hello world"; 100];
     let body = json!({"inputs": texts}).to_string();
@@ -154,7 +154,7 @@ fn a_large_answer_is_packed_for_a_client_that_takes_gzip() {
 }
 
 #[test]
-fn a_rest_api_gets_no_packed_answer_because_it_would_hand_on_its_base64() {
+fn a_rest_api_gets_no_compressed_answer_because_it_would_pass_on_base64() {
     let mut event = sample("rest-embed");
     event["body"] = json!({"input": vec!["hello world"; 100]}).to_string().into();
     event["multiValueHeaders"]["Accept-Encoding"] = json!(["gzip"]);
@@ -164,7 +164,7 @@ fn a_rest_api_gets_no_packed_answer_because_it_would_hand_on_its_base64() {
 }
 
 #[test]
-fn a_packed_answer_for_a_named_origin_varies_by_both() {
+fn a_compressed_answer_for_a_named_origin_varies_by_both() {
     let handler = handler(&harness::fixture(), &[("EMBED_CORS_ORIGINS", "https://a.example")]);
     let headers = [("accept-encoding", "gzip"), ("origin", "https://a.example")];
     let body = json!({"inputs": vec!["hello world"; 100]}).to_string();

@@ -1,4 +1,4 @@
-//! What is missing or wrong ends in one clear line that says what to do, never in a crash.
+//! A missing or wrong part ends in one clear line that says what to do, never in a crash.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -103,7 +103,7 @@ fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
             *bytes = serde_json::to_vec(&manifest).unwrap();
         });
     };
-    // The makers' vector of another text stands for the processor's mistake.
+    // The probe's vector of another text stands in for a processor that computes wrongly.
     change(|manifest| manifest["probe"]["text"] = "hello world".into());
     let start = || {
         let mut command = bootstrap();

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::support::document_set::{Expected, index, read};
 
-/// What a skipped document's reason is called in the index.
+/// The index's word for the reason why a document is skipped.
 fn name(why: Skip) -> String {
     serde_json::to_value(why).unwrap().as_str().unwrap().to_owned()
 }
@@ -70,7 +70,7 @@ fn every_document_is_read_or_skipped_or_refused_as_its_index_says() {
 }
 
 #[test]
-fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
+fn reading_resumes_at_any_cursor_with_the_same_result() {
     needs!(documents);
     let index = index();
     let mut cursors = 0;
@@ -81,7 +81,7 @@ fn a_reading_goes_on_at_any_cursor_as_if_it_had_not_been_broken_off() {
         for (number, section) in whole.iter().enumerate() {
             let Some(cursor) = &section.resume else { continue };
             cursors += 1;
-            // As a checkpoint keeps it.
+            // Through JSON, as in a checkpoint.
             let cursor: Cursor = serde_json::from_str(&serde_json::to_string(cursor).unwrap()).unwrap();
             let mut file = open();
             file.seek(SeekFrom::Start(cursor.byte)).unwrap();

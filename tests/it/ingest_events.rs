@@ -1,4 +1,4 @@
-//! Every way in that S3's events have: the samples under `events/`, each to its vectors.
+//! Every source of S3's events: each sample under `events/` leads to vectors.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 use crate::support::sample_events::{CREATED, sample};
 
-/// A function that takes documents from the bucket that the samples name.
+/// A function that reads documents from the bucket in the samples.
 fn pipeline(variables: &[(&str, &str)]) -> Pipeline {
     let (documents, vectors) = (Bucket::named("my-documents"), Bucket::new("samples-vecs"));
     Pipeline::between(documents, vectors, None, &fixture(), variables)
@@ -74,7 +74,7 @@ fn what_is_not_begun_in_time_comes_back() {
 }
 
 #[test]
-fn a_job_is_told_task_by_task() {
+fn a_job_gets_one_result_for_each_task() {
     needs!(s3);
     let pipeline = Pipeline::new("job", &[]);
     pipeline.put("a+b.txt", "one text");
@@ -107,7 +107,7 @@ fn a_job_may_embed_what_is_there_already() {
 }
 
 #[test]
-fn our_own_output_and_other_places_are_passed_over() {
+fn our_own_output_and_other_places_are_ignored() {
     needs!(s3);
     let documents = Bucket::new("own-docs");
     let name = documents.name.clone();
@@ -123,9 +123,9 @@ fn our_own_output_and_other_places_are_passed_over() {
     assert_eq!(keys, [format!("out/{name}/in/a.txt.jsonl")]);
 }
 
-/// The events of S3, SQS and SNS that AWS's own tool makes; what they name is there but for the job's bucket.
+/// The events of S3, SQS and SNS that AWS's own tool makes. The objects that they name exist, but not the job's bucket.
 #[test]
-fn samples_of_aws_have_the_outcomes_that_they_tell_of() {
+fn samples_of_aws_have_the_outcomes_of_their_events() {
     needs!(samples, s3);
     let folder = root().join("target/sample-events");
     let sample = |name: &str| -> Value {
@@ -176,7 +176,7 @@ fn an_event_of_a_foreign_bucket_causes_no_request() {
 }
 
 #[test]
-fn what_is_no_buckets_name_causes_no_request() {
+fn a_name_that_is_not_a_buckets_causes_no_request() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("names-docs"), Bucket::new("names-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
@@ -197,7 +197,7 @@ fn what_is_no_buckets_name_causes_no_request() {
 /// Of another account.
 const ACCESS_POINT: &str = "arn:aws:s3:us-east-1:111122223333:accesspoint/theirs";
 
-/// An event of a job whose one object lies in `bucket`.
+/// An event of a job with one object, in `bucket`.
 fn job_of(bucket: &str) -> Value {
     json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": "j", "userArguments": {}},
         "tasks": [{"taskId": "1", "s3Key": "a.txt", "s3Bucket": bucket}]})

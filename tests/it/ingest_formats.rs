@@ -1,4 +1,4 @@
-//! Documents of every kind from their upload to their vectors, read back with the clients that users have.
+//! Documents of every format from upload to vectors, read back with common clients.
 //!
 //! upload -> notification -> queue -> the real binary, once for each format of output -> pandas and DuckDB
 
@@ -16,7 +16,7 @@ use crate::support::harness::{FolderCopy, cosine, embed, fixture_handler, output
 use crate::support::pipeline::{Pipeline, document_function, stated_chunks};
 use crate::support::queue::Queue;
 
-/// Texts that are embedded directly at a time; a request takes 2,048.
+/// Texts in one direct request; the limit is 2,048.
 const A_REQUEST: usize = 1_000;
 
 fn headers(expected: &Expected) -> Vec<(&str, &str)> {
@@ -25,7 +25,7 @@ fn headers(expected: &Expected) -> Vec<(&str, &str)> {
     content_type.into_iter().chain(encoding).collect()
 }
 
-/// A document's extracted text as the library gives it, section by section, by their records.
+/// A document's extracted sections by their records, as the library gives them.
 fn sections(expected: &Expected) -> HashMap<Option<u64>, Vec<Section>> {
     let (sections, outcome) = read(File::open(expected.path()).unwrap(), &expected.hints(), None);
     outcome.unwrap();
@@ -65,7 +65,7 @@ impl Record {
     }
 }
 
-/// What the clients make of every file in `folder`, in their order.
+/// The clients' records of every file in `folder`, in the clients' order.
 fn read_back(folder: &Path) -> Vec<Record> {
     let mut command = Command::new(root().join("target/documents/venv/bin/python"));
     command.args(["-m", "tests.documents.read_back"]).arg(folder).current_dir(root());
@@ -125,7 +125,7 @@ fn every_kind_of_document_comes_back_whole_in_the_clients_that_users_have() {
         assert_eq!(numbers, (0..records.len()).collect::<Vec<_>>(), "{client}: {}", expected.file);
         let chunks = serde_json::from_value(stated_chunks(records.len())).unwrap();
         assert!(records.iter().all(|record| record.chunks == chunks && record.key == expected.key));
-        // The first format's first client stands for all: the others have to say the same.
+        // Only the first format's first client is compared in detail; the others must give the same.
         if !file.ends_with(".jsonl") {
             let lines = &by_file[&(file.replace(".parquet", ".jsonl"), "pandas".to_owned())];
             for (record, line) in records.iter().zip(lines) {

@@ -21,7 +21,7 @@ fn a_document_longer_than_a_call_is_continued_without_a_trace() {
     pipeline.put("long.txt", paragraphs(PARAGRAPHS));
     let event = queue(&[notification(&[created(&pipeline.documents.name, "long.txt")])]);
     let mut checkpoints = Vec::new();
-    // What a call leaves that ended right after the last byte: the document, whole, and an event that comes back.
+    // A call that ends right after the last byte leaves the whole document and an event that comes back.
     let mut seen = None;
     let calls = pipeline.in_short_calls(&event, || {
         seen = seen.take().or(pipeline.result("long.txt"));
@@ -85,7 +85,7 @@ fn a_document_that_breaks_off_in_its_middle_leaves_nothing_of_its_start() {
     let (_, _, uploads) = pipeline.vectors.request("GET", "?uploads", b"");
     assert!(!String::from_utf8(uploads).unwrap().contains("<UploadId>"), "an upload was left");
 
-    // What an older version left stays where the new one cannot be read.
+    // If the new version cannot be read, the older version's output stays.
     let etag = pipeline.put("long.txt.gz", paragraphs(2));
     pipeline.created("long.txt.gz");
     let older = pipeline.result("long.txt.gz").unwrap();
@@ -96,7 +96,7 @@ fn a_document_that_breaks_off_in_its_middle_leaves_nothing_of_its_start() {
 }
 
 #[test]
-fn a_checkpoint_of_another_version_is_no_beginning() {
+fn a_checkpoint_of_another_version_is_not_used() {
     needs!(s3);
     let pipeline = Pipeline::new("stale", &[]);
     pipeline.put("long.txt", paragraphs(PARAGRAPHS / 4));
@@ -138,7 +138,7 @@ fn a_transfer_that_breaks_off_is_taken_up_where_it_stopped() {
     assert!(plain.result("long.txt").unwrap() == through_trouble);
 }
 
-/// Megabytes: what the fixture's process needs for a document of any size, with room for the machine's moods.
+/// Megabytes that the fixture's process needs for a document of any size, with a margin for a busy machine.
 const CEILING: u64 = 128;
 
 #[test]
@@ -165,7 +165,7 @@ fn a_gigabyte_of_text_goes_through_in_bounded_memory() {
     let pipeline = Pipeline::new("gigabyte", &[]);
     let small = [("EMBED_OUTPUT_TEXT", "off"), ("EMBED_OUTPUT_VECTORS", "base64")];
     let function = document_function(&pipeline.vectors, pipeline.vectors.server, &small);
-    // A hundred thousand chunks and more, of which every part of the work is done; dense text would be five millions.
+    // More than a hundred thousand chunks, enough for every part of the work; dense text would be five million.
     let block = [paragraphs(8), " ".repeat(32 * 1024)].join("\n\n") + "\n\n";
     let blocks = (1 << 30) / block.len() + 1;
     pipeline.put("large.txt", block.repeat(blocks));
@@ -184,6 +184,6 @@ fn a_gigabyte_of_text_goes_through_in_bounded_memory() {
     eprintln!("{} chunks, {calls} calls, {:.0} s, peak {peak} MB", records.len(), began.elapsed().as_secs_f32());
     assert!(records.iter().enumerate().all(|(number, record)| record["chunk"] == number));
     assert!(records.iter().all(|record| record["chunks"].is_null()));
-    // A function of 512 MB with a model of 100 MB has twice the room.
+    // A function of 512 MB with a model of 100 MB has twice as much memory left.
     assert!(peak < CEILING * 3 / 2, "{peak} MB");
 }

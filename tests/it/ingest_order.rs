@@ -254,7 +254,7 @@ fn text_that_becomes_something_else_loses_its_vectors_and_gets_them_back() {
 }
 
 #[test]
-fn another_configuration_embeds_anew() {
+fn another_configuration_embeds_again() {
     needs!(s3);
     let pipeline = Pipeline::new("anew", &[]);
     pipeline.put("a.txt", "One text.");

@@ -1,4 +1,4 @@
-//! Documents that nobody should send, and buckets that say no: each its right outcome, the rest of the batch done.
+//! Harmful documents, and buckets that deny access: each has the right outcome, and the rest of the batch is embedded.
 
 use serde_json::{Value, json};
 
@@ -7,10 +7,10 @@ use crate::support::pipeline::{Pipeline, created, notification, queue};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 
-/// Every kind of character that a key may have and that something on the way may trip over.
+/// A key with every kind of character that something on the way may handle wrongly.
 const AWKWARD: &str = "a b+c%20d%/'\"&<>?#;=@:!$(),*~^`{}[]|\\é日本\u{1F980}/../x\t\u{7f}.txt";
 
-/// A pipeline whose S3 denies `denied.txt` and sends whoever wants `elsewhere.txt` to another region.
+/// A pipeline whose S3 denies `denied.txt` and redirects requests for `elsewhere.txt` to another region.
 fn pipeline(test: &str) -> (Pipeline, Proxy) {
     let (documents, vectors) = (Bucket::new(&format!("{test}-docs")), Bucket::new(&format!("{test}-vecs")));
     let name = documents.name.clone();
@@ -26,7 +26,7 @@ fn pipeline(test: &str) -> (Pipeline, Proxy) {
 }
 
 #[test]
-fn buckets_that_say_no_have_clear_outcomes() {
+fn denied_missing_and_foreign_objects_have_clear_outcomes() {
     needs!(s3);
     let (pipeline, _proxy) = pipeline("refusals");
     pipeline.put("good.txt", "A good text.");
@@ -37,7 +37,7 @@ fn buckets_that_say_no_have_clear_outcomes() {
         .map(|key| notification(&[created(name, key)]))
         .collect();
     let reply = pipeline.invoke(&queue(&bodies)).unwrap();
-    // A right may be granted before the message comes back; a bucket does not move.
+    // A denied document comes back, because the right may be granted by then; a bucket never changes its region.
     assert_eq!(reply, json!({"batchItemFailures": [{"itemIdentifier": "1"}]}));
     assert_eq!(pipeline.records("good.txt").len(), 1);
     assert_eq!(pipeline.records(AWKWARD)[0]["key"], AWKWARD);
@@ -55,7 +55,7 @@ fn buckets_that_say_no_have_clear_outcomes() {
 }
 
 #[test]
-fn an_output_that_says_no_loses_nothing() {
+fn an_output_that_denies_access_loses_nothing() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("sealed-docs"), Bucket::new("sealed-vecs"));
     let output = format!("/{}/", vectors.name);
@@ -76,7 +76,7 @@ fn an_output_that_says_no_loses_nothing() {
 }
 
 #[test]
-fn a_bad_quarter_of_an_hour_of_s3_passes() {
+fn a_document_is_embedded_although_s3_refuses_every_third_request() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("weather-docs"), Bucket::new("weather-vecs"));
     let proxy = Proxy::before(documents.server, |request| match request.number % 3 {
@@ -89,7 +89,7 @@ fn a_bad_quarter_of_an_hour_of_s3_passes() {
     assert_eq!(summary["embedded"], 1, "{summary}");
 }
 
-/// gzip of so many megabytes of the same sentence.
+/// gzip of `megabytes` megabytes of the same sentence.
 fn bomb(megabytes: usize) -> Vec<u8> {
     use std::io::Write;
     let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
@@ -101,7 +101,7 @@ fn bomb(megabytes: usize) -> Vec<u8> {
 }
 
 #[test]
-fn what_is_no_text_is_written_down_and_the_rest_is_embedded() {
+fn unreadable_documents_have_outcome_records_and_the_rest_is_embedded() {
     needs!(s3);
     let pipeline = Pipeline::new("poison", &[]);
     let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));

@@ -16,7 +16,7 @@ const LIBRARIES: [(&str, &[&str]); 8] = [
     ("std::env::var", &["config", "main.rs"]),
 ];
 
-/// Ends of the names of files that only tests compile.
+/// Endings of the names of files that only tests compile.
 const TESTS: [&str; 2] = ["tests.rs", "test_server.rs"];
 
 /// Every file of the product with its code: no comments, no tests.
@@ -36,7 +36,7 @@ fn sources(folder: &Path) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// The words that follow `prefix` in `code`, where it begins a path and no string; those of `prefix{a, b::c}` too.
+/// The words that follow `prefix` in `code`, if it begins a path and not a string; those of `prefix{a, b::c}` too.
 fn named<'a>(code: &'a str, prefix: &str) -> Vec<&'a str> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     let first_word = |text: &'a str| text.trim_start().split(|c| !is_word(c)).next().unwrap();
@@ -81,7 +81,7 @@ fn a_module_imports_only_what_lies_below_it() {
         let room = path.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         let own = floor(room).unwrap_or_else(|| panic!("src/lib.rs does not say where {room} lies"));
         for other in [named(code, "crate::"), named(code, "lambda_embed::")].concat() {
-            // What is no module is re-exported from the lowest one, `error`.
+            // A name that is not a module is re-exported from the lowest module, `error`.
             if let Some(other_floor) = floor(other)
                 && other != room
             {

@@ -1,5 +1,5 @@
-//! Time and room: what cannot end in time is refused at once, what is too much is turned away, one caller's
-//! work does not hold up another's, and an end is announced.
+//! Limits on time and calls: a call that cannot end in time and a call beyond the limit are rejected at once, one
+//! caller's work does not delay another's, and SIGTERM ends the process in order.
 
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
@@ -29,7 +29,7 @@ fn embed_event(texts: &[String]) -> Value {
 }
 
 #[test]
-fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
+fn a_deadline_in_the_past_is_answered_at_once_in_the_shape_of_its_source() {
     let function = Function::start(&[]);
     let late = |event: &Value| function.answer_to(Delivery::of(event.to_string()).with_time(None));
     let answer = Answer::of(&late(&embed_event(&texts(60))).body);
@@ -38,16 +38,16 @@ fn a_deadline_in_the_past_is_answered_at_once_in_its_doors_shape() {
     let report = late(&json!({"inputs": "hello"}));
     assert_eq!((report.kind, report.body["errorType"].as_str()), ("error", Some("Call.Deadline")));
     assert!(report.body["errorMessage"].as_str().unwrap().contains("deadline"));
-    // What takes no time is still answered, and so is the next call.
+    // A request that takes no time is still answered, and so is the next call.
     assert_eq!(Answer::of(&late(&event("GET", "/health", &[], "")).body).status, 200);
     assert_eq!(function.answer(&json!({"inputs": "hello"})).kind, "response");
     assert_eq!(function.lines("invocation")[0]["level"], "WARN");
 }
 
 #[test]
-fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
+fn a_call_that_would_take_too_long_is_rejected_before_it_starts() {
     needs!(model);
-    // One whose runs take longer than its tokenizer.
+    // A model whose runs take longer than its tokenizer.
     let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     let ask = |texts: &[String], left: Duration| {
@@ -56,11 +56,11 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
         let outcome = block_on(handler.handle(body.as_bytes(), &call_with(left)));
         (outcome.map(drop), started.elapsed())
     };
-    // Measures: how long a hundredth takes says how long the whole would.
+    // Measures a hundredth of the work, which shows how long the whole would take.
     let (outcome, hundredth) = ask(&texts(6_000), LONG);
     outcome.unwrap();
     let runs = handler.runs();
-    // A third of what the runs need, and many times what the tokenizer does.
+    // A third of the time that the runs need, and many times the tokenizer's.
     let (outcome, _) = ask(&vec!["word ".repeat(598); 1_000], hundredth * 33);
     let error = outcome.unwrap_err();
     assert_eq!(error.kind(), Kind::Deadline);
@@ -70,7 +70,7 @@ fn what_would_take_too_long_by_the_speed_so_far_is_refused_before_it_starts() {
 }
 
 #[test]
-fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
+fn a_call_that_turns_out_too_slow_ends_before_its_deadline_and_frees_the_cores() {
     needs!(model);
     let model = model();
     let body = |texts: usize| json!({"inputs": vec!["word ".repeat(598); texts], "truncate": "mean"}).to_string();
@@ -78,10 +78,10 @@ fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
     let began = Instant::now();
     block_on(handler(&model, &variables).handle(body(20).as_bytes(), &Call::default())).unwrap();
     let tenth = began.elapsed();
-    // New, so it has measured nothing and foretells nothing.
+    // A new handler has measured nothing, so it has no estimate.
     let handler = handler(&model, &variables);
     block_on(async {
-        // Half of what 200 texts need, each of them two runs.
+        // Half of the time of 200 texts, each of them two runs.
         let call = call_with(tenth * 5);
         let body = body(200);
         let error = handler.handle(body.as_bytes(), &call).await.unwrap_err();
@@ -90,7 +90,7 @@ fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
         assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
         let runs = handler.runs();
         assert!(0 < runs && runs < 400, "{runs} runs of 400");
-        // Its units are dropped: of those that follow only texts run, after the one that was under way.
+        // The call's sequences are dropped: later calls wait only for the run that was under way.
         let query = Call::default();
         for _ in 0..5 {
             handler.handle(br#"{"inputs": "hello"}"#, &query).await.unwrap();
@@ -104,7 +104,7 @@ fn what_turns_out_too_slow_ends_before_the_deadline_and_leaves_the_cores() {
 fn beside_a_long_list_a_query_waits_for_one_run() {
     needs!(model);
     const QUERIES: usize = 20;
-    // One whose runs take longer than a query's way to them and back.
+    // A model whose runs take longer than all else of a query.
     let model = model();
     let handler = handler(&model, &[("EMBED_THREADS", "1")]);
     block_on(async {
@@ -127,8 +127,8 @@ fn beside_a_long_list_a_query_waits_for_one_run() {
             list = handler.handle(list.as_bytes(), &call) => panic!("the list ended first: {list:?}"),
             runs = queries => runs,
         };
-        // For each query its own and the one that was under way. Others end before this thread hears of the answer
-        // where the machine is busy elsewhere, which most queries do not meet.
+        // Each query waits for its own run and the one that was under way. On a busy machine more runs may end before
+        // this thread sees the answer, but for most queries they do not.
         assert!(runs[0] >= 1 && runs[QUERIES / 2] <= 2, "runs for each query: {runs:?}");
     });
 }
@@ -149,7 +149,7 @@ fn beside_a_long_tokenization_queries_and_probes_are_answered() {
     block_on(async {
         let mut work = std::pin::pin!(handler.handle(long.as_bytes(), &call));
         tokio::select! {
-            // Asked first, so that it is under way when the others come.
+            // Sent first, so that it is under way when the others come.
             biased;
             _ = &mut work => panic!("the tokenization ended first"),
             () = async {
@@ -169,7 +169,7 @@ fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
     let (handler, long) = long_tokenization();
     let began = Instant::now();
     block_on(handler.handle(long.as_bytes(), &Call::default())).unwrap();
-    // A third of it, beside what the program keeps for writing the answer.
+    // A third of that time, besides the time that the program reserves for writing the answer.
     let call = call_with(Duration::from_millis(200) + began.elapsed() / 3);
     let reply = block_on(handler.handle(long.as_bytes(), &call)).unwrap();
     assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
@@ -179,7 +179,7 @@ fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
 }
 
 #[test]
-fn one_call_too_many_hears_429_and_the_others_their_answers() {
+fn one_call_too_many_gets_429_and_the_others_are_answered() {
     let handler = handler(&fixture(), &[("EMBED_MAX_CALLS", "2"), ("EMBED_THREADS", "1")]);
     let reply = block_on(async {
         let event = embed_event(&texts(60_000)).to_string();
@@ -207,7 +207,7 @@ fn one_call_too_many_hears_429_and_the_others_their_answers() {
 }
 
 #[test]
-fn serve_turns_away_what_is_too_much_and_answers_probes() {
+fn serve_rejects_calls_beyond_its_limits_and_answers_probes() {
     let server = Server::with(&[("EMBED_MAX_CALLS", "1"), ("EMBED_THREADS", "1"), ("EMBED_MAX_TOKENS", "100000000")]);
     let long = json!({"input": texts(240_000)[..2_000], "encoding_format": "base64"}).to_string();
     let json_type = [("content-type", "application/json")];
@@ -248,7 +248,7 @@ fn terminate(function: &Function) {
 }
 
 #[test]
-fn told_to_end_it_ends_at_once_when_nothing_runs() {
+fn sigterm_ends_an_idle_process_at_once() {
     let mut function = Function::start(&[]);
     function.answer(&json!({"inputs": "hello"}));
     terminate(&function);
@@ -257,7 +257,7 @@ fn told_to_end_it_ends_at_once_when_nothing_runs() {
 }
 
 #[test]
-fn told_to_end_it_hands_back_what_runs_too_long() {
+fn sigterm_fails_a_call_that_runs_too_long_so_that_it_is_retried() {
     needs!(model);
     let model = model();
     let mut function = Function::start(&[("EMBED_THREADS", "1"), ("EMBED_MODEL_DIR", model.to_str().unwrap())]);

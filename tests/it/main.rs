@@ -1,5 +1,5 @@
-//! Everything that needs a model or the real binary. The fixture model serves contracts and faults; what
-//! is claimed of vectors is shown on bge-small-en-v1.5's real weights.
+//! The tests that need a model or the real binary. Contracts and faults are tested with the fixture model, claims about
+//! vectors with bge-small-en-v1.5's real weights.
 
 #[macro_use]
 mod support;

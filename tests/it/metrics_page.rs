@@ -7,21 +7,21 @@ use lambda_embed::observability::metrics::{By, CALLS, METRICS};
 const HEAD: &str = "\
 # Metrics
 
-Written from `src/observability`; a test compares. Under Lambda each call ends with one line in CloudWatch's embedded
-metric format on standard output, from which CloudWatch makes the metrics below without any request to it, and with
-one log line. `EMBED_METRICS_NAMESPACE` names the namespace (`LambdaEmbed`; `off` writes no such line),
-`EMBED_SERVICE` the dimension `service` (the function's name). Under `bootstrap serve` the process's totals are at
-`GET /metrics` as Prometheus text.
+A test generates this page from `src/observability` and compares. Under Lambda each call ends with one line in
+CloudWatch's embedded metric format on standard output, and with one log line. CloudWatch makes the metrics below from
+the first line, so the function sends no request for them. `EMBED_METRICS_NAMESPACE` sets the namespace (`LambdaEmbed`;
+`off` writes no such line), `EMBED_SERVICE` the dimension `service` (the function's name). Under `bootstrap serve`,
+`GET /metrics` has the process's totals as Prometheus text.
 
-Figures that are zero are left out of the line, so a function that serves queries pays for none of the ingest
-metrics. With an application log level above INFO, Lambda drops the line: it counts a line without a level as INFO.
+Values that are zero are left out of the line, so a function that serves queries pays for none of the ingest metrics.
+With an application log level above INFO, Lambda drops the line, because it treats a line without a level as INFO.
 
 | CloudWatch | unit | dimensions | Prometheus | what it is |
 |---|---|---|---|---|
 ";
 
 const TAIL: &str = "
-`GET /metrics` has the durations as a histogram, `embed_duration_seconds`, in place of their sum, and besides
+`GET /metrics` has the durations as a histogram, `embed_duration_seconds`, in place of their sum, and in addition
 
 | Prometheus | what it is |
 |---|---|
@@ -30,41 +30,42 @@ const TAIL: &str = "
 const LOG: &str = "
 ## The log line
 
-One JSON line a call, `\"message\": \"invocation\"`, in the shape of Lambda's JSON log format. Its level is INFO, WARN for
-a call that was turned away for lack of time or room, ERROR for a fault of ours, which it names in `cause`.
+Each call writes one JSON line with `\"message\": \"invocation\"`, in the shape of Lambda's JSON log format. Its level is
+INFO, WARN for a call that was rejected for lack of time or capacity, and ERROR for an internal error, whose causes are
+in `cause`.
 
 | field | what it is |
 |---|---|
 | `timestamp`, `level`, `message` | Lambda's own |
-| `requestId`, `xrayTraceId` | of the call; the trace header where there is one |
+| `requestId`, `xrayTraceId` | the call's request id, and its trace header if it has one |
 | `service`, `source`, `cold_start` | as in the metrics |
 | `outcome` | `ok`, or the error's type as in `error_type` |
-| `status` | an HTTP answer's |
-| `cause` | the causes of a fault of ours, in one line |
+| `status` | the HTTP status of the answer |
+| `cause` | the causes of an internal error, in one line |
 | `texts`, `tokens`, `truncated`, `documents`, `skipped`, `failed` | counts |
 | `tokenize_ms`, `run_ms`, `encode_ms`, `read_ms`, `write_ms`, `duration_ms` | where the time went |
 | `resident_mb` | the process's memory after the call |
 
-Every call has its line and its metrics, however it ends: one that is handed back or whose client went away is told
-when it is dropped, one that came before the model was there like any other.
+Every call has its line and its metrics, however it ends: also a call that is handed back, one whose client went away,
+and one that came before the model was loaded.
 
-One line a document besides, `\"message\": \"document\"`, INFO or, for one that failed, WARN:
+Each document has a line of its own with `\"message\": \"document\"`; its level is INFO, or WARN if the document failed:
 
 | field | what it is |
 |---|---|
-| `requestId` | of the call that dealt with it |
+| `requestId` | the request id of the call that processed it |
 | `bucket`, `key` | the object |
-| `outcome` | as in `docs/events.md`, in a word |
-| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; `source_denied`, `source_elsewhere`, `source_archived`, `source_busy`, `source_refused` by its own bucket; `sink_` and the same, or `sink_absent`, by the place where vectors go; `no_bucket_name`; `raced`; `panic`; an error's type |
-| `chunks`, `tokens` | of one that was embedded |
+| `outcome` | one word, as in `docs/events.md` |
+| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; for its own bucket `source_denied`, `source_elsewhere`, `source_busy`, `source_refused`; for the place where vectors go the same with `sink_`, or `sink_absent`; `no_bucket_name`; `raced`; `panic`; an error's type |
+| `chunks`, `tokens` | counts, if it was embedded |
 
-The reason in full stands in the document's `<key>.outcome.json` beside the vectors, and in the call's answer: it may
-quote the document, or a store's words. Parts that a document had to leave out are a WARN line with `parts`, their
-number, and `first`, the places and kinds of the first ones.
+The full reason is in the document's `<key>.outcome.json` beside the vectors, and in the call's answer, not in the log,
+because it may quote the document or a store's message. If parts of a document had to be left out, a WARN line has their
+number in `parts`, and the places and kinds of the first ones in `first`.
 
-A line never holds a text, a vector, a token, a token's id or the name of a secret; of a caller's mistake it holds the
-kind alone, because the message may quote what the caller wrote; in the messages of ONNX Runtime, which may quote a
-token's id, `#` stands for every number. Other libraries' lines pass from WARN on, whatever the level.
+A line never holds a text, a vector, a token, a token's id or the name of a secret. Of a caller's mistake it holds only
+the kind, because the message may quote what the caller wrote. Messages of ONNX Runtime may quote a token's id, so `#`
+replaces every number in them. Lines of other libraries are written from WARN on, whatever the level.
 ";
 
 /// The page's text.

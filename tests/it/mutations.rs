@@ -27,7 +27,7 @@ impl Random {
     }
 }
 
-/// What makes JSON, numbers and text go wrong.
+/// Pieces that break JSON, numbers and text.
 const WORDS: &[&[u8]] = &[
     b"null",
     b"true",
@@ -133,7 +133,7 @@ fn mutated_events_never_make_a_server_error() {
             assert!(status < 500, "{}: {reply}", String::from_utf8_lossy(event));
             answered += 1;
         }
-        // An event of S3, which this function has no output for.
+        // An event of S3; this function has no output for it.
         Err(error) if error.to_string().contains("EMBED_OUTPUT") => (),
         Err(error) => assert!(error.kind().row().status < 500, "{}", error.chain()),
     });

@@ -1,4 +1,4 @@
-//! What an operator can see of a call, and what nobody may.
+//! What logs and metrics show of a call, and what they must not show.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -76,7 +76,7 @@ fn a_call_leaves_one_log_line_and_one_line_of_metrics() {
         }
     }
     assert_eq!((metrics[0]["ColdStart"].as_u64(), metrics[1].get("ColdStart")), (Some(1), None));
-    // The line of metrics and the log line tell of the same call.
+    // The line of metrics and the log line are of the same call.
     for (metric, field) in [
         ("Duration", "duration_ms"),
         ("TokenizeTime", "tokenize_ms"),
@@ -91,7 +91,7 @@ fn a_call_leaves_one_log_line_and_one_line_of_metrics() {
     assert!(metrics[0]["InitTime"].as_f64() >= metrics[0]["InitSessionTime"].as_f64());
     assert_eq!((metrics[0]["Texts"].as_u64(), metrics[0]["Tokens"].as_u64()), (Some(2), first["tokens"].as_u64()));
     assert_eq!((metrics[2]["Errors"].as_u64(), metrics[2]["error_type"].as_str()), (Some(1), Some("Request.Invalid")));
-    // Everything that was written is JSON: a line that is not would be charged and never found.
+    // Every line is JSON: any other line would cost money and never be found.
     for line in function.written().lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
     }
@@ -119,7 +119,7 @@ fn metrics_can_be_turned_off_and_the_level_silences_the_log_line() {
     assert_eq!(function.lines("_aws")[0]["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Mine");
 }
 
-/// Every place that takes words gets ones that are easy to find again.
+/// Puts words that are easy to find into every place of a request that takes words.
 #[test]
 fn nothing_a_caller_wrote_and_no_secret_is_ever_logged() {
     let token = "Sup3rSecretToken";
@@ -166,8 +166,8 @@ fn nothing_a_caller_wrote_and_no_secret_is_ever_logged() {
     assert!(function.lines("invocation").len() > 20);
 }
 
-/// Documents in every way in and of every kind that quotes itself when it is refused; a store that quotes a record;
-/// starts that fail on a secret.
+/// Documents from every source, of every format whose error quotes the document; a store that quotes a record; starts
+/// that fail on a secret.
 #[test]
 fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
     needs!(s3);
@@ -215,12 +215,12 @@ fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
         assert_eq!((line["requestId"].as_str(), line["bucket"].as_str()), (Some("1"), Some(documents.name.as_str())));
     }
     assert_eq!(function.lines("parts were left out")[0]["first"], "record 0: no_text; record 2: not_json");
-    // Whoever owns the documents reads why beside the vectors.
+    // The owner of the documents finds the reason beside the vectors.
     let noted = vectors.get(&format!("out/{}/headless.csv.outcome.json", documents.name)).unwrap();
     assert!(String::from_utf8(noted).unwrap().contains(word));
     assert_hushed(&function, &[word]);
 
-    // A store that says what it was sent.
+    // A store that quotes the request in its error.
     let store = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", store.local_addr().unwrap());
     std::thread::spawn(move || {
@@ -286,7 +286,7 @@ fn serve_shows_its_totals() {
 }
 
 #[test]
-fn a_start_that_fails_is_told_once_in_one_line() {
+fn a_start_that_fails_is_reported_once_in_one_line() {
     let mut function = Function::starting(&[("EMBED_MODEL_DIR", "/nowhere")]);
     let report = function.api.report(crate::support::function::LONG).unwrap();
     assert_eq!((report.kind, report.body["errorType"].as_str()), ("init/error", Some("Init.Setup")));
@@ -302,7 +302,7 @@ fn a_start_that_fails_is_told_once_in_one_line() {
     );
 }
 
-/// Its builds keep a device id and a database of events below the home directory when they report.
+/// Builds that report write a device id and a database of events below the home directory.
 #[test]
 fn onnx_runtime_is_told_not_to_report() {
     let home = std::env::temp_dir().join(format!("lambda-embed-home-{}", std::process::id()));

@@ -1,4 +1,4 @@
-//! Output files through the readers that users have: pandas, pyarrow, DuckDB, Polars.
+//! Output files through common readers: pandas, pyarrow, DuckDB, Polars.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the README says is what the program knows.
+//! README and SECURITY.md agree with the program.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ fn the_configuration_table_is_the_programs_own() {
     assert_eq!(rows, own);
 }
 
-/// A test is named by its module and its function; each such name in SECURITY.md must be one.
+/// SECURITY.md names tests by module and function; each of them must exist.
 #[test]
 fn every_test_that_the_threat_model_names_is_there() {
     fn sources(folder: &Path, found: &mut Vec<(String, String)>) {
@@ -77,7 +77,7 @@ fn the_readmes_way_to_bring_a_model_makes_one() {
         std::fs::copy(stock.join(file), folder.0.join(file)).unwrap();
     }
     let command = command.replace("FOLDER", folder.0.to_str().unwrap());
-    // The fixture is smaller than what the README's reader brings.
+    // The fixture is smaller than the model in the README's command.
     let command = command.replace("--max-tokens 512 --dimensions 384", "--max-tokens 64 --dimensions 32");
     let (succeeded, _, error) = output(Command::new("sh").arg("-c").arg(&command).current_dir(root()));
     assert!(succeeded, "{command}: {error}");

@@ -1,4 +1,4 @@
-//! bge-small-en-v1.5 end to end: the vectors that its makers and users know.
+//! bge-small-en-v1.5 end to end: its published vectors.
 
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ fn golden() -> Vec<(String, Vec<f32>)> {
 }
 
 #[test]
-fn hello_world_has_the_vector_that_its_users_know() {
+fn hello_world_has_its_published_vector() {
     needs!(model);
     let (text, exact) = golden().swap_remove(0);
     assert_eq!((text.as_str(), exact.len()), ("hello world", 384));
@@ -72,7 +72,7 @@ fn a_text_has_the_same_vector_alone_among_31_others_and_on_any_threads() {
 }
 
 #[test]
-fn nearness_makes_sense() {
+fn similar_texts_have_near_vectors() {
     needs!(model);
     let texts = ["How do I bake bread at home?", "A recipe for a crusty loaf.", "The stock market fell sharply today."];
     let reply = invoke(&handler(&model(), &[]), &json!({"inputs": texts}));

@@ -1,4 +1,4 @@
-//! Trouble where a model from S3 is written: what an earlier start left, a full disk, a read-only one.
+//! Faults of the disk to which a model from S3 is written: remains of an earlier start, a full disk, a read-only one.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};

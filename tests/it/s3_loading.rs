@@ -28,7 +28,7 @@ fn fails(function: &mut Function) -> bool {
     function.end(LONG).is_some_and(|status| !status.success())
 }
 
-/// Lets the graph through in 24 pieces, one every half a second: 12 s.
+/// Passes the graph on in 24 pieces, one every half a second: 12 s.
 fn slowly(seen_path: &str) -> Fault {
     let size = std::fs::metadata(fixture().join("model.ort")).unwrap().len();
     match seen_path.contains("model.ort") {
@@ -45,7 +45,7 @@ fn a_slow_fetch_answers_health_at_once_and_ends_on_the_first_call() {
     let cache = Cache::new();
     let function = start(&bucket, &proxy.address, &cache);
     assert!(function.api.ready(LONG));
-    // From its first request on: how long a busy machine takes to start a process says nothing of the function.
+    // Measured from its first request on, because a busy machine may take long to start a process.
     let init = proxy.since_first();
     assert!(init < INIT_LIMIT && init > Duration::from_secs(7), "{init:?}");
 

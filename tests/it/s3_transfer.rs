@@ -1,5 +1,5 @@
-//! Trouble on the way from S3, by a proxy that breaks the transfer: the right answer, or a clear error
-//! within the init's limit, never a wrong model.
+//! Faults on the way from S3, by a proxy that breaks the transfer: the right answer, or a clear error within the init's
+//! limit, never a wrong model.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 use crate::support::s3_start::{Cache, start};
 
-/// What stands in the path of a request for a graph, whichever format it has, and in no other.
+/// A word that only a request for a graph, of either format, has in its path.
 const GRAPH: &str = "/model.";
 
 /// Bytes of a model's graph.
@@ -40,7 +40,7 @@ fn a_reset_at_every_tenth_of_a_large_transfer_is_survived() {
     });
     start(&bucket, &proxy.address, &Cache::new()).answers_as(&large);
     assert_eq!(resets.load(Ordering::SeqCst), 10);
-    // What had arrived was not fetched again: a reset throws away what is on its way, and no more.
+    // Bytes that had arrived were not fetched again: a reset loses only the bytes on their way.
     assert!(proxy.transferred() < size * 3 / 2, "{} for {size}", proxy.transferred());
 }
 
@@ -97,7 +97,7 @@ fn a_slow_start_is_waited_for() {
     let bucket = Bucket::with_model("slow", &fixture());
     let proxy = Proxy::before(bucket.server, |seen| match seen.number {
         0 => Fault::Late(Duration::from_millis(1_500)),
-        // Longer than an answer may take: asked again.
+        // Longer than an answer may take, so the request is repeated.
         1 => Fault::Late(Duration::from_secs(20)),
         _ => Fault::None,
     });

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::support::harness::{Answer, block_on, fixture_handler, root};
 
-/// Samples whose source is served; each gets an answer in its door's shape.
+/// Samples whose source is served; each gets an answer in the shape of its source.
 const SERVED: [&str; 3] = ["alb.request", "apigateway.aws-proxy", "apigateway.http-api-proxy"];
 
 /// Samples of documents, for which a function has to have an output; `ingest_events` has them with one.
@@ -25,7 +25,7 @@ fn every_sample_is_served_or_refused_clearly() {
             Ok(reply) => {
                 let reply: Value = serde_json::from_str(reply.get()).unwrap();
                 let answer = Answer::of(&reply);
-                // Their paths are none of ours, and the answer says so.
+                // Their paths are not our routes, and the answer says so.
                 assert_eq!(answer.status, 404, "{name}: {reply}");
                 assert!(answer.json()["error"].as_str().is_some_and(|message| message.len() > 20), "{name}: {reply}");
                 served.push(name);
@@ -33,7 +33,7 @@ fn every_sample_is_served_or_refused_clearly() {
             Err(error) => {
                 let row = error.kind().row();
                 assert!(row.status < 500 && !row.retryable, "{name}: {}", error.chain());
-                // What whoever invokes the function gets to read.
+                // The message that the function's caller reads.
                 let message = error.public_message();
                 if message.contains("set EMBED_OUTPUT to") {
                     documents.push(name);

@@ -35,7 +35,7 @@ fn mistakes_keep_their_status_over_the_socket() {
 }
 
 #[test]
-fn a_packed_answer_arrives_packed() {
+fn a_compressed_answer_arrives_compressed() {
     use std::io::Read;
     let server = Server::start();
     let body = json!({"inputs": vec!["hello"; 100]}).to_string();

@@ -1,5 +1,5 @@
-//! A function for long: every kind of call in turn, every answer compared with the reference to the bit, none
-//! lost, none answered twice, memory flat. `make soak` runs it at length.
+//! A long-running function: every kind of call in turn, every answer equal to the reference to the bit, no call lost or
+//! answered twice, memory flat. `make soak` runs it at length.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use crate::support::function::{Function, LONG};
 use crate::support::harness::{event, fixture_handler, invoke, model, root};
 use crate::support::runtime_api::{Delivery, Report};
 
-/// One of each: every door, both contracts, long and short, right and wrong.
+/// One call of each kind: every event source, both contracts, long and short, right and wrong.
 fn kinds() -> Vec<Value> {
     let files = std::fs::read_dir(root().join("events")).unwrap().map(|file| file.unwrap().path());
-    // S3's events have a store, and tests, of their own.
+    // S3's events need a store, and have their own tests.
     let of_s3 = |path: &std::path::PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         ["s3", "sqs", "sns", "eventbridge"].iter().any(|source| name.starts_with(source))
@@ -43,7 +43,7 @@ fn kinds() -> Vec<Value> {
     kinds
 }
 
-/// An answer without what differs from run to run.
+/// An answer without the parts that differ between runs.
 fn timeless(mut answer: Value) -> Value {
     for headers in ["headers", "multiValueHeaders"] {
         if let Some(headers) = answer.get_mut(headers).and_then(Value::as_object_mut) {
@@ -56,7 +56,7 @@ fn timeless(mut answer: Value) -> Value {
     answer
 }
 
-/// What a report must be: the in-process handler's answer, or that there is an error.
+/// The expected report: the in-process handler's answer, or an error.
 fn references(kinds: &[Value]) -> Vec<Option<Value>> {
     let handler = fixture_handler();
     let answer = |event: &Value| {
@@ -67,7 +67,7 @@ fn references(kinds: &[Value]) -> Vec<Option<Value>> {
     kinds.iter().map(answer).collect()
 }
 
-/// Sends `count` calls, `beside` at once. Resident MB: after the first 500, the most, and in the end.
+/// Sends `count` calls, `beside` at once. Returns resident MB: after the first 500, at the peak, and at the end.
 fn soak(count: usize, beside: usize, variables: &[(&str, &str)]) -> [f64; 3] {
     let kinds = kinds();
     let references = references(&kinds);

@@ -1,4 +1,4 @@
-//! Token ids against the reference tokenizer's, on texts that tokenizers stumble over.
+//! Token ids against the reference tokenizer's, on texts that are difficult to tokenise.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ fn ids(handler: &lambda_embed::handler::Handler, text: &str) -> Vec<u32> {
 }
 
 #[test]
-fn ids_are_the_references() {
+fn ids_equal_the_reference_tokenizers() {
     needs!(model);
     let handler = handler(&model(), &[("EMBED_MAX_RESPONSE_BYTES", "100000000")]);
     let golden = std::fs::read_to_string(root().join("tests/goldens/tokens.json")).unwrap();

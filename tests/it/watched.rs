@@ -1,4 +1,4 @@
-//! Calls that end in another way than by their answer: each still leaves one log line and one line of metrics.
+//! Calls that end without a normal answer: each still writes one log line and one line of metrics.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -15,7 +15,7 @@ use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 use crate::support::server::{Server, http};
 
-/// The one log line of call `id`, whose line of metrics tells the same.
+/// The only log line of call `id`; its line of metrics must say the same.
 fn told(function: &Function, id: &str) -> Value {
     let of = |lines: Vec<Value>, field: &str| -> Vec<Value> {
         lines.into_iter().filter(|line| line[field].as_str() == Some(id)).collect()
@@ -31,7 +31,7 @@ fn told(function: &Function, id: &str) -> Value {
 }
 
 #[test]
-fn an_event_that_is_no_json_is_told_as_malformed() {
+fn an_event_that_is_not_json_is_logged_as_malformed() {
     let function = Function::start(&[]);
     for (number, text) in ["", "{\"inputs\": ", "{'inputs': 'a'}", "zanzibarquux"].into_iter().enumerate() {
         let report = function.answer_to(Delivery::of(text));
@@ -43,10 +43,10 @@ fn an_event_that_is_no_json_is_told_as_malformed() {
 }
 
 #[test]
-fn a_call_that_is_handed_back_is_told_as_such() {
+fn a_call_that_is_handed_back_is_logged_as_such() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("handed-docs"), Bucket::new("handed-vecs"));
-    // S3 takes its time, and the call with it.
+    // S3 answers slowly, so the call takes long.
     let proxy = Proxy::before(documents.server, |_| Fault::Late(LONG));
     let mut function = document_function(&vectors, &proxy.address, &[]);
     let id = function.api.send(&notification(&[created(&documents.name, "a.txt")]));
@@ -64,7 +64,7 @@ fn a_call_that_is_handed_back_is_told_as_such() {
 }
 
 #[test]
-fn a_document_tells_where_its_time_went() {
+fn a_documents_log_line_says_where_its_time_went() {
     needs!(s3);
     let (documents, vectors) = (Bucket::new("times-docs"), Bucket::new("times-vecs"));
     let function = document_function(&vectors, documents.server, &[]);
@@ -85,10 +85,10 @@ fn a_document_tells_where_its_time_went() {
 }
 
 #[test]
-fn calls_before_the_model_is_there_are_told_too() {
+fn calls_before_the_model_is_loaded_are_logged_too() {
     needs!(s3);
     let bucket = Bucket::with_model("told-early", &fixture());
-    // Bytes enough to be waited for, for longer than the init does and than this test takes.
+    // Slow enough that the fetch takes longer than the init waits and than this test runs.
     let proxy = Proxy::before(bucket.server, |seen| match seen.path.contains("model.ort") {
         true => Fault::Slow(100, Duration::from_millis(500)),
         false => Fault::None,
@@ -116,7 +116,7 @@ fn calls_before_the_model_is_there_are_told_too() {
 }
 
 #[test]
-fn serve_counts_what_it_could_not_read_and_who_went_away() {
+fn serve_counts_unreadable_requests_and_clients_that_went_away() {
     let server = Server::start();
     let counted = |line: &str| {
         let (_, _, page) = http(&server.address, "GET", "/metrics", &[], b"");

@@ -1,4 +1,4 @@
-"""Packages: zips that are the same bytes anywhere, checks that refuse what Lambda could not load, SBOM, licences."""
+"""Packages: zips with the same bytes everywhere, checks for files that Lambda could not load, SBOM, licences."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Contents(Scratch):
         entries = contents(self.file("bootstrap"), self.file("lib/libonnxruntime.so").parent, fixture)
         names = {entry.name: entry.mode for entry in entries}
         wanted = {"model/manifest.json": 0o644, "model/model.ort": 0o644, "model/tokenizer.json": 0o644}
-        # golden.json lies in the folder and is no part of the model.
+        # golden.json is in the folder, but not part of the model.
         self.assertEqual(names, {"bootstrap": 0o755, "lib/libonnxruntime.so": 0o755, **wanted})
 
 
@@ -133,7 +133,7 @@ class Listing(Scratch):
             (folder / "LICENSE-MIT").write_text(text)
         return crates.Crate(name, name, "1.0.0", licence, f"https://example/{name}", folder, "ab" * 32, uses)
 
-    def test_equal_texts_stand_once_and_missing_ones_are_said(self) -> None:
+    def test_equal_texts_appear_once_and_missing_ones_are_reported(self) -> None:
         listed = [self.crate("a", "MIT", "text one\n"), self.crate("b", "MIT", "text one  \n\n"), self.crate("c", "BSD-3-Clause", None)]
         text = notices.notices(listed, [])
         self.assertEqual(text.count("text one"), 1)
@@ -145,7 +145,7 @@ class Listing(Scratch):
         names = {crate.name for crate in linked}
         self.assertEqual(own.name, "lambda-embed")
         self.assertLessEqual({"ort", "tokenizers", "aws-lc-sys"}, names)
-        # A build tool, a test's, a macro and another system's.
+        # A build tool, a test's dependency, a macro and a crate for another system.
         self.assertFalse({"cc", "criterion", "serde_derive", "windows-sys"} & names)
         self.assertEqual([crate.name for crate in linked if not crate.licence or not crate.checksum], [])
 

@@ -1,7 +1,7 @@
-"""One collection over qdrant-edge, the engine of Qdrant's own server: what is stored, filtered and searched is its doing.
+"""One collection over qdrant-edge, the engine of Qdrant's own server, which stores, filters and searches.
 
-Ours is the way from the server's request models to the engine's, for the conditions and operations that are used; any
-other is refused, so that no test passes because of something that was silently left out.
+This module translates the server's request models to the engine's, for the conditions and operations that the function
+uses. It refuses all others, so that no test passes because something was silently ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEMAS = {
 
 
 class Unsupported(ValueError):
-    """Something of Qdrant that this way to the engine does not know."""
+    """A feature of Qdrant that this module does not translate."""
 
 
 class Collection:

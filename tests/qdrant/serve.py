@@ -1,12 +1,12 @@
-"""The tests' Qdrant: the REST routes that are used, over the engine of Qdrant's server, on a free loopback port.
+"""The tests' Qdrant: the REST routes that the function uses, over Qdrant's own engine, on a free loopback port.
 
-What is stored, filtered and searched is the engine's doing (engine.py); what a request may hold is up to
-qdrant-client's models, made from the server's own OpenAPI document, which refuse every unknown field. Ours is the
-way between the two, the strict mode that wants an index for every field of a filter, and inference as the
-server has it (`--inference`): Document objects are sent to that address and become vectors.
+The engine stores, filters and searches (engine.py). Requests are checked by qdrant-client's models, made from the
+server's own OpenAPI document, which refuse every unknown field. This module connects the two, and adds two features of
+the server: the strict mode, which needs an index for every field of a filter, and inference (`--inference`), which
+sends Document objects to that address and gets vectors.
 
-It prints its address on one line. Whoever started it holds the other end of its standard input, so it
-ends with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
+It prints its address on one line. The process that started it holds the other end of its standard input, so it ends
+with that process, however that ends, and in any case after `LIFETIME_SECONDS`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Refused(Exception):
 
 
 class Store:
-    """Collections, and who makes vectors of documents."""
+    """The collections, and the service that embeds documents."""
 
     def __init__(self, folder: str, inference: str | None):
         self.folder, self.inference = folder, inference
@@ -163,7 +163,7 @@ def filter_keys(part: Any) -> list[str]:
 
 
 def document_places(part: Any) -> list[tuple[Any, Any]]:
-    """Where a request holds Document objects: the container and the place in it."""
+    """The places of a request's Document objects: the container, and the key or index in it."""
     items = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else []
     places = []
     for key, item in items:
@@ -234,7 +234,7 @@ def handler(store: Store, api_key: str | None) -> type[BaseHTTPRequestHandler]:
         do_GET = do_PUT = do_POST = do_DELETE = reply
 
         def log_message(self, *_: Any) -> None:
-            """Says nothing."""
+            """Writes no log."""
 
     return Handler
 

@@ -1,8 +1,8 @@
 """The tests' S3 server, S3 Vectors included: moto on a free port, for as long as standard input stays open.
 
-It listens on loopback, or on the address that is its argument: containers reach this machine by another. It
-prints its address on one line. Whoever started it holds the other end of its standard input, so it ends with that
-process, however that ends, and in any case after `LIFETIME_SECONDS`.
+It listens on loopback, or on the address in its argument, because containers reach this machine by another address. It
+prints its address on one line. The process that started it holds the other end of its standard input, so it ends with
+that process, however that ends, and in any case after `LIFETIME_SECONDS`.
 """
 
 from __future__ import annotations

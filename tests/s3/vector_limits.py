@@ -1,6 +1,6 @@
-"""The limits of S3 Vectors that moto does not know, put before its own operations.
+"""Adds the limits of S3 Vectors that moto does not check to its operations.
 
-They are those of "Limitations and restrictions" in S3's user guide, and what an index was told at its creation.
+They come from "Limitations and restrictions" in S3's user guide, and from the settings of an index at its creation.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def is_value(value: Any) -> bool:
 
 
 def limited() -> None:
-    """Puts the limits into moto."""
+    """Adds the limits to moto."""
     create, put = S3VectorsResponse.create_index, S3VectorsBackend.put_vectors
     get, delete = S3VectorsBackend.get_vectors, S3VectorsBackend.delete_vectors
 

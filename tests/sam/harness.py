@@ -1,4 +1,4 @@
-"""What the tests of `sam local` share: an engine with the base image, the built function, the S3 server."""
+"""Shared by the tests of `sam local`: an engine with the base image, the built function, the S3 server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ AWS = {"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAUL
 
 
 def require_docker(test: unittest.TestCase | type[unittest.TestCase]) -> None:
-    """For a test, or a class in its setUpClass, that runs containers."""
+    """Requires Docker, for a test that runs containers, or for a class in its setUpClass."""
     parts.require(test, "docker", engine.answers() or engine.Engine.startable())
 
 
 @functools.cache
 def environment() -> dict[str, str]:
-    """Variables that reach an engine which has the base image, started here if none answers."""
+    """Variables for reaching a Docker engine with the base image; starts an engine if none answers."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("EMBED_", "AWS_"))}
     clean |= {**AWS, "AWS_REGION": "us-east-1", "SAM_CLI_TELEMETRY": "0"}
     # Seconds; a busy machine may need more than the 20 that SAM gives a container to listen.
@@ -46,7 +46,7 @@ def environment() -> dict[str, str]:
 
 
 def invoke(event: Path, *options: str) -> Any:
-    """What the built function for requests answers under `sam local invoke`."""
+    """The answer of the built function for requests under `sam local invoke`."""
     return sam_local.invoke(SAM, sam_local.REQUESTS, event, *options, environment=environment())
 
 
@@ -67,8 +67,8 @@ def model_id() -> str:
 
 
 def reference(event: Path, folder: Path | None = None) -> Any:
-    """What the plain release binary answers to the same event, with the model that was built into the function or the
-    one in `folder`."""
+    """The plain release binary's answer to the same event, with the model that was built into the function or the one
+    in `folder`."""
     runtime = ROOT / "target/runtime" / os.uname().machine / "libonnxruntime.so"
     variables = {"EMBED_MODEL_DIR": str(folder or model()), "EMBED_ORT_LIB": str(runtime), "PATH": os.environ["PATH"]}
     command = [BOOTSTRAP, "invoke", event]

@@ -1,7 +1,7 @@
 """The template as CloudFormation sees it: transformed by SAM's own translator, conditions evaluated.
 
-Functions of CloudFormation that matter to the tests are resolved (`Ref` of a parameter, `Fn::If`, `Fn::FindInMap`
-and the conditions); the rest stays as it is written, so that a resource is recognised by its name.
+CloudFormation's functions that matter to the tests are resolved (`Ref` of a parameter, `Fn::If`, `Fn::FindInMap` and
+the conditions); all others stay as they are written, so a resource is recognised by its name.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILT = ROOT / ".aws-sam/build/template.yaml"
 SOURCE = ROOT / "template.yaml"
 NO_VALUE = object()
-# Warns of metrics that nobody asked for.
+# Silences its warnings about metrics, which nothing here uses.
 logging.getLogger("samtranslator").setLevel(logging.ERROR)
 
 
 class _NoManagedPolicies:
-    """What the translator asks for policies' names; every role here is our own."""
+    """Answers the translator's requests for managed policies; there are none, because every role here is our own."""
 
     def load(self) -> dict[str, str]:
         return {}
 
 
 class Template:
-    """The resources and outputs there are with `parameters`, the others at their defaults."""
+    """The resources and outputs for `parameters`, with all other parameters at their defaults."""
 
     def __init__(self, path: Path = SOURCE, **parameters: Any) -> None:
         os.environ.setdefault("AWS_DEFAULT_REGION", "us-east-1")
@@ -39,7 +39,7 @@ class Template:
         unknown = set(parameters) - set(self.definitions)
         assert not unknown, f"no such parameter: {unknown}"
         self.parameters = {name: parameters.get(name, d["Default"]) for name, d in self.definitions.items()}
-        # The translator wants code that was uploaded.
+        # The translator needs uploaded code.
         parsed["Globals"]["Function"]["CodeUri"] = "s3://packages/lambda-embed.zip"
         for resource in parsed["Resources"].values():
             resource.get("Properties", {}).pop("CodeUri", None)

@@ -1,8 +1,8 @@
 """The arm64 package's own files under qemu: the same vectors as on x86_64, and how far they differ.
 
-qemu runs the binary and ONNX Runtime's arm64 kernels, which are others than x86_64's and depend on what the processor
-has. They round differently, so their vectors are near x86_64's and not equal to them: each is about as far from
-float32's as the other (docs/deploy.md).
+qemu runs the binary and ONNX Runtime's arm64 kernels, which differ from x86_64's and depend on the processor's
+features. They round differently, so their vectors are near x86_64's, not equal to them; both are about equally far from
+float32's (docs/deploy.md).
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class Arm64(unittest.TestCase):
         self._compare("max", 0.999)
 
     def _compare(self, processor: str, bar: float) -> None:
-        """Fails if a vector on `processor` has a cosine below `bar` to x86_64's of the same text, or the probe's one
-        below 0.999 to float32's."""
+        """Fails if a vector on `processor` has a cosine below `bar` to x86_64's vector of the same text, or the probe's
+        vector one below 0.999 to float32's."""
         command = [self.emulator.qemu, "-cpu", processor, "-L", self.emulator.libraries]
         command += [self.folder / "bootstrap", "invoke", self.event]
         ran = subprocess.run(command, capture_output=True, text=True, env={"PATH": os.environ["PATH"]}, check=False)
@@ -80,7 +80,7 @@ class Arm64(unittest.TestCase):
 
 
 class Found(unittest.TestCase):
-    """Which qemu is taken, with programs that print a version as qemu does."""
+    """Which qemu is chosen; programs that print a version stand in for qemu."""
 
     def setUp(self) -> None:
         scratch = tempfile.TemporaryDirectory(prefix="lambda-embed-qemu-")
@@ -108,7 +108,7 @@ class Found(unittest.TestCase):
         new = self.program("installed/qemu-aarch64-static", "10.0.2")
         self.assertEqual(qemu.found(self.folder), qemu.Emulator(new, self.folder / qemu.TRIPLE))
 
-    def test_none_at_all_is_said(self) -> None:
+    def test_a_missing_qemu_is_reported(self) -> None:
         with self.assertRaisesRegex(qemu.Missing, "there is no qemu for arm64"):
             qemu.found(self.folder)
 

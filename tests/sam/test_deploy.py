@@ -1,4 +1,4 @@
-"""`make deploy` as far as no account is needed: what is asked, what is kept, what is refused."""
+"""`make deploy` as far as it needs no account: its questions, the answers that it keeps, and refused requests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.sam.template import ROOT, SOURCE
 from tools.deploy import Refused, file_of, plan
 
 SAM = ROOT / "target/sam/bin/sam"
-# What SAM writes once its questions are answered, and this is what it looks like.
+# A file as SAM writes it once its questions are answered.
 ANSWERED = """version = 0.1
 [default.deploy.parameters]
 stack_name = "lambda-embed"
@@ -29,7 +29,7 @@ class Deploy(unittest.TestCase):
         self.file = Path(scratch.name) / "deploy.toml"
 
     def sam(self, arguments: list[str], typed: str) -> str:
-        """What `sam deploy` prints to somebody who types that and goes; without credentials nothing is deployed."""
+        """The output of `sam deploy` for these answers; without credentials nothing is deployed."""
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         nobody = {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}
         nobody |= {"AWS_EC2_METADATA_DISABLED": "true", "SAM_CLI_TELEMETRY": "0"}
@@ -47,7 +47,7 @@ class Deploy(unittest.TestCase):
         self.assertIn("Stack Name [lambda-embed]:", printed)
         self.assertIn("Parameter Architecture [arm64]:", printed)
 
-    def test_who_goes_before_the_end_is_asked_again(self) -> None:
+    def test_an_interrupted_deployment_asks_again(self) -> None:
         for model in ("all-MiniLM-L6-v2", "none"):
             made = plan(self.file, "lambda-embed", model=model)
             self.assertEqual(made.model, model)
@@ -94,7 +94,7 @@ class Deploy(unittest.TestCase):
         self.assertEqual([str(file_of(stack)) for stack in ("lambda-embed", "new")], ["deploy.toml", "deploy-new.toml"])
         self.assertIn("new", plan(self.file, "new").arguments)
 
-    def test_a_file_that_is_none_is_told(self) -> None:
+    def test_a_damaged_file_is_refused_with_a_message(self) -> None:
         self.file.write_text("stack_name: lambda-embed")
         with self.assertRaisesRegex(Refused, "mend it"):
             plan(self.file, "lambda-embed")

@@ -1,4 +1,4 @@
-"""The function as `sam build` made it, run by `sam local` in Docker: bundled model, model from S3, the API."""
+"""The function that `sam build` made, run by `sam local` in Docker: bundled model, model from S3, the API."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Local(unittest.TestCase):
             s3 = {"AWS_ENDPOINT_URL_S3": server}
             command = [harness.BOOTSTRAP, "push-model", harness.model(), "--to", "s3://models/a/b"]
             subprocess.run(command, check=True, capture_output=True, env={**harness.environment(), **s3})
-            # Without a model in the folder, so that it can only have come from there.
+            # The folder has no model, so the model can only have come from S3.
             template = sam_local.with_variables(self.scratch, **s3)
             bare = self.scratch / "bare"
             bare.mkdir()
@@ -137,7 +137,7 @@ class Api:
         raise RuntimeError(f"sam local start-api did not start: {printed}")
 
     def __exit__(self, *_: object) -> None:
-        # An interrupt, upon which SAM removes its containers.
+        # An interrupt, because SAM then removes its containers.
         self.process.send_signal(2)
         try:
             self.process.wait(timeout=60)

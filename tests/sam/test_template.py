@@ -1,4 +1,4 @@
-"""What the template promises about security and cost, asked of what SAM makes of it."""
+"""The template's promises about security and cost, checked on SAM's translation of it."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "OutputPrefix": ("vectors", "others"),
 }
 UNSEEN = {"OutputPrefix"}
-# X-Ray's two permissions have no narrower resource, says AWS's service authorization reference.
+# AWS's service authorization reference: X-Ray's two permissions have no narrower resource.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
-# Billed by the hour or month, used or not.
+# Resources that are billed by the hour or month, used or not.
 COSTS_IDLE = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
@@ -63,7 +63,7 @@ def listed(value: Any) -> list[Any]:
 
 @functools.cache
 def variants() -> list[tuple[str, Template]]:
-    """Every way of authentication, plain and with everything else turned on, and the stores, from source and as built."""
+    """Every kind of authentication, plain and with all options, and every store; source template and built one."""
     built = BUILT.is_file() and BUILT.stat().st_mtime >= SOURCE.stat().st_mtime
     paths = [SOURCE, *([BUILT] if built else [])]
     made = []
@@ -76,7 +76,7 @@ def variants() -> list[tuple[str, Template]]:
 
 
 def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every statement that gives rights to a role of the stack."""
+    """Every policy statement of the stack's roles."""
     for name, role in template.of_type("AWS::IAM::Role").items():
         for policy in role["Policies"]:
             for statement in policy["PolicyDocument"]["Statement"]:
@@ -84,12 +84,12 @@ def policies(template: Template) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def wildcards(resource: Any) -> bool:
-    """Whether a statement's resource leaves open more than what lies below a name that it gives."""
+    """Whether a statement's resource covers more than the things below a name that it states."""
     text = resource["Fn::Sub"] if isinstance(resource, dict) and "Fn::Sub" in resource else resource
     if not isinstance(text, str):
         return False
     whole, below = text.rstrip("*"), text.endswith("*")
-    # What the star stands behind: `${Bucket.Arn}/prefix/` and `${DocumentBucket.Arn}/${DocumentPrefix}` are names.
+    # The part before the star: `${Bucket.Arn}/prefix/` and `${DocumentBucket.Arn}/${DocumentPrefix}` are names.
     named = re.search(r"\$\{[A-Za-z]+(\.Arn)?\}/(\$\{[A-Za-z]+\}/?)?$", whole)
     return "*" in whole or (below and not named)
 
@@ -116,7 +116,7 @@ class Security(unittest.TestCase):
         for template in self.each():
             roles = template.of_type("AWS::IAM::Role")
             self.assertEqual(set(roles), {"EmbedRole", "DocumentRole"})
-            # Rights are given nowhere else.
+            # No other resource gives rights.
             other = {n for n, r in template.resources.items() if r["Type"].startswith("AWS::IAM::")} - set(roles)
             self.assertFalse(other)
             for role in roles.values():
@@ -191,12 +191,12 @@ class Security(unittest.TestCase):
             self.assertEqual(source[0], "arn:${AWS::Partition}:s3:::" + bucket[0])
             self.assertEqual(source[1], bucket[1])
 
-    def test_every_route_is_authorized_unless_everybody_was_asked_for(self) -> None:
+    def test_every_route_is_authorized_unless_auth_is_none(self) -> None:
         wanted = {"IAM": "AWS_IAM", "JWT": "JWT", "API_KEY": "NONE", "NONE": "NONE"}
         for template in self.each():
             auth = template.parameters["Auth"]
             routes = template.of_type("AWS::ApiGatewayV2::Route")
-            # What a browser asks before it sends carries no authorization; an OPTIONS is never answered with vectors.
+            # A browser's preflight request has no authorization; an OPTIONS request never gets vectors.
             preflight = routes.pop("PreflightRoute", None)
             self.assertEqual(preflight is not None, bool(template.parameters["CorsOrigins"]))
             if preflight:
@@ -210,12 +210,12 @@ class Security(unittest.TestCase):
             self.assertEqual(bool(key), auth == "API_KEY")
             self.assertEqual(template.definitions["Auth"]["Default"], "IAM")
 
-    def test_no_api_is_made_behind_our_back(self) -> None:
+    def test_sam_makes_no_other_api(self) -> None:
         for template in self.each():
             self.assertEqual(len(template.of_type("AWS::ApiGatewayV2::Api")), 1)
             self.assertFalse([r for r in template.resources.values() if r["Type"].startswith("AWS::ApiGateway::")])
 
-    def test_a_function_url_is_open_only_where_the_key_or_nobody_is_asked_for(self) -> None:
+    def test_a_function_url_is_open_only_with_auth_api_key_or_none(self) -> None:
         for template in self.each():
             open_to_all = template.parameters["Auth"] in ("API_KEY", "NONE")
             for url in template.of_type("AWS::Lambda::Url").values():
@@ -231,7 +231,7 @@ class Security(unittest.TestCase):
             queue = template.of_type("AWS::SQS::Queue")["DocumentQueue"]
             target = queue["RedrivePolicy"]["deadLetterTargetArn"]
             self.assertEqual(target, {"Fn::GetAtt": ["FailedDocuments", "Arn"]})
-            # AWS asks for five at least, so that throttling alone sends nothing there.
+            # AWS advises at least five, so that throttling alone sends nothing to the dead-letter queue.
             self.assertEqual(queue["RedrivePolicy"]["maxReceiveCount"], 5)
             (source,) = template.of_type("AWS::Lambda::EventSourceMapping").values()
             self.assertEqual(source["EventSourceArn"], {"Fn::GetAtt": ["DocumentQueue", "Arn"]})
@@ -310,7 +310,7 @@ class Choices(unittest.TestCase):
         explained = set(re.findall(r"^\| `([A-Za-z]+Alarm)`", (ROOT / "docs/operations.md").read_text(), re.MULTILINE))
         self.assertEqual(explained, set(wanted))
 
-    def test_what_changes_the_function_makes_a_new_version(self) -> None:
+    def test_a_parameter_that_changes_the_function_makes_a_new_version(self) -> None:
         """CloudFormation replaces a version whose description changes, and refuses one of an unchanged function."""
 
         def made(**parameters: Any) -> tuple[str, dict[str, Any]]:
@@ -320,7 +320,7 @@ class Choices(unittest.TestCase):
             return text(version["Description"]), json.loads(text(function))
 
         def text(value: Any) -> str:
-            """With parameters in place of references, which CloudFormation would put there."""
+            """The text with parameters in place of references, as CloudFormation fills it in."""
             return re.sub(r"\$\{([A-Za-z]+)\}", lambda name: str(parameters_now.get(name[1], name[0])), json.dumps(value))
 
         for name, (one, other) in CHANGES.items():
@@ -332,7 +332,7 @@ class Choices(unittest.TestCase):
                 self.assertEqual(before[0] == after[0], before[1] == after[1])
                 self.assertEqual(before[0] != after[0], name not in UNSEEN)
 
-    def test_a_versions_description_never_exceeds_what_there_is_room_for(self) -> None:
+    def test_a_versions_description_fits_into_256_characters(self) -> None:
         definitions = Template().definitions
         longest = {n: max(len(str(v)) for v in d["AllowedValues"]) for n, d in definitions.items() if "AllowedValues" in d}
         named = ["Architecture", "LogLevel", "Tracing"]

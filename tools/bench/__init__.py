@@ -1,1 +1,1 @@
-"""Benchmarks of whole processes: cold start and throughput, beside what a user would pick instead."""
+"""Benchmarks of whole processes: cold start and throughput, beside the programs that a user could choose instead."""

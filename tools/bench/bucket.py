@@ -1,8 +1,8 @@
 """Buckets in memory on loopback, as fast as Python serves: `python -m tools.bench.bucket`.
 
 It answers HEAD, GET (with `bytes=<first>-`), PUT and DELETE of objects by their path, which is all that documents of one
-part need; it asks for no signature. moto, which the tests use, needs ten times as long for the same and would be
-what a benchmark measures. It prints its address and lives until its standard input ends.
+part need; it checks no signature. moto, which the tests use, takes ten times as long, so a benchmark would measure
+moto. It prints its address and runs until its standard input ends.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Process start to the first request for an event, and to the first answer: bundled, on one core and on two,
 with the files in the page cache and dropped from it, hashes checked or trusted; from S3 on loopback, with an
-empty cache and with a kept one; beside the peers. Every round starts each program once, so that a slow minute of the
-machine is everybody's.
+empty cache and with a kept one; beside the peers. Every round starts each program once, so a slow minute of the
+machine affects all of them.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from tools.bench.start import BINARY, Start, event, start
 
 EVENT = event([peers.FIRST])
 CALLS = 100
-# Between calls, in seconds. Without a pause the CPU itself gets faster for the first hundred calls, which says
-# nothing of the function; on Lambda calls come one by one.
+# Between calls, in seconds. Without a pause the CPU itself gets faster during the first hundred calls, which has
+# nothing to do with the function; on Lambda calls come one by one.
 PAUSE = 0.03
 
 
@@ -105,7 +105,7 @@ def rounds(count: int, s3: dict[str, str]) -> dict[str, list[dict[str, float]]]:
 
         programs[f"{peer.name.removesuffix(', batch 1')}, 2 cores, warm cache"] = once
 
-    # Of two batch sizes one: a start knows none.
+    # One entry for a program with two batch sizes, because a start has no batch.
     for peer in peers.chosen():
         if "default batch" not in peer.name:
             add_peer(peer)

@@ -1,7 +1,7 @@
 """Texts of known lengths: seeded, so that every run embeds the same.
 
-Words are English's most frequent ones, each a token of its own; how long a text is decides what it
-costs, what it says does not.
+Words are English's most frequent ones, each a token of its own. A text's cost depends on its length, not on its
+meaning.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     GB-seconds = memory in GB x seconds          (requests at 0.20 dollars a million are not counted)
     dollars    = GB-seconds x the price of one
 
-Below one virtual CPU a function gets a share of one, so it takes longer by as much as it costs less a
-second: the price of a token is the same up to the memory that buys every thread it uses.
+Below one virtual CPU a function gets a share of one: a second costs less, and the work takes longer in proportion. So
+the price of a token is the same up to the memory that pays for every thread in use.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from tools.bench.start import MEGABYTES_PER_CPU
 
 # Dollars for a GB-second, us-east-1, first tier, from AWS's "AWS Lambda Pricing"; noted 2026-11-22.
 PRICE = {"x86_64": 0.0000166667, "arm64": 0.0000133334}
-# Dollars for a million tokens of common embedding APIs, from their price lists; noted 2026-11-22, to be
-# looked up again before they are quoted.
+# Dollars for a million tokens of common embedding APIs, from their price lists on 2026-11-22. Look them up again before
+# you quote them.
 PAID = {"OpenAI text-embedding-3-small": 0.02, "OpenAI text-embedding-3-large": 0.13, "Cohere embed v3": 0.10}
 MEGABYTES = (512, 1769, 3538)
 

@@ -3,8 +3,7 @@
     corpora   short queries, mixed paragraphs, texts of 512 tokens
     programs  the peers of `peers.py`; two bare sessions and the function, each on the stock int8 file that hubs serve
               and on our own
-    rounds    every program once a round, so that a slow minute of the machine is everybody's; more of them while a
-              figure is unsteady, and what stays unsteady is named
+      rounds    every program once a round, so that a slow minute of the machine affects all of them
 
 The function is measured through the Runtime API, JSON in and JSON out; the peers are not charged for
 theirs. A bar that is missed is printed as missed.
@@ -50,7 +49,7 @@ def function(model: Path) -> Callable[[Sequence[str]], Measured]:
 
 
 def peer(chosen: peers.Peer) -> Callable[[Sequence[str]], Measured]:
-    """Another program, handed the corpus as one list."""
+    """Another program, which gets the corpus as one list."""
 
     def measure(texts: Sequence[str]) -> Measured:
         found = peers.run(chosen, [texts[:WARM_UP], texts])
@@ -113,7 +112,7 @@ def latency() -> list[dict[str, object]]:
 
 
 def rows_of(found: dict[str, list[Measured]], texts: Sequence[str]) -> list[dict[str, object]]:
-    """One line a program: documents and tokens a second, spread, peak, and how many times as fast our own model is."""
+    """One line for each program: documents and tokens a second, spread, peak, and our model's speed against it."""
     tokens = sum(len(text.split()) + 2 for text in texts)
     rows = []
     for program, measured in found.items():
@@ -139,7 +138,7 @@ def ratio(found: dict[str, list[Measured]], ours: str, theirs: str) -> float:
 
 
 def bars(mixed: dict[str, list[Measured]]) -> list[str]:
-    """What is promised on the mixed corpus, each with what was found."""
+    """The bars for the mixed corpus, each with the measured ratio."""
     wanted = [
         (OURS_STOCK, peers.BARE_STOCK.name, 1.0),
         (OURS, peers.BARE_OWN.name, 1.0),
@@ -159,7 +158,7 @@ def bars(mixed: dict[str, list[Measured]]) -> list[str]:
 
 
 def speed() -> dict[str, float]:
-    """Tokens a second of the own model on the mixed corpus, on one thread and on two; medians of five."""
+    """Tokens a second of our model on the mixed corpus, on one thread and on two; medians of five."""
     texts = CORPORA["mixed"]
     tokens = sum(len(text.split()) + 2 for text in texts)
     found = {}

@@ -1,11 +1,11 @@
 """bge-small in the form that each program reads: `python -m tools.bench.folders` writes target/bench/model-*.
 
-    stock       the int8 file that hubs serve, beside what FastEmbed, fastembed-rs and the function ask for
-    float32     the export that it was made of, the hub's own
+    stock       the int8 file that hubs serve, with the files that FastEmbed, fastembed-rs and the function need
+    float32     the hub's own export, from which the int8 file was made
     fte         fasttextembed's own format
     checkpoint  PyTorch's, for sentence-transformers
 
-All come from the same pinned files, and `peers.run` holds each program's first vector to the pinned values.
+All come from the same pinned files, and `peers.run` compares each program's first vector with the pinned values.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def fte(files: Path, folder: Path) -> None:
 
 
 def checkpoint(files: Path, folder: Path) -> None:
-    """The export's tensors under the checkpoint's names; the pooler, which nothing uses, is not among them."""
+    """The export's tensors under the checkpoint's names, without the pooler, which nothing uses."""
     import numpy as np
     from safetensors.numpy import save_file
 

@@ -18,7 +18,7 @@ from tools.weights import Array, Bert, Norm
 
 MAGIC, VERSION, ALIGNMENT = b"FTE1", 2, 64
 FLOAT32, FLOAT16 = 0, 1
-# Offsets of table and tensors, magic, version, seven sizes of the model, number of tensors, nothing.
+# Offsets of table and tensors, magic, version, seven sizes of the model, number of tensors, padding.
 HEADER = struct.Struct("<QQ4sI7III")
 # Offset, bytes, name, dimensions, four sizes, type.
 ENTRY = struct.Struct("<QQ64sI4II")

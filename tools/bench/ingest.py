@@ -2,10 +2,11 @@
 
     documents  of 45 to 2,000 tokens, in a bucket on loopback
     ways in    a queue's batches of ten, and S3 Batch Operations' tasks of one
-    own speed  the same windows, handed to the same function as texts: what its embedder can do
+    own speed  the same chunks, sent to the same function as texts: the embedder's own speed
 
-All of it in one run, round by round, on one core; the bucket is served on another. What S3 and the network would cost
-is not in it: they answer while other documents are embedded. A bar that is missed is printed as missed.
+All of it in one run, round by round, on one core; the bucket is served on another. The figures do not contain the
+time of S3 and the network, because they answer while other documents are embedded. A bar that is missed is printed as
+missed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from tools.bench.report import machine, median, table, write
 from tools.bench.start import MEGABYTES_PER_CPU, Start, event, start
 
 SOURCE, OUTPUT = "documents", "vectors"
-# Tokens of a document, special tokens of its windows not counted; and how many of them, so that each size takes
+# Tokens of a document without the special tokens of its chunks, and the number of documents, so that each size takes
 # some seconds.
 SIZES = {45: 600, 200: 200, 500: 80, 1000: 40, 2000: 20}
 # Messages in a queue's batch: the event source mapping's default, and the template's.
@@ -37,7 +38,7 @@ REQUEST = 100
 
 
 def document(rng: random.Random, words: int) -> str:
-    """As many words in sentences and paragraphs."""
+    """A document of this many words, in sentences and paragraphs."""
     sentences = []
     while words > 0:
         length = min(rng.randint(8, 24), words)
@@ -75,7 +76,7 @@ class Bucket:
 
 
 def record(key: str) -> dict[str, object]:
-    """What S3 tells of a new object."""
+    """S3's record of a new object."""
     return {
         "eventVersion": "2.1",
         "eventSource": "aws:s3",
@@ -131,12 +132,12 @@ def results(bucket: Bucket, keys: Sequence[str], name: str) -> list[dict[str, ob
 
 
 def seconds(found: Start) -> float:
-    """Of all calls but the first, which opens connections."""
+    """The seconds of all calls except the first, which opens connections."""
     return sum(found.calls[1:]) / 1e3
 
 
 def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, object]:
-    """One row: documents of `size` tokens by both ways and as bare texts, medians over rounds of one ratio each."""
+    """One row: documents of `size` tokens in both ways and as plain texts; ratios are medians over rounds."""
     rng = random.Random(corpora.SEED + size)
     keys = [f"{size}/{number}.txt" for number in range(count + BATCH)]
     for key in keys:

@@ -2,8 +2,7 @@
 
 Lambda's memory setting buys a share of processors. Here a container gets the same share and the same memory, and
 the function in it is served over a Runtime API on loopback. Shares above the cores of this machine are left out.
-Init runs with the whole of two cores on Lambda whatever the setting; here it gets the share alone, so "ready" is the
-worst case.
+On Lambda init has two whole cores whatever the setting; here it has only the share, so "ready" is the worst case.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ from tools.bench.start import BINARY, MEGABYTES_PER_CPU, event
 
 SIZES = (256, 512, 1024, 1769, 3538)
 QUERIES = 200
-# Of this machine's own libraries, for which the benchmarks' binary is linked.
+# An image with this machine's own libraries, because the benchmarks' binary is linked for them.
 IMAGE = "lambda-embed-bench:latest"
 # A request of paragraphs, for throughput.
 PARAGRAPHS = 128
@@ -56,7 +55,7 @@ def measure(megabytes: int) -> Measured:
     name = f"lambda-embed-bench-{os.getpid()}"
     share = megabytes / MEGABYTES_PER_CPU
     command = ["docker", "run", "--rm", "--name", name, "--network", "host"]
-    # The largest weight there is: a busy machine's other programs count less.
+    # The largest weight there is, so that a busy machine's other programs get less.
     command += ["--cpu-shares", "262144", "--cpus", f"{share:.3f}", "--memory", f"{megabytes}m", "--memory-swap", f"{megabytes}m"]
     for path, inside in ((BINARY, "bootstrap"), (LIBRARY, "lib/libonnxruntime.so"), (OWN, "model")):
         command += ["--volume", f"{path.resolve()}:/var/task/{inside}:ro"]
@@ -71,7 +70,7 @@ def measure(megabytes: int) -> Measured:
     command += [IMAGE, "/var/task/bootstrap"]
     queries = [event([text]) for text in corpora.short(QUERIES)]
     paragraphs = [event(corpora.mixed(PARAGRAPHS))] * 3
-    # A file, because a pipe that nobody reads holds the function up once it is full.
+    # A file, because the function would wait once a pipe that nobody reads is full.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -102,7 +101,7 @@ def measure(megabytes: int) -> Measured:
 
 @contextmanager
 def docker() -> Iterator[None]:
-    """The user's Docker engine, or one of our own where none answers. Raises RuntimeError where neither can be had."""
+    """The user's Docker engine, or one that this starts. Raises RuntimeError if neither answers."""
     if engine.answers():
         yield
         return
@@ -128,9 +127,9 @@ def measurements(runs: int) -> dict[int, list[Measured]]:
 
 
 def row(megabytes: int, found: Measured) -> dict[str, object]:
-    """What a reader chooses by; dollars for x86_64."""
+    """The row that helps a reader choose; dollars for x86_64."""
     second = megabytes / 1024 * PRICE["x86_64"]
-    # The mean, because Lambda bills by the time that passes, waiting for the next part of a share included.
+    # The mean, because Lambda also bills the time in which a query waits for the next part of its share.
     query = 1e6 * (max(found.mean / 1e3, 0.001) * second + REQUEST_PRICE)
     paragraphs = 1e6 / found.documents * second + 1e6 / PARAGRAPHS * REQUEST_PRICE
     return {

@@ -2,10 +2,9 @@
 
     one line of texts in -> {"seconds": what embedding them took, "first": the first one's vector}
 
-All embed with bge-small-en-v1.5, on the same cores, and those that run on ONNX Runtime on the same release of it
-(langchain4j on the newest that there is for Java). A peer whose first vector is not that model's fails the run.
-BENCH_WITHOUT=langchain4j,openvino leaves peers out by the first word of their names; PYTORCH=yes takes
-sentence-transformers in.
+All embed with bge-small-en-v1.5 on the same cores. Those that use ONNX Runtime use the same release (langchain4j the
+newest one for Java). The run fails if a peer's first vector is not that model's. BENCH_WITHOUT=langchain4j,openvino
+leaves peers out by the first word of their names; PYTORCH=yes includes sentence-transformers.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ PYTORCH = Path("target/bench/pytorch/bin/python")
 LANGCHAIN4J = Path("target/bench/langchain4j")
 # FastEmbed's tests pin the start of this text's vector.
 FIRST = "hello world"
-# How far a value of it may be from the pinned one: FastEmbed's own bound for float, and what int8 costs.
+# How far a value of that vector may be from the pinned one: FastEmbed's own bound for float, and a wider one for int8.
 FLOAT, INT8 = 1e-3, 2e-2
 
 
@@ -74,7 +73,7 @@ OTHERS = (
 
 
 def left_out() -> list[str]:
-    """What BENCH_WITHOUT names. Raises ValueError for what is no peer."""
+    """The peers that BENCH_WITHOUT names. Raises ValueError for any other name."""
     names = [name for name in os.environ.get("BENCH_WITHOUT", "").split(",") if name]
     known = {_first_word(peer) for peer in OTHERS}
     if unknown := set(names) - known:
@@ -145,7 +144,7 @@ def _ask(process: subprocess.Popen, texts: Sequence[str]) -> tuple[float, list[f
 
 
 def pinned(cores: int) -> list[str]:
-    """The command that holds what follows to the first `cores` of this process's cores."""
+    """The command that limits another to the first `cores` of this process's cores."""
     chosen = sorted(os.sched_getaffinity(0))[:cores]
     return ["taskset", "--cpu-list", ",".join(map(str, chosen))]
 

@@ -10,7 +10,7 @@ from datetime import date
 from pathlib import Path
 
 Row = Mapping[str, object]
-# As the kernel names them, x86_64's and arm64's, and as people do.
+# The kernel's names, of x86_64 and arm64, and the common ones.
 INSTRUCTION_SETS = {
     "avx2": "AVX2",
     "avx_vnni": "AVX-VNNI",

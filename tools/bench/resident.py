@@ -1,7 +1,8 @@
-"""Memory: `make bench-resident` prints what the function takes on small queries and over 20,000 calls.
+"""Memory: `make bench-resident` prints the function's memory for small queries and over 20,000 calls.
 
-Single queries with a limit of 128 MB, Lambda's smallest size, where a control group can be made (as root, Linux's
-memory controller); and calls of mixed length, whose memory must not grow. Writes target/bench/resident.json.
+Single queries run within a limit of 128 MB, Lambda's smallest size, if a control group can be made (as root, with
+Linux's memory controller). Then come calls of mixed length, during which memory must not grow. Writes
+target/bench/resident.json.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ CONTROLLER = Path("/sys/fs/cgroup/memory")
 
 @contextmanager
 def limited(limit: int) -> Iterator[list[str] | None]:
-    """A command that runs another within `limit` bytes; None where no control group can be made."""
+    """A command that runs another within `limit` bytes; None if no control group can be made."""
     group = CONTROLLER / f"lambda-embed-{os.getpid()}"
     try:
         group.mkdir()
@@ -41,7 +42,7 @@ def limited(limit: int) -> Iterator[list[str] | None]:
 
 
 def resident(pid: int, field: str) -> float:
-    """`VmRSS`, what is resident now, or `VmHWM`, the most there was, in megabytes."""
+    """`VmRSS`, the resident memory now, or `VmHWM`, its peak, in megabytes."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(field)).split()[1]) / 1024
 

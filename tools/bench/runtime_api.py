@@ -1,9 +1,9 @@
-"""A Lambda Runtime API on loopback that hands out one event after another and notes when.
+"""A Lambda Runtime API on loopback that hands out one event after another and notes the times.
 
     bootstrap -> GET  …/invocation/next            the moment it is ready
               -> POST …/invocation/<id>/response   the moment an answer is there
 
-It serves one process on one thread: what is measured is the function, not this server.
+It serves one process on one thread, so the times are the function's, not this server's.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ class RuntimeApi:
             connection, _ = self.listener.accept()
             connection.settimeout(ACCEPT_SECONDS)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            # Kept open until `close`: a function whose Runtime API goes away ends, and with it what can be
-            # read of its process.
+            # Kept open until `close`: a function whose Runtime API goes away ends, and then its process's
+            # figures cannot be read.
             self.connections.append(connection)
             with connection.makefile("rb") as stream:
                 while (request := _read(stream)) is not None:

@@ -1,8 +1,8 @@
 """A model folder as S3 would serve it, on loopback, fast: `python -m tools.bench.s3_server models/<id>`.
 
-It answers GET with and without a range, by sendfile, in the layout that `bootstrap push-model` uploads,
-under the bucket `bench` and the prefix `model`. moto, which the tests use, needs ten times as long for the
-same bytes and would be what a benchmark measures; this server asks for no signature and knows nothing else.
+It answers GET with and without a range, by sendfile, in the layout that `bootstrap push-model` uploads, under the
+bucket `bench` and the prefix `model`, and checks no signature. moto, which the tests use, takes ten times as long, so a
+benchmark would measure moto.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def main() -> int:
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=serve, args=(listener, layout(options.folder)), daemon=True).start()
     print("127.0.0.1:%d" % listener.getsockname()[1], flush=True)
-    # For as long as whoever started this holds the other end.
+    # Until the process that started this one closes the other end.
     sys.stdin.read()
     return 0
 

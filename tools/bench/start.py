@@ -1,4 +1,4 @@
-"""The function itself behind a Runtime API on loopback: started, handed events, timed from outside."""
+"""Starts the function behind a Runtime API on loopback, sends it events, and measures the times from outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.bench.peers import LIBRARY, peak_megabytes, pinned
 from tools.bench.runtime_api import Observed, RuntimeApi
 
 BINARY = Path("target/release/bootstrap")
-# Megabytes that buy one virtual CPU on Lambda; the function takes as many threads as it is paid.
+# Megabytes for one virtual CPU on Lambda; the function uses one thread for each virtual CPU.
 MEGABYTES_PER_CPU = 1769
 
 
@@ -63,7 +63,7 @@ def start(
     }
     command = [*within, *pinned(cores), str(BINARY.resolve())]
     began = time.monotonic()
-    # A file, because a pipe that nobody reads holds the function up once it is full.
+    # A file, because the function would wait once a pipe that nobody reads is full.
     with tempfile.TemporaryFile() as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
         try:
@@ -92,7 +92,7 @@ def _timed(observed: Observed, began: float, peak: float, log: str) -> Start:
 
 
 def _stages(log: str) -> dict[str, float]:
-    """The start's own account of itself, milliseconds by stage; stages overlap."""
+    """The stages of the start that the function reports, in milliseconds; stages overlap."""
     for line in log.splitlines():
         if '"session_ms"' in line:
             fields = json.loads(line)

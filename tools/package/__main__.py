@@ -1,11 +1,11 @@
 """Makes a deployment package: `python -m tools.package --arch x86_64 --model models/bge-small-en-v1.5`.
 
-    dist/lambda-embed-<model>-<arch>.zip            bootstrap, lib/, model/: what Lambda is given
-    dist/lambda-embed-<model>-<arch>.cdx.json       what is in it (CycloneDX)
-    dist/lambda-embed-<model>-<arch>.licences.txt   under which licences
+    dist/lambda-embed-<model>-<arch>.zip            the package for Lambda: bootstrap, lib/, model/
+    dist/lambda-embed-<model>-<arch>.cdx.json       its contents (CycloneDX)
+    dist/lambda-embed-<model>-<arch>.licences.txt   their licences
 
-With `--folder` the same files are laid out there instead, which is what `sam build` zips itself. Without
-`--model` the package has none and the function fetches its model from S3.
+With `--folder` the same files are written there instead, and `sam build` zips that folder itself. Without `--model`
+the package has no model, and the function fetches one from S3.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from pathlib import Path
 from tools import manifest
 from tools.package import archive, binary, crates, elf, notices, sbom
 
-# What Lambda takes: 50 MB in one upload, 250 MB unpacked. Held to the smaller reading of "MB".
+# Lambda's limits: 50 MB in one upload, 250 MB unpacked. A MB counts as 1,000,000 bytes, its smaller meaning.
 LONGEST_ZIP = 50_000_000
 LONGEST_UNPACKED = 250_000_000
-# AWS's own names for what compilers call aarch64.
+# AWS says arm64, compilers say aarch64.
 AWS_NAMES = {"x86_64": "x86_64", "aarch64": "arm64"}
 
 
@@ -31,7 +31,7 @@ class Unfit(Exception):
 
 
 def contents(bootstrap: Path, runtime: Path, model: Path | None) -> list[archive.Entry]:
-    """The function's files. A model folder is taken by its manifest, so that nothing else gets in."""
+    """The function's files. From a model folder only the files in its manifest are taken."""
     entries = [archive.Entry("bootstrap", bootstrap, 0o755)]
     for path in sorted(runtime.iterdir()):
         entries.append(archive.Entry(f"lib/{path.name}", path, 0o755 if path.suffix == ".so" else 0o644))

@@ -1,9 +1,9 @@
-"""A zip whose bytes depend on its files' names, modes and contents alone.
+"""A zip whose bytes depend only on its files' names, modes and contents.
 
-Python's zipfile compresses with whatever zlib it was linked with, and zlib-ng's bytes are others. libdeflate
-comes pinned in a wheel, is the same everywhere, and its level 12 is 2 % smaller than zlib's 9, which is a
-megabyte here. So entries are compressed first and the few headers around them are written here; the tests
-read them with zipfile and unzip.
+Python's zipfile compresses with the zlib that it was linked with, and zlib-ng writes other bytes than zlib. libdeflate
+comes pinned in a wheel and is the same everywhere, and its level 12 is 2 % smaller than zlib's 9, which is a megabyte
+here. zipfile cannot use it, so this module compresses the entries and writes the few headers itself; the tests read
+the result with zipfile and unzip.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import deflate
 
-# 1980-01-01, the earliest day a zip can tell; its time is zero.
+# 1980-01-01, the earliest date that a zip can hold; its time is zero.
 EARLIEST = (0 << 9) | (1 << 5) | 1
 LEVEL = 12
 DEFLATED = 8
@@ -44,7 +44,7 @@ class Packed:
 
 
 def write(archive: Path, entries: Sequence[Entry]) -> list[Packed]:
-    """Writes `archive`; entries lie in it by name. None may reach 4 GB, which would need zip64."""
+    """Writes `archive`, its entries sorted by name. No entry may reach 4 GB, which would need zip64."""
     report, directory, offset = [], [], 0
     with archive.open("wb") as file:
         for entry in sorted(entries, key=lambda e: e.name):

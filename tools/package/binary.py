@@ -1,7 +1,7 @@
 """Builds `bootstrap` for Lambda: `cargo zigbuild`, which links against the glibc of Amazon Linux 2023.
 
-zig carries every glibc's symbols and a C compiler for both architectures, so one way serves x86_64 and
-arm64 from any host; a plain build takes its host's glibc, and Ubuntu 24.04's is too new for Lambda.
+zig has every glibc's symbols and a C compiler for both architectures, so it builds for x86_64 and arm64 on any host. A
+plain build uses its host's glibc, and Ubuntu 24.04's is too new for Lambda.
 """
 
 from __future__ import annotations
@@ -11,25 +11,25 @@ import subprocess
 import sys
 from pathlib import Path
 
-# Amazon Linux 2023's, which provided.al2023 is made of.
+# The glibc of Amazon Linux 2023, on which provided.al2023 is based.
 GLIBC = "2.34"
 PROFILE = "small"
-# Unwinding tables where a panic may pass, and not for every function, which only debuggers ask for.
+# Unwinding tables only where a panic may pass; only debuggers need them for every function.
 RUST_FLAGS = ["-Cforce-unwind-tables=no"]
 C_FLAGS = ["-fno-asynchronous-unwind-tables"]
-# What C code takes for the time of its build, the zip's own; mimalloc prints it. 1980-01-01, in seconds.
+# The build time for C code, equal to the zip's times: 1980-01-01, in seconds. mimalloc prints the build time.
 SOURCE_DATE_EPOCH = "315532800"
 
 
 class BuildFailed(Exception):
-    """cargo did not build the binary; its own words are on the screen."""
+    """cargo did not build the binary; its messages are on the screen."""
 
 
 def build(arch: str) -> Path:
     """The stripped binary for `arch`, built from the working directory. Raises BuildFailed."""
     triple = f"{arch}-unknown-linux-gnu"
     _need_target(triple)
-    # The environment that runs this holds cargo-zigbuild and zig, pinned.
+    # The Python environment that runs this has pinned cargo-zigbuild and zig.
     tools = Path(sys.executable).parent
     command = [str(tools / "cargo-zigbuild"), "zigbuild", "--locked", "--bin", "bootstrap"]
     command += ["--profile", PROFILE, "--target", f"{triple}.{GLIBC}"]
@@ -44,7 +44,7 @@ def _path(tools: Path) -> str:
 
 
 def _need_target(triple: str) -> None:
-    """Asks rustup for the target's standard library, where rustup is what manages Rust."""
+    """Has rustup install the target's standard library, if Rust comes from rustup."""
     library = Path(_rustc("--print", "sysroot")) / "lib/rustlib" / triple
     if library.is_dir():
         return
@@ -55,9 +55,8 @@ def _need_target(triple: str) -> None:
 
 
 def _flags(triple: str) -> dict[str, str]:
-    """Variables for the compilers. This machine's folders are kept out of the binary: panics and assertions name files.
-
-    So is the time, by https://reproducible-builds.org/docs/source-date-epoch/.
+    """Variables for the compilers. They keep this machine's folders, which panics and assertions name, and the build's
+    time out of the binary; for the time see https://reproducible-builds.org/docs/source-date-epoch/.
     """
     cargo_home = os.environ.get("CARGO_HOME") or str(Path.home() / ".cargo")
     folders = {cargo_home: "/cargo", os.getcwd(): "/lambda-embed", _rustc("--print", "sysroot"): "/rust"}
@@ -75,6 +74,6 @@ def _rustc(*arguments: str) -> str:
 
 
 def rust_release() -> str:
-    """`1.95.0`, what the standard library inside the binary is."""
+    """The release of the standard library inside the binary, such as `1.95.0`."""
     lines = dict(line.split(": ", 1) for line in _rustc("--version", "--verbose").splitlines() if ": " in line)
     return lines["release"]

@@ -1,4 +1,4 @@
-"""The crates that end up in the binary, from `cargo metadata`: what licences and SBOM speak of."""
+"""The crates that end up in the binary, from `cargo metadata`, for licences and the SBOM."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def linked(triple: str) -> tuple[Crate, list[Crate]]:
 
 
 def select(metadata: dict, checksums: dict[tuple[str, str], str]) -> tuple[Crate, list[Crate]]:
-    """The same from `metadata` as cargo prints it."""
+    """The same from `metadata` in cargo's format."""
     packages = {package["id"]: package for package in metadata["packages"]}
     macros = {id for id, package in packages.items() if any("proc-macro" in t["kind"] for t in package["targets"])}
     uses = {

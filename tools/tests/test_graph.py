@@ -38,7 +38,7 @@ class Reference(unittest.TestCase):
         expected = [math.erf(point) for point in points]
         np.testing.assert_allclose(erf(points), expected, rtol=0, atol=1e-15)
 
-    def test_goldens_are_the_reference_of_today(self) -> None:
+    def test_goldens_equal_the_present_reference(self) -> None:
         bert = fixture.encoder()
         for entry in GOLDEN:
             for pooling in ("cls", "mean"):
@@ -76,7 +76,7 @@ class Float32Graphs(unittest.TestCase):
         self.assertTrue(np.array_equal(session.embed_raw(session.load(converted), TEXTS), expected))
 
     def test_every_dimension_is_known_but_for_the_number_of_tokens(self) -> None:
-        """A session over a graph with unknown ones takes much longer to make."""
+        """With unknown dimensions a session takes much longer to build."""
         for pooling in ("mean", "cls"):
             built = graph.serialize(graph.build(fixture.encoder(), pooling, graph.Float32()))
             content = InferenceSession.InferenceSession.GetRootAs(ortformat.convert(built), 0).Model().Graph()
@@ -85,7 +85,7 @@ class Float32Graphs(unittest.TestCase):
                     with self.subTest(pooling=pooling, value=value.Name().decode()):
                         self.assertTrue(dimension.DimValue() or dimension.DimParam() == graph.TOKENS.encode())
 
-    def test_vectors_leave_the_graph_at_their_own_length(self) -> None:
+    def test_the_graph_does_not_normalise_vectors(self) -> None:
         built = graph.serialize(graph.build(fixture.encoder(), "cls", graph.Float32()))
         lengths = np.linalg.norm(session.embed_raw(session.load(built), TEXTS), axis=1)
         np.testing.assert_allclose(lengths, [entry["cls_length"] for entry in GOLDEN], rtol=1e-5)

@@ -1,4 +1,4 @@
-"""The real models: what the exporter makes of published weights gives the published vectors.
+"""The real models: graphs exported from published weights give the published vectors.
 
 Each is built first if it is not there (a minute each).
 """
@@ -21,7 +21,7 @@ MODELS, FLOAT32 = Path("models"), Path("target/fp32")
 
 
 class PublishedModel:
-    """What holds for every source; mixed into a TestCase each."""
+    """Tests for every source; each source has a TestCase with this mixin."""
 
     source: Source
 

@@ -1,4 +1,4 @@
-"""Tests that lack a part: they fail by name, or are left out and counted where TESTS_WITHOUT asks for that."""
+"""Tests that lack a part fail and name it, or are left out and counted if TESTS_WITHOUT names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unittest import mock
 
 from tests import parts
 
-# A run of three tests, of which two need Chromium, which is said not to be here.
+# A run of three tests, two of which need Chromium; the run believes that Chromium is missing.
 SUITE = """
 import unittest
 from tests import parts
@@ -33,7 +33,7 @@ unittest.main()
 
 class Parts(unittest.TestCase):
     def run_suite(self, without: str, outer: str = "") -> subprocess.CompletedProcess[str]:
-        """Runs SUITE, whose count goes to the file `outer` instead of the run that this test is in."""
+        """Runs SUITE; its count goes to the file `outer`, not to the run of this test."""
         paths = {"PYTHONPATH": str(parts.ROOT), parts.LEFT_OUT: outer}
         environment = {**os.environ, parts.WITHOUT: without, **paths}
         with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ class Parts(unittest.TestCase):
         self.assertIn("Chromium is missing: install it (Debian: `apt-get install chromium`)", ran.stderr)
         self.assertEqual(ran.stdout.splitlines()[-1], "left out: nothing")
 
-    def test_who_goes_on_without_it_reads_how_many_tests_were_left_out(self) -> None:
+    def test_a_run_without_a_part_says_how_many_tests_were_left_out(self) -> None:
         ran = self.run_suite("qdrant, chromium")
         self.assertEqual(ran.returncode, 0, ran.stderr)
         self.assertEqual(ran.stdout.splitlines()[-1], "left out: 2 tests (chromium 2)")
@@ -58,7 +58,7 @@ class Parts(unittest.TestCase):
             self.run_suite("chromium", outer.name)
             self.assertEqual(outer.read(), "chromium\nchromium\n")
 
-    def test_a_name_that_is_no_part_is_an_error_that_lists_them(self) -> None:
+    def test_an_unknown_part_is_an_error_that_lists_the_parts(self) -> None:
         ran = self.run_suite("qdrnat")
         self.assertEqual((ran.returncode, ran.stdout), (2, ""))
         self.assertIn("qdrnat is no part; the parts are model, s3, qdrant,", ran.stderr)

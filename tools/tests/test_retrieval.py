@@ -26,7 +26,7 @@ LIBRARY = Path("target/runtime") / platform.machine() / "libonnxruntime.so"
 
 
 class Folder(unittest.TestCase):
-    """A small benchmark to read, which tests change first."""
+    """A small benchmark, which tests change before they read it."""
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())) / "small"
@@ -51,7 +51,7 @@ class Reading(Folder):
         found = beir.read(self.folder)
         self.assertEqual(dict(found.documents), {"d1": "On wings Lift.", "d2": "Drag."})
         self.assertEqual(found.queries, [beir.Query("What is q1?", {"d2": 3, "d1": 1})])
-        # q2's one judged document is of no use, q3 was never judged.
+        # q2's only judged document has grade 0, q3 was never judged.
         self.assertEqual((found.name, found.left_out), ("small", 1))
 
     def test_the_other_name_of_the_judgements_and_no_header(self) -> None:
@@ -187,7 +187,7 @@ class Embedding(Folder):
         self.write("corpus.jsonl", {"_id": "d1", "title": "On wings", "text": "Lift!"}, {"_id": "d2", "text": "Drag."})
         self.assertNotEqual(first, retrieval.place(beir.read(self.folder), FIXTURE))
 
-    def test_what_the_binary_says_is_passed_on(self) -> None:
+    def test_the_binarys_message_is_passed_on(self) -> None:
         with self.embedder() as embedder:
             with self.assertRaisesRegex(retrieval.EmbedderFailed, "answered 400: .*input_type"):
                 embedder.embed(["text"], "passages")
@@ -208,7 +208,7 @@ class Command(Folder):
             {"_id": "d3", "title": "Rails", "text": "Trains run on two parallel steel rails."},
         )
         self.write("queries.jsonl", {"_id": "q1", "text": "how is bread made"}, {"_id": "q2", "text": "frozen rivers"})
-        # The glacier is first for q2 and no answer of it.
+        # The glacier is first for q2, but not relevant to it.
         self.judge("q1\td1\t2", "q2\td1\t1", "q2\td3\t1")
         out, said = io.StringIO(), io.StringIO()
         arguments = ["retrieval", str(self.folder)]
@@ -223,7 +223,7 @@ class Command(Folder):
             self.assertIn(f"| {name} | {score:.4f} | 1.0000 | +0.0000 ± 0.0000 |", lines)
         self.assertIn("small, ours, int8: 100%", said.getvalue())
 
-    def test_a_folder_that_is_none_ends_with_one_line(self) -> None:
+    def test_a_folder_that_is_not_a_benchmark_ends_with_one_line(self) -> None:
         said = io.StringIO()
         with patch("sys.argv", ["retrieval", str(self.folder / "qrels")]), contextlib.redirect_stderr(said):
             self.assertEqual(retrieval.main(), 1)

@@ -1,4 +1,4 @@
-"""How `sam local invoke` is called, with programs that print what SAM prints in its place."""
+"""How `sam local invoke` is called; programs with SAM's output stand in for SAM."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from unittest import mock
 from tools import sam_local
 
 EVENT = Path("events/direct-tei.json")
-# As SAM does: its timer keeps it alive for the function's whole timeout.
+# Like SAM, whose timer keeps it alive for the function's whole timeout.
 GIVES_UP = 'echo "No response from invoke container for EmbedFunction" >&2; exec sleep 300'
 TIMES_OUT = """echo "Function 'EmbedFunction' timed out after 30 seconds" >&2
 echo "No response from invoke container for EmbedFunction" >&2"""
@@ -30,7 +30,7 @@ class Invoke(unittest.TestCase):
         self.enterContext(mock.patch.object(time, "sleep"))
 
     def sam(self, first: str, then: str) -> Path:
-        """A program that does `first` when it is called first, and `then` ever after."""
+        """A program that runs `first` at its first call, and `then` at every later call."""
         path = self.folder / "sam"
         calls = self.folder / "calls"
         path.write_text(f"#!/bin/sh\necho call >> {calls}\n[ $(wc -l < {calls}) = 1 ] && {{ {first}; exit; }}\n{then}\n")
@@ -48,13 +48,13 @@ class Invoke(unittest.TestCase):
         self.assertEqual(self.invoke(ANSWERS, FAILS), {"embeddings": []})
         self.assertEqual(self.calls(), 1)
 
-    def test_a_call_that_met_no_function_is_ended_and_made_again(self) -> None:
+    def test_a_call_that_did_not_reach_the_function_is_repeated(self) -> None:
         began = time.monotonic()
         self.assertEqual(self.invoke(GIVES_UP, ANSWERS), {"embeddings": []})
         self.assertEqual(self.calls(), 2)
         self.assertLess(time.monotonic() - began, 150)
 
-    def test_one_that_never_meets_it_fails_with_what_sam_said(self) -> None:
+    def test_a_call_that_never_reaches_the_function_fails_with_sams_output(self) -> None:
         with self.assertRaisesRegex(sam_local.Failed, "No response from invoke container"):
             self.invoke(GIVES_UP, GIVES_UP)
         self.assertEqual(self.calls(), sam_local.ATTEMPTS)

@@ -1,4 +1,4 @@
-"""The texts that models are calibrated with and measured on."""
+"""The texts for calibrating and measuring models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all peers in Python share: lists of texts in, seconds out; `tools/bench/peers.py` has the other end.
+"""Shared by all peers in Python: lists of texts in, seconds out; `tools/bench/peers.py` has the other end.
 
     a JSON list of texts, one line  ->  {"seconds": what embedding them took, "first": the first one's vector}
 """

@@ -10,5 +10,5 @@ from fasttextembed import TextEmbedding
 folder = Path(sys.argv[1])
 THREADS = len(os.sched_getaffinity(0))
 model = TextEmbedding(str(folder / "model.fte"), str(folder / "vocab.tsv"))
-# One text is spread over the cores by another way than many, and that way is the faster one for it.
+# A single text and many texts use the cores in different ways; for a single text this one is faster.
 serve(lambda texts: [model.embed_one(texts[0])] if len(texts) == 1 else model.embed(texts, threads=THREADS))

@@ -1,6 +1,6 @@
 """OpenVINO: `use_openvino.py FOLDER`, a folder with `model.onnx` and `tokenizer.json`.
 
-One unpadded text a request and as many requests side by side as there are cores, which is its fastest way here.
+One unpadded text a request, and as many requests at once as there are cores: the fastest way here.
 """
 
 import os

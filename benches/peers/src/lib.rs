@@ -1,5 +1,5 @@
-//! What the peers in Rust share: lists of texts in on standard input, seconds out. `tools/bench/peers.py` has the
-//! other end.
+//! Shared by the peers in Rust: lists of texts in on standard input, seconds out. `tools/bench/peers.py` has the other
+//! end.
 
 use std::io::BufRead;
 use std::time::Instant;

@@ -164,7 +164,7 @@ fn breaking_off_ends_the_reading() {
 }
 
 #[test]
-fn unpacking_is_limited() {
+fn decompression_is_limited() {
     let pack = |decompressed: &[u8]| {
         let mut compressed = Vec::new();
         flate2::read::GzEncoder::new(decompressed, flate2::Compression::fast()).read_to_end(&mut compressed).unwrap();

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_is_given_up_with_its_cause() {
+    fn a_request_that_keeps_failing_is_given_up_with_its_cause() {
         let ms = Duration::from_millis(1);
         let policy =
             RetryPolicy { response_timeout: ms * 500, give_up_after: ms * 60, first_delay: ms, max_delay: ms * 8 };

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_writing_is_read_from_every_vector() {
+    fn a_generation_is_read_from_every_vector() {
         let of = |text: &str| generation(&document(json!({HEAD: text})));
         assert_eq!((of("7"), of("no number"), generation(&document(json!({})))), (Some(7), None, None));
         let head = DocumentHead { generation: 8, version_id: "m".to_owned(), chunks: 1, source_version: None };

@@ -1,4 +1,4 @@
-"""Chroma's collections with OpenAIEmbeddingFunction, or HuggingFaceEmbeddingServer where the argument is `tei`."""
+"""Chroma's collections with OpenAIEmbeddingFunction, or HuggingFaceEmbeddingServer if the argument is `tei`."""
 
 import sys
 

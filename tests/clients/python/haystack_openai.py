@@ -9,7 +9,7 @@ from tests.clients.python.jobs import answer
 
 def embed(job: dict) -> list[list[float]]:
     options = {"api_key": Secret.from_token(job["key"])} if job["key"] else {}
-    # By default it logs a refusal and returns documents without vectors.
+    # By default it only logs an error and returns documents without vectors.
     options |= {"raise_on_failure": True, "max_retries": 0, "progress_bar": False}
     embedder = OpenAIDocumentEmbedder(api_base_url=job["url"], model=job["model"], **options)
     documents = [Document(id=str(place), content=text) for place, text in enumerate(job["texts"])]

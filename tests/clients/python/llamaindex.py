@@ -6,7 +6,7 @@ from tests.clients.python.jobs import answer
 
 
 def embed(job: dict) -> list[list[float]]:
-    # `model` takes names of OpenAI's models alone.
+    # `model` accepts only names of OpenAI's models.
     names = {"model_name": job["model"], "api_base": job["url"], "api_key": job["key"]}
     return OpenAIEmbedding(max_retries=0, **names).get_text_embedding_batch(job["texts"])
 

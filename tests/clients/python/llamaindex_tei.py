@@ -7,7 +7,7 @@ from tests.clients.python.jobs import answer
 
 def embed(job: dict) -> list[list[float]]:
     options = {"auth_token": job["key"]} if job["key"] else {}
-    # Without them its own instructions come before the texts.
+    # Without these, it puts its own instructions before the texts.
     options |= {"text_instruction": "", "query_instruction": ""}
     client = TextEmbeddingsInference(model_name=job["model"], base_url=job["url"], **options)
     return client.get_text_embedding_batch(job["texts"])

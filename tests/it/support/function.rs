@@ -1,4 +1,4 @@
-//! The real binary as a function under the tests' Runtime API, with what it writes kept.
+//! The real binary as a function under the tests' Runtime API; its output is kept.
 
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::support::harness::bootstrap;
 use crate::support::runtime_api::{Delivery, Report, RuntimeApi};
 
-/// How long something may take that a busy machine does in time; a test waits that long only to fail.
+/// A time limit that even a busy machine keeps; only a test that fails waits that long.
 pub const LONG: Duration = Duration::from_secs(300);
 
-/// The most that was resident of `process`, in megabytes.
+/// The peak of resident memory of `process`, in megabytes.
 pub fn peak(process: &Child) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
@@ -49,13 +49,13 @@ impl Function {
         let mut command = bootstrap();
         command.env("AWS_LAMBDA_RUNTIME_API", &api.address).env("AWS_LAMBDA_FUNCTION_NAME", "f");
         command.env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "3538").env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
-        // Set by cargo for its tests; the binary is to set it by itself.
+        // cargo sets it for its tests; the binary has to set it itself.
         command.env_remove("ORT_DISABLE_TELEMETRY").envs(variables.iter().copied());
         command.stdout(file.try_clone().unwrap()).stderr(Stdio::from(file));
         command
     }
 
-    /// Starts the binary again if it has ended, as Lambda does; whether it had.
+    /// Starts the binary again if it has ended, as Lambda does; returns whether it had.
     pub fn revive(&mut self, variables: &[(&str, &str)]) -> bool {
         if self.process.try_wait().unwrap().is_none() {
             return false;
@@ -107,7 +107,7 @@ impl Function {
         }
     }
 
-    /// What the threads that run texts have used of a core so far, in the kernel's ticks.
+    /// The processor time that the threads which run texts have used, in the kernel's ticks.
     fn worked(&self) -> u64 {
         let threads = std::fs::read_dir(format!("/proc/{}/task", self.process.id())).unwrap();
         let stats = threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("stat")).ok());

@@ -1,4 +1,4 @@
-//! What tests share: paths, a handler over the fixture model, calls to it, and the real binary.
+//! Shared by tests: paths, a handler with the fixture model, calls to it, and the real binary.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -56,7 +56,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// What the handler answers to an event, as JSON.
+/// The handler's answer to an event, as JSON.
 pub fn invoke(handler: &Handler, event: &Value) -> Value {
     let reply =
         block_on(handler.handle(event.to_string().as_bytes(), &Call::default())).expect("the event is answered");

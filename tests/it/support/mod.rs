@@ -1,4 +1,4 @@
-//! What the tests share. No module of tests imports another one: what two of them need is here.
+//! Helpers that tests share. No test module imports another one: what two of them need is here.
 
 #[macro_use]
 pub mod parts;

@@ -12,7 +12,7 @@ use crate::support::harness::root;
 struct Part {
     what: String,
     bring: String,
-    /// All of them are there where the part is.
+    /// If the part is there, all of these exist.
     #[serde(default)]
     files: Vec<String>,
 }
@@ -47,7 +47,7 @@ pub fn left_out(parts: &[&str]) -> bool {
     true
 }
 
-/// Called by whatever uses a part. Panics if it is missing, or if the test does not name it with `needs!`.
+/// Called by every helper that uses a part. Panics if it is missing, or if the test does not name it with `needs!`.
 pub fn assert_present(part: &str) {
     let files = &PARTS.get(part).unwrap_or_else(|| panic!("tests/parts.json has no {part}")).files;
     assert!(!without(part), "this test needs {part}: its first line must be needs!({part})");
@@ -62,7 +62,7 @@ pub fn missing(part: &str) -> ! {
     panic!("{what} is missing: {bring}; TESTS_WITHOUT={part} leaves out the tests that need it")
 }
 
-/// Whether TESTS_WITHOUT names the part. Panics if it names one that there is not.
+/// Whether TESTS_WITHOUT names the part. Panics if it names an unknown one.
 fn without(part: &str) -> bool {
     let names = std::env::var("TESTS_WITHOUT").unwrap_or_default();
     let names: Vec<_> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();

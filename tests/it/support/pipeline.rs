@@ -1,4 +1,4 @@
-//! What tests of documents share: a bucket of documents, one of vectors, a function between them.
+//! Shared by tests of documents: a bucket of documents, one of vectors, a function between them.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -53,16 +53,16 @@ impl Pipeline {
         self.invoke_within(event, None)
     }
 
-    /// The answer to an event, with so much time left as Lambda would tell.
+    /// The answer to an event, with this much time left before the call's deadline.
     pub fn invoke_within(&self, event: &Value, left: Option<Duration>) -> Result<Value, lambda_embed::Error> {
         let call = Call { deadline: left.map(|left| SystemTime::now() + left), ..Call::default() };
         let reply = self.runtime.block_on(self.handler.handle(event.to_string().as_bytes(), &call))?;
         Ok(serde_json::from_str(reply.get()).unwrap())
     }
 
-    /// Hands `event`, a queue's, over until nothing of it comes back. A call has a little more time than the one before
-    /// it, and by far more after one that made no headway, so that on a machine of any speed there are several.
-    /// `after` looks at what each call leaves that was not the last. The number of calls.
+    /// Sends `event`, a queue's, until nothing of it comes back; returns the number of calls. Each call has a little
+    /// more time than the one before it, and much more after a call without progress, so that a machine of any speed
+    /// needs several. `after` looks at what each call but the last one leaves.
     pub fn in_short_calls(&self, event: &Value, mut after: impl FnMut()) -> usize {
         let (mut left, mut before) = (Duration::from_millis(20), None);
         for calls in 1..400 {
@@ -83,7 +83,7 @@ impl Pipeline {
         self.vectors.get(&key).map(|bytes| (key, bytes))
     }
 
-    /// Lets the function know of a new document; what it did.
+    /// Sends the function the event of a new document; returns what the function did.
     pub fn created(&self, key: &str) -> Value {
         self.invoke(&notification(&[created(&self.documents.name, key)])).unwrap()
     }
@@ -109,7 +109,7 @@ impl Pipeline {
         head.split("x-amz-meta-embed-chunks: ").nth(1)?.lines().next()?.trim().parse().ok()
     }
 
-    /// What was written down about a document without vectors.
+    /// The outcome record of a document without vectors.
     pub fn outcome(&self, key: &str) -> Option<Value> {
         let bytes = self.vectors.get(&format!("out/{}/{key}.outcome.json", self.documents.name))?;
         Some(serde_json::from_slice(&bytes).unwrap())
@@ -123,7 +123,7 @@ pub fn document_function(vectors: &Bucket, endpoint: &str, variables: &[(&str, &
     Function::start(&[&own[..], &CREDENTIALS, variables].concat())
 }
 
-/// Who the tests' functions are; the server believes it.
+/// The credentials of the tests' functions; the server accepts any.
 pub const CREDENTIALS: [(&str, &str); 3] =
     [("AWS_REGION", "us-east-1"), ("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "secret")];
 
@@ -136,13 +136,13 @@ pub fn result_key(bucket: &str, key: &str) -> String {
 }
 
 /// A record of S3's notification of a new object; further fields of the object may be set.
-/// A JSON array of so many good records and one that is too long, which ends the reading.
+/// A JSON array of so many good records and one that is too long, at which reading ends.
 pub fn unreadable_at_its_end(good: usize) -> String {
     let good = r#"{"text": "The river is high today."},"#.repeat(good);
     format!(r#"[{good}{{"text": "{}"}}]"#, "x".repeat(9 << 20))
 }
 
-/// The `chunks` in every record of a document of so many: null in a long one, which is written while it is read.
+/// The value of `chunks` in every record of a document: null in a long one, which is written while it is read.
 pub fn stated_chunks(records: usize) -> Value {
     if records > 64 { Value::Null } else { records.into() }
 }

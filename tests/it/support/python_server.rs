@@ -14,7 +14,7 @@ pub struct PythonServer {
 }
 
 impl PythonServer {
-    /// Starts `script` of the part `part` in the environment that `make <part>-server` leaves.
+    /// Starts `script` of the part `part` in the environment that `make <part>-server` made.
     pub fn start(part: &str, script: &str, arguments: &[&str]) -> Self {
         parts::assert_present(part);
         let mut process = Command::new(root().join(format!("target/{part}-server/bin/python")))

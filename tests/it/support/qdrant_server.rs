@@ -25,7 +25,7 @@ impl Collection {
         Self { server: server.address.clone(), name: test.to_owned() }
     }
 
-    /// Where the function finds it, with Qdrant at `endpoint`.
+    /// The variables by which the function finds it, with Qdrant at `endpoint`.
     pub fn variables<'a>(&'a self, url: &'a str, sinks: &'a str) -> [(&'a str, &'a str); 3] {
         [("EMBED_SINK", sinks), ("EMBED_QDRANT_URL", url), ("EMBED_QDRANT_COLLECTION", &self.name)]
     }

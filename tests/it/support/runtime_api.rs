@@ -1,5 +1,5 @@
-//! Lambda's Runtime API on loopback: hands out events when a test sends them, keeps what is reported, and
-//! misbehaves when it is told to.
+//! Lambda's Runtime API on loopback: it hands out the tests' events, keeps the function's reports, and misbehaves if a
+//! test asks for it.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-/// In the year 2286.
+/// A deadline in the year 2286.
 pub const FAR: u64 = 9_999_999_999_999;
 
 /// One report of the function.
@@ -28,13 +28,13 @@ pub enum Manner {
     Plain,
     /// The event's second half comes after a pause.
     Slow(Duration),
-    /// The connection ends before the event, which is handed out to whoever asks next.
+    /// The connection ends before the event, which the next request gets.
     Drop,
     /// The connection ends within the event.
     Cut,
     /// 500 in place of the event; the documentation tells a runtime to exit then.
     Refuse,
-    /// A header that always is there is not.
+    /// A header that Lambda always sends is missing.
     Without(&'static str),
     /// The report is taken; the connection ends before the receipt.
     LoseReceipt,

@@ -1,4 +1,4 @@
-//! An HTTP proxy that breaks what passes through it, as it is told.
+//! An HTTP proxy that breaks answers as a test plans it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -10,21 +10,21 @@ use std::time::{Duration, Instant};
 #[derive(Debug, Clone)]
 pub enum Fault {
     None,
-    /// The connection is reset after so many bytes of the body.
+    /// The connection is reset after this many bytes of the body.
     Reset(u64),
-    /// The connection ends in good order after so many bytes of the body.
+    /// The connection is closed normally after this many bytes of the body.
     Cut(u64),
-    /// The body ends after so many bytes, and the head says that this is right.
+    /// The body ends after this many bytes, and the head states this length.
     Shortened(u64),
-    /// One bit of this byte is another.
+    /// One bit of this byte is flipped.
     Flip(u64),
-    /// The server is not asked; this status and this S3 error code come at once, with a region where one is given.
+    /// The server is not asked; this status and this S3 error code come at once, with a region if one is given.
     Refuse(u16, &'static str, Option<&'static str>),
     /// The server is not asked; this status comes at once, and the number of seconds to wait.
     Busy(u16, u64),
-    /// Nothing happens for so long, then all is well.
+    /// Nothing comes for this long, then the normal answer.
     Late(Duration),
-    /// The body comes in pieces of so many bytes, with this pause after each.
+    /// The body comes in pieces of this many bytes, with this pause after each.
     Slow(usize, Duration),
 }
 
@@ -171,7 +171,7 @@ impl Shared {
         }
         match fault {
             Fault::Reset(_) => {
-                // What was written is to arrive before the reset throws away what is still on its way.
+                // Waits until the written bytes have arrived, because the reset discards bytes on their way.
                 std::thread::sleep(Duration::from_millis(5));
                 socket2::SockRef::from(client).set_linger(Some(Duration::ZERO))?;
                 Ok(false)

@@ -14,7 +14,7 @@ pub fn address() -> &'static str {
     &SERVER.get_or_init(|| PythonServer::start("s3", "tests/s3/serve.py", &[])).address
 }
 
-/// The server wants to know who asks and believes it.
+/// The server needs some credentials and accepts any.
 const OWNER: &str =
     "AWS4-HMAC-SHA256 Credential=id/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0";
 
@@ -102,7 +102,7 @@ impl Bucket {
         listing.split("<Key>").skip(1).map(|rest| rest.split("</Key>").next().unwrap().to_owned()).collect()
     }
 
-    /// The key of the object whose name ends so.
+    /// The key of the object with this ending.
     pub fn key(&self, end: &str) -> String {
         let (_, _, listing) = self.request("GET", "?list-type=2", b"");
         let listing = String::from_utf8(listing).unwrap();

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::harness::{handler, invoke, output, root, vectors};
 use crate::support::s3_server::Bucket;
 
-/// Lambda ends an init after this; a start's last word has to come before.
+/// Lambda ends an init after this time; a start has to report its error before.
 pub const INIT_LIMIT: Duration = Duration::from_secs(10);
 
 /// A cache folder of a test's own; removed when dropped.
@@ -64,7 +64,7 @@ pub fn start(bucket: &Bucket, endpoint: &str, cache: &Cache) -> Run {
 }
 
 impl Run {
-    /// The answer must be the one that `model`'s local folder gives, to the last bit.
+    /// The answer must equal the one with `model`'s local folder, to the bit.
     pub fn answers_as(self, model: &Path) {
         let event = serde_json::from_slice(&std::fs::read(event_file()).unwrap()).unwrap();
         let expected = vectors(&invoke(&handler(model, &[]), &event)["embeddings"]);
@@ -72,7 +72,7 @@ impl Run {
         assert_eq!(vectors(&reply["embeddings"]), expected);
     }
 
-    /// It must have failed on one line, in time, with these words.
+    /// It must have failed in time, with one line that has these words.
     pub fn fails_with(self, words: &[&str]) {
         let error = self.outcome.expect_err("the start fails");
         assert_eq!(error.lines().count(), 1, "{error}");

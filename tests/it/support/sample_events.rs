@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::harness::root;
 
-/// The samples that tell of an object, which all name the same one.
+/// The samples that name an object; all name the same one.
 pub const CREATED: [&str; 8] = [
     "s3-put",
     "sqs-s3",
@@ -16,7 +16,7 @@ pub const CREATED: [&str; 8] = [
     "s3-batch-2",
 ];
 
-/// The samples of S3 that tell of none.
+/// The samples of S3 that name no object.
 const OTHERS: [&str; 2] = ["s3-test", "s3-removed"];
 
 /// Whether the event `sample` is for a function that takes documents.

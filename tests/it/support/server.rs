@@ -71,7 +71,7 @@ impl Server {
         Self { address: address.to_owned(), process }
     }
 
-    /// What `GET /metrics` says.
+    /// The answer of `GET /metrics`.
     pub fn metrics(&self) -> String {
         String::from_utf8(http(&self.address, "GET", "/metrics", &[], b"").2).unwrap()
     }

@@ -1,5 +1,5 @@
 //! The bare loop: tokenize, run, take the first token's vector; texts side by side on sessions of one thread each, no
-//! padding, no protocol, no checks. What is left to gain is measured against it.
+//! padding, no protocol, no checks. The difference to it is all that lambda-embed could still gain.
 //!
 //! `bare FOLDER THREADS`, a folder with `model.ort` or `model.onnx`. The library's path is ORT_DYLIB_PATH.
 
