@@ -84,6 +84,7 @@ metrics! {
     DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
     DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were skipped: embedded already, or of a kind without text";
     DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed";
+    DOCUMENTS_UNFINISHED = "DocumentsUnfinished", "embed_documents_unfinished_total", Count, Service,   Sum,  "documents that ran out of time; a later call continues them";
     READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";
     WRITE            = "WriteTime",       "embed_write_seconds_total",         Milliseconds, Service,   Sum,  "writing to the sinks";
     RESIDENT_MEMORY  = "ResidentMemory",  "embed_resident_memory_bytes",       Bytes,        Service,   Last, "the process's memory after the call";
