@@ -1,4 +1,4 @@
-"""What embedding an existing bucket costs: `python -m tools.backfill` prints it, `--write` puts it into its page.
+"""What embedding an existing bucket costs; `python3 -m tools.bench.tables` puts it into docs/backfill.md.
 
     docs/figures.json   how long one document takes as one task of S3 Batch Operations   (make bench-ingest)
     prices and quotas   below, with their sources

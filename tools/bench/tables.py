@@ -1,11 +1,11 @@
-"""Writes the results of the benchmarks into the docs: `python3 -m tools.bench.tables` after they ran.
+"""Figures of the docs: `python3 -m tools.bench.tables` after the benches, `--check` in the tests.
 
     target/bench/engine.json, …  ->  docs/figures.json   what was measured; a bench that was not run keeps its figures
     docs/figures.json            ->  docs/charts/*.svg
                                  ->  <!-- make bench: mixed --> … <!-- end -->  in README.md and docs/
 
-Each block is what the benchmark printed; `make bench` has to have run on every corpus. Blocks of a benchmark that was
-not run stay as they are, and its name is printed.
+So a figure in such a block can be out of date, but not made up: `--check` renders every block and chart from
+docs/figures.json, and names each that differs.
 """
 
 from __future__ import annotations
@@ -93,21 +93,39 @@ def summary(figures: Figures) -> str:
     )
 
 
-# For each benchmark its JSON, the document, and the content of each block.
-BLOCKS: dict[str, tuple[str, str, dict[str, Block]]] = {
-    "bench": (
-        "engine.json",
-        "performance.md",
-        {
-            **{name: corpus(name) for name in ("short", "mixed", "long")},
-            "queries": lambda found: table(found["queries"]),
-            "bars": bars,
-            "dollars": dollars,
-        },
-    ),
-    "bench-ingest": ("ingest.json", "performance.md", {"rows": windows, "bars": bars}),
-    "bench-cold": ("cold.json", "cold-start.md", {"rows": rows, "calls": calls}),
-    "bench-memory": ("memory.json", "operations.md", {"rows": rows}),
+def price(figures: Figures) -> str:
+    """A million queries and paragraphs at the template's default memory."""
+    found = next(row for row in figures["bench-memory"]["rows"] if row["memory, MB"] == backfill.MEGABYTES_PER_CPU)
+    return (
+        f"With the default memory on x86_64, a million queries one by one cost {found['$ for 1M queries']} dollars, a "
+        f"million\nparagraphs of 45 tokens {found['$ for 1M paragraphs']}."
+    )
+
+
+# Every block by its document: the bench that its marker names, its name there, and what it shows.
+BLOCKS: dict[Path, list[tuple[str, str, Block]]] = {
+    Path("README.md"): [("bench", "summary", summary)],
+    Path("docs/performance.md"): [
+        ("bench", "machine", machine("bench")),
+        *(("bench", name, corpus(name)) for name in CORPORA),
+        ("bench", "queries", lambda figures: table(figures["bench"]["queries"])),
+        ("bench", "bars", bars("bench")),
+        ("bench", "dollars", dollars),
+        ("bench-ingest", "machine", machine("bench-ingest")),
+        ("bench-ingest", "rows", windows),
+        ("bench-ingest", "bars", bars("bench-ingest")),
+    ],
+    Path("docs/cold-start.md"): [
+        ("bench-cold", "machine", machine("bench-cold")),
+        ("bench-cold", "rows", rows("bench-cold")),
+        ("bench-cold", "calls", calls),
+    ],
+    Path("docs/operations.md"): [
+        ("bench-memory", "machine", machine("bench-memory")),
+        ("bench-memory", "rows", rows("bench-memory")),
+    ],
+    Path("docs/deploy.md"): [("bench-memory", "price", price)],
+    Path("docs/backfill.md"): [("bench-ingest", "backfill", lambda figures: backfill.computed(figures["bench-ingest"]))],
 }
 
 
