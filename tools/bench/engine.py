@@ -3,7 +3,8 @@
     corpora   short queries, mixed paragraphs, texts of 512 tokens
     programs  the peers of `peers.py`; two bare sessions and the function, each on the stock int8 file that hubs serve
               and on our own
-      rounds    every program once a round, so that a slow minute of the machine affects all of them
+      rounds    every program once a round, so that a slow minute of the machine affects all of them; more
+              rounds while a figure is unsteady, and what stays unsteady is named
 
 The function is measured through the Runtime API, JSON in and JSON out; the peers are not charged for
 theirs. A bar that is missed is printed as missed.
