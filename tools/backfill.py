@@ -14,10 +14,6 @@ from dataclasses import dataclass
 from tools.bench.report import table
 from tools.bench.start import MEGABYTES_PER_CPU
 
-MEASURED = Path("target/bench/ingest.json")
-PAGE = Path("docs/backfill.md")
-START, END = "<!-- computed by tools/backfill.py -->", "<!-- end -->"
-
 # us-east-1, dollars, from the pages "AWS Lambda Pricing" and "Amazon S3 pricing" on 2026-11-22. Look them up again
 # before you quote them.
 LAMBDA_GB_SECOND = 0.0000166667

@@ -86,10 +86,10 @@ def summary(figures: Figures) -> str:
     fastembed = row(cold, "FastEmbed, 2 cores, warm cache")["first, ms"]
     query = row(bench["queries"], ours, cores=2)["p50, ms"]
     return (
-        f"On two cores ({bench['machine']}) the function embeds {speed[ours]:.0f} paragraphs a second, where FastEmbed\n"
-        f"embeds {speed['FastEmbed, default batch']:.0f} with its defaults and {speed['FastEmbed, batch 1']:.0f} one by one. "
-        f"It is ready {start['ready, ms']:.0f} ms after its start and has its first\nvector after {start['first, ms']:.0f} ms, "
-        f"FastEmbed after {fastembed:.0f} ms. A query takes {query:.1f} ms."
+        f"Measured on {bench['machine']}:\nthe function embeds {speed[ours]:.0f} paragraphs a second, FastEmbed "
+        f"{speed['FastEmbed, default batch']:.0f} with its defaults and {speed['FastEmbed, batch 1']:.0f} one by one. The "
+        f"function\nhas its first vector {start['first, ms']:.0f} ms after its start, FastEmbed {fastembed:.0f} ms. A query "
+        f"takes {query:.1f} ms."
     )
 
 
