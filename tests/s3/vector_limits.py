@@ -49,7 +49,10 @@ def limited() -> None:
                 conflict.code = "ConflictException"
                 raise conflict
         answer = create(self)
-        self.s3vectors_backend.get_index(bucket, name, None).long = set(keys)
+        index = self.s3vectors_backend.get_index(bucket, name, None)
+        index.long = set(keys)
+        # GetIndex tells the keys; moto forgets them.
+        index.metadata_configuration = {"nonFilterableMetadataKeys": keys} if keys else None
         return answer
 
     def put_vectors(self: S3VectorsBackend, vector_bucket_name: str, index_name: str, index_arn: str, vectors: Any) -> None:
