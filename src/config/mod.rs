@@ -37,7 +37,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
     Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
-    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
+    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, decompressed" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
     Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },

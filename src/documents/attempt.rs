@@ -111,7 +111,7 @@ impl<'a> Attempt<'a> {
             if let Err(WriteError::StaleCheckpoint(error)) = &begun {
                 let (key, cause) = (&self.document.key, store_cause(error));
                 let id = call::request_id();
-                tracing::warn!(requestId = id, key, cause, "the checkpoint is of no use: starting anew");
+                tracing::warn!(requestId = id, key, cause, "the checkpoint is unusable: the document starts again");
             }
             writers.push((store.name(), self.drop_stale_checkpoint(begun).await?));
         }
@@ -236,7 +236,7 @@ impl<'a> Attempt<'a> {
             let Some(state) = checkpoint.stores.get(store.name()) else { continue };
             if let Err(WriteError::Store(error)) = store.abort(bucket, key, state).await {
                 let cause = store_cause(&error);
-                tracing::warn!(requestId = call::request_id(), key, cause, "an upload that nobody goes on with stays");
+                tracing::warn!(requestId = call::request_id(), key, cause, "an abandoned upload was not removed");
             }
         }
     }

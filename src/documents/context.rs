@@ -81,7 +81,7 @@ impl DocumentContext {
     /// Deletes an object that is of no use any more. If that fails, the object harms nobody.
     async fn delete(&self, key: &str) {
         if let Err(error) = self.output.delete(key, None).await {
-            tracing::warn!(requestId = call::request_id(), key, cause = store_cause(&error), "not removed");
+            tracing::warn!(requestId = call::request_id(), key, cause = store_cause(&error), "object was not removed");
         }
     }
 }

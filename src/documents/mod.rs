@@ -65,7 +65,7 @@ impl DocumentPipeline {
         Chunker::new(embedder.tokenizer(), manifest, read_options.chunk)?;
         if settings.input.is_none() {
             tracing::warn!(
-                "EMBED_INPUT is not set: whoever may invoke this function chooses among all objects that its role reads"
+                "EMBED_INPUT is not set: its invokers can have the function read any object that its role can read"
             );
         }
         let model = ModelRef::of(manifest);

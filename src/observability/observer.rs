@@ -180,7 +180,7 @@ impl Drop for Ending<'_> {
                     Error::Later { kind: Kind::Stopping, message }
                 }
                 false => {
-                    let gone = "whoever asked does not wait for the answer any more";
+                    let gone = "the client no longer waits for the answer";
                     Error::request(Kind::Abandoned, None, gone)
                 }
             };
