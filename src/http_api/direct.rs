@@ -36,7 +36,7 @@ struct Timings {
 }
 
 pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-    let shape: BodyShape = body::fields(event)?;
+    let shape: BodyShape = body::read(event)?;
     let done: Embeddings = match shape.input {
         Some(_) => openai::Request::parse(event, api.manifest())?.embed(api, call).await?.0,
         None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,

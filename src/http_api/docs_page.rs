@@ -105,13 +105,13 @@ mod tests {
     #[test]
     fn a_schema_has_the_fields_that_its_parser_knows() {
         let parsers: [(&str, &[&str]); 7] = [
-            ("EmbeddingsRequest", fields_of::<openai::Fields<'_>>()),
-            ("EmbedRequest", fields_of::<tei::EmbedFields<'_>>()),
-            ("SimilarityRequest", fields_of::<tei::SimilarityFields<'_>>()),
-            ("SimilarityParameters", fields_of::<tei::SimilarityParameters<'_>>()),
-            ("InferenceRequest", fields_of::<qdrant_inference::InferenceFields<'_>>()),
-            ("InferenceInput", fields_of::<qdrant_inference::InputFields<'_>>()),
-            ("TokenizeRequest", fields_of::<tei::TokenizeFields<'_>>()),
+            ("EmbeddingsRequest", fields_of::<openai::Fields>()),
+            ("EmbedRequest", fields_of::<tei::EmbedFields>()),
+            ("SimilarityRequest", fields_of::<tei::SimilarityFields>()),
+            ("SimilarityParameters", fields_of::<tei::SimilarityParameters>()),
+            ("InferenceRequest", fields_of::<qdrant_inference::InferenceFields>()),
+            ("InferenceInput", fields_of::<qdrant_inference::InputFields>()),
+            ("TokenizeRequest", fields_of::<tei::TokenizeFields>()),
         ];
         let document = checked_in();
         for (schema, fields) in parsers {

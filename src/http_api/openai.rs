@@ -7,8 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use super::body::Texts;
 use super::dimensions::Dimensions;
 use super::{Api, body, check_model, json_vector_bytes, response};
 use crate::embedding::{Embeddings, InputType, Options, Truncation};
@@ -17,28 +17,24 @@ use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// The request's fields as raw JSON.
+/// The request's fields.
 #[derive(Deserialize)]
-pub(super) struct Fields<'a> {
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    encoding_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dimensions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncate: Option<&'a RawValue>,
+pub(super) struct Fields {
+    input: Option<Texts>,
+    model: Option<String>,
+    encoding_format: Option<Format>,
+    dimensions: Option<u64>,
+    /// Known, so that a value of another type is refused; not used.
+    #[serde(rename = "user")]
+    _user: Option<String>,
+    input_type: Option<InputType>,
+    truncate: Option<Truncation>,
 }
 
 /// How the response writes a vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Format {
+    #[default]
     Float,
     /// Little-endian float32, base64.
     Base64,
@@ -64,20 +60,18 @@ impl Request {
     /// # Errors
     /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
-        let fields: Fields<'_> = body::fields(body)?;
-        let texts: body::Texts = body::required("input", fields.input)?;
-        if let Some(model) = body::field::<String>("model", fields.model)? {
+        let fields: Fields = body::read(body)?;
+        let texts = fields.input.ok_or_else(|| body::missing("input"))?;
+        if let Some(model) = fields.model {
             check_model(&model, manifest)?;
         }
-        let format = body::field("encoding_format", fields.encoding_format)?.unwrap_or(Format::Float);
-        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
-        body::field::<String>("user", fields.user)?;
+        let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
         let options = Options {
-            input_type: body::field::<InputType>("input_type", fields.input_type)?.unwrap_or_default(),
-            truncation: body::field::<Truncation>("truncate", fields.truncate)?.unwrap_or_default(),
+            input_type: fields.input_type.unwrap_or_default(),
+            truncation: fields.truncate.unwrap_or_default(),
             ..Options::default()
         };
-        Ok(Self { texts: texts.texts, format, options, dimensions })
+        Ok(Self { texts: texts.texts, format: fields.encoding_format.unwrap_or_default(), options, dimensions })
     }
 
     pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, Format)> {
