@@ -7,7 +7,7 @@ use crate::aws::secrets::PendingApiKey;
 use crate::aws::{self, Attempts, S3};
 use crate::concurrency::admission::Admission;
 use crate::config::{Config, Documents, Secret, StoreName};
-use crate::documents::DocumentPipeline;
+use crate::documents::{DocumentPipeline, PdfReader};
 use crate::embedding::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::handler::Handler;
@@ -47,7 +47,7 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
     });
     let (embedder, startup) = opened?;
     let pipeline = match (&config.documents, connected) {
-        (Some(settings), Some(clients)) => Some(documents(settings, &embedder, clients?, qdrant_key.wait()?)?),
+        (Some(settings), Some(clients)) => Some(documents(&config, settings, &embedder, clients?, qdrant_key.wait()?)?),
         _ => None,
     };
     let token = token.wait()?;
@@ -76,6 +76,7 @@ fn connect(config: &Config, documents: &Documents) -> Result<Clients> {
 
 /// The document pipeline with the stores that `EMBED_SINK` lists.
 fn documents(
+    config: &Config,
     settings: &Documents,
     embedder: &Embedder,
     (s3, s3vectors): Clients,
@@ -99,7 +100,13 @@ fn documents(
         })
     };
     let stores = settings.stores.iter().filter_map(store).collect();
-    DocumentPipeline::new(settings, embedder, s3, stores)
+    DocumentPipeline::new(settings, pdf_reader(config), embedder, s3, stores)
+}
+
+/// What reads PDFs.
+pub fn pdf_reader(config: &Config) -> Option<PdfReader> {
+    let program = config.program.clone()?;
+    Some(PdfReader { program, library: config.pdfium_lib.clone() })
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3. A failure to load is reported where the library is

@@ -1,9 +1,11 @@
 //! The checks of the fuzz targets on any bytes, through the library's public functions. `tests/it/mutations.rs` runs
 //! them on a fixed number of mutations.
 
+use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use lambda_embed::Result;
+use lambda_embed::documents::extract::{ExtractOptions, Hints, extract};
 use lambda_embed::event::{self, HttpResponse, Invocation};
 use lambda_embed::http_api::{openai, qdrant_inference, tei};
 use lambda_embed::model::Manifest;
@@ -23,6 +25,18 @@ pub fn event(bytes: &[u8]) {
         let response = HttpResponse { status: Default::default(), headers: request.headers, body };
         let _ = source.encode(response);
     }
+}
+
+/// Reads `bytes` as a web page. What is emitted lies in the text where it says.
+pub fn html(bytes: &[u8]) {
+    let hints = Hints { key: "page.html", content_type: Some("text/html"), content_encoding: None };
+    let mut end = 0;
+    let outcome = extract(bytes, &hints, &ExtractOptions::default(), None, &mut |section| {
+        assert!(section.start >= end, "a section overlaps the one before it");
+        end = section.start + section.text.chars().count();
+        ControlFlow::Continue(())
+    });
+    assert!(outcome.is_err() || outcome.is_ok_and(|read| read.characters >= end));
 }
 
 /// Parses `bytes` as a request body under OpenAI's contract.

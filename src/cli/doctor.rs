@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::app;
 use crate::aws::{self, Attempts};
 use crate::config::{Config, S3Location, Verify};
 use crate::embedding::{Embedder, ORT_VERSION, Options, Runtime};
@@ -24,6 +25,9 @@ pub async fn run() -> ExitCode {
         let S3Location { bucket, prefix, .. } = &documents.output;
         let reached = reach(&config, bucket, prefix).await;
         report.check("output", reached, |()| format!("s3://{bucket}/{prefix} is accessible"));
+    }
+    if config.documents.is_some() {
+        report.note("pdf", pdf(&config));
     }
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
@@ -61,6 +65,15 @@ async fn reach(config: &Config, bucket: &str, prefix: &str) -> Result<()> {
         message: error.message,
         source: error.source,
     })
+}
+
+/// Whether PDFs can be read. A function may do without.
+fn pdf(config: &Config) -> String {
+    match app::pdf_reader(config).map(|reader| reader.check()) {
+        Some(Ok(())) => format!("PDFium at {}", config.pdfium_lib.display()),
+        Some(Err(reason)) => format!("PDFs fail, all else is read: {reason}"),
+        None => "PDFs fail, all else is read".to_owned(),
+    }
 }
 
 /// Starts the embedder and embeds one text.

@@ -138,6 +138,8 @@ impl Observer {
                     truncated = some(m.truncated_count),
                     documents = some(m.documents),
                     skipped = some(m.skipped),
+                    unreadable = some(m.unreadable),
+                    left_out = (m.left_out > 0).then_some(m.left_out),
                     failed = some(m.failed),
                     tokenize_ms = some_ms(m.tokenize),
                     run_ms = some_ms(m.run),

@@ -37,6 +37,11 @@ pub trait VectorStore: Send + Sync {
     /// Its word in `EMBED_SINK`; also the key of its state in a checkpoint.
     fn name(&self) -> &'static str;
 
+    /// Whether new chunks replace those of an older version before `commit`.
+    fn replaces_in_place(&self) -> bool {
+        false
+    }
+
     /// What there is of the document at `key` of `bucket`.
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError>;
 

@@ -25,6 +25,7 @@ mod limits;
 mod metrics_page;
 mod mutations;
 mod observed;
+mod pdf;
 mod qdrant;
 mod qdrant_example;
 mod qdrant_faults;
