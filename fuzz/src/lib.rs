@@ -2,9 +2,11 @@
 //! them on a fixed number of mutations.
 
 use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use lambda_embed::Result;
+use lambda_embed::config::Config;
 use lambda_embed::documents::extract::{ExtractOptions, Hints, extract};
 use lambda_embed::event::{self, HttpResponse, Invocation};
 use lambda_embed::http_api::{openai, qdrant_inference, tei};
@@ -14,6 +16,10 @@ use lambda_embed::model::Manifest;
 static MODEL: LazyLock<Manifest> = LazyLock::new(|| {
     Manifest::parse(include_bytes!("../../models/fixture/manifest.json")).expect("the fixture's manifest is valid")
 });
+
+/// What they allow unless a variable says otherwise.
+static CONFIG: LazyLock<Config> =
+    LazyLock::new(|| Config::resolve([], Path::new("/")).expect("the defaults are understood"));
 
 /// Decodes `bytes` as a Lambda event, decompresses its body and puts an answer into its source's envelope.
 pub fn event(bytes: &[u8]) {
@@ -41,7 +47,7 @@ pub fn html(bytes: &[u8]) {
 
 /// Parses `bytes` as a request body under OpenAI's contract.
 pub fn openai_body(bytes: &[u8]) -> Result<()> {
-    openai::Request::parse(bytes, &MODEL).map(drop)
+    openai::Request::parse(bytes, &MODEL, &CONFIG).map(drop)
 }
 
 /// Parses `bytes` as a request body under text-embeddings-inference's contract.
@@ -51,5 +57,5 @@ pub fn tei_body(bytes: &[u8]) -> Result<()> {
 
 /// Parses `bytes` as a request body under Qdrant's inference contract.
 pub fn qdrant_body(bytes: &[u8]) -> Result<()> {
-    qdrant_inference::Request::parse(bytes, &MODEL).map(drop)
+    qdrant_inference::Request::parse(bytes, &MODEL, &CONFIG).map(drop)
 }

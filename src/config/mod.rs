@@ -41,6 +41,8 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, decompressed" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
     Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
+    Variable { name: "EMBED_MODEL_ALIASES", default: "none", about: "further names that requests may have for the model, between commas, as text-embedding-3-small; * takes any name" },
+    Variable { name: "EMBED_TOKEN_IDS", default: "cl100k", about: "cl100k: OpenAI's input of token ids is read as cl100k_base; refuse: it is answered with 400" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
@@ -90,6 +92,14 @@ pub enum Verify {
     Sizes,
 }
 
+/// What is made of token ids in place of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenIds {
+    /// They are read as cl100k_base, the encoding of OpenAI's embedding models.
+    Cl100k,
+    Refuse,
+}
+
 /// The limits of a request and of calls at once.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -119,6 +129,9 @@ pub struct Config {
     /// Texts embedded side by side; at least 1.
     pub threads: usize,
     pub limits: Limits,
+    /// Names that requests may have for the model beside its own; `*` stands for any.
+    pub model_aliases: Vec<String>,
+    pub token_ids: TokenIds,
     /// Path prefix without a trailing slash; empty when there is none.
     pub base_path: String,
     pub api_key: Option<ApiKey>,
@@ -170,6 +183,10 @@ impl Config {
                 response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
                 calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
+            model_aliases: given.text("EMBED_MODEL_ALIASES").map(split_list).unwrap_or_default(),
+            token_ids: given
+                .choice("EMBED_TOKEN_IDS", &[("cl100k", TokenIds::Cl100k), ("refuse", TokenIds::Refuse)])?
+                .unwrap_or(TokenIds::Cl100k),
             base_path: given.base_path()?,
             api_key: given.api_key("EMBED_API_KEY")?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),

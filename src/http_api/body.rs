@@ -122,9 +122,8 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// LangChain's `OpenAIEmbeddings` sends tiktoken's ids by default, so its users meet this message.
-const TOKEN_IDS: &str = "token ids mean nothing to this model, which has a vocabulary of its own; send strings \
-                         (with LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False)";
+/// The contract of this list has ids of the model's own vocabulary, OpenAI's those of cl100k_base.
+const TOKEN_IDS: &str = "token ids are read at /v1/embeddings alone; send strings";
 
 /// One element of a list of texts.
 struct Item(String);
@@ -308,7 +307,7 @@ mod tests {
     #[test]
     fn token_ids_are_refused_with_the_remedy() {
         for ids in ["[1, 2]", "[[1, 2], [3]]", "[1.5]", "[-1]", "[\"a\", 2]"] {
-            assert!(texts(ids).unwrap_err().contains("check_embedding_ctx_length=False"), "{ids}");
+            assert!(texts(ids).unwrap_err().contains("send strings"), "{ids}");
         }
     }
 

@@ -9,7 +9,7 @@
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 
-use super::{Api, dimensions, response};
+use super::{Api, dimensions, model_names, response};
 use crate::event::HttpResponse;
 
 const DOCUMENT: &str = include_str!("openapi.json");
@@ -39,6 +39,7 @@ fn filled(api: &Api) -> String {
         ("version", json(env!("CARGO_PKG_VERSION"))),
         ("model", json(&manifest.id)),
         ("name", json(&manifest.name)),
+        ("model_names", json(&model_names::taken(manifest, &api.config.model_aliases))),
         ("dimensions", json(&manifest.dimensions)),
         ("least_dimensions", json(&least)),
         ("offered_dimensions", json(&dimensions)),

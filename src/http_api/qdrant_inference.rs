@@ -17,7 +17,8 @@ use serde_path_to_error::{Path, Segment};
 
 use super::body::Object;
 use super::dimensions::Dimensions;
-use super::{Api, body, check_model, constant_time_eq, json_vector_bytes, response, unauthorized};
+use super::{Api, body, constant_time_eq, json_vector_bytes, model_names, response, unauthorized};
+use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Timings, Truncation};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpRequest, HttpResponse};
@@ -95,15 +96,16 @@ pub struct Request {
 }
 
 impl Request {
-    /// Parses and checks a request body for the model of `manifest`.
+    /// Parses and checks a request body for the model of `manifest`, as `config` allows.
     ///
     /// # Errors
     /// The error for the caller, which names the field and the value it expects.
-    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
+    pub fn parse(body: &[u8], manifest: &Manifest, config: &Config) -> Result<Self> {
         let fields: InferenceFields = body::read_with_names(body, place)?;
         let Inference(purpose) = fields.inference.unwrap_or_default();
         let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
-        let check = |(index, Object(input))| Input::check(input, purpose, manifest).map_err(|error| at(index, error));
+        let check =
+            |(index, Object(input))| Input::check(input, purpose, manifest, config).map_err(|error| at(index, error));
         let inputs = inputs.into_iter().enumerate().map(check).collect::<Result<_>>()?;
         Ok(Self { inputs, token: fields.token })
     }
@@ -140,14 +142,14 @@ impl Request {
 }
 
 impl Input {
-    fn check(fields: InputFields, purpose: InputType, manifest: &Manifest) -> Result<Self> {
+    fn check(fields: InputFields, purpose: InputType, manifest: &Manifest, config: &Config) -> Result<Self> {
         let data_type = fields.data_type.unwrap_or_else(|| "text".to_owned());
         if data_type != "text" {
             let message = format!("data of type {data_type:?} is not embedded here; {} embeds text", manifest.id);
             return Err(Error::request(Kind::Invalid, "data_type", message));
         }
         let model = fields.model.ok_or_else(|| body::missing("model"))?;
-        check_model(&model, manifest)?;
+        model_names::check(&model, manifest, &config.model_aliases)?;
         let Object(wanted) = fields.options.unwrap_or_default();
         if let Some(unknown) = wanted.others.keys().next() {
             let message = format!("options: {unknown:?} is not one of \"input_type\", \"truncate\", \"dimensions\"");
@@ -210,7 +212,7 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
 
 /// The route. The token may be in the body, so the body is parsed before the token is checked.
 pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let parsed = Request::parse(body, api.manifest());
+    let parsed = Request::parse(body, api.manifest(), &api.config);
     let token = match &parsed {
         Ok(request) => request.token.clone(),
         // A caller without the token learns nothing about the body's mistakes.

@@ -167,6 +167,13 @@ class Listing(Scratch):
         self.assertFalse({"cc", "criterion", "serde_derive", "windows-sys"} & names)
         self.assertEqual([crate.name for crate in linked if not crate.licence or not crate.checksum], [])
 
+    def test_what_the_build_script_takes_data_from_is_listed_and_its_own_code_is_not(self) -> None:
+        own, linked = crates.linked("x86_64-unknown-linux-gnu")
+        [table] = [crate for crate in linked if crate.name == "tiktoken-rs"]
+        self.assertEqual((table.licence, table.uses), ("MIT", ()))
+        self.assertIn(table.id, own.uses)
+        self.assertNotIn("bstr", {crate.name for crate in linked})
+
     def test_the_sbom_is_valid_and_always_the_same(self) -> None:
         listed = [self.crate("a", "MIT OR Apache-2.0", None, ("b",)), self.crate("b", "MIT", None)]
         own = self.crate("own", "Apache-2.0", None, ("a",))
