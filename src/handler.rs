@@ -176,6 +176,7 @@ impl Handler {
         let (outcomes, summary) = pipeline.take(changes, Deadline::of(call)).await;
         call.meter.note(|m| {
             (m.documents, m.failed, m.unfinished) = (summary.documents, summary.failed, summary.unfinished);
+            (m.unreadable, m.left_out) = (summary.unreadable, summary.skipped_records);
             m.skipped = summary.skipped + summary.unchanged + summary.outdated + summary.gone + summary.ignored;
             (m.texts, m.tokens) = (summary.chunks, summary.tokens);
             (m.read, m.write) = (summary.times.read, summary.times.write);

@@ -66,6 +66,7 @@
 //! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
 //! | AWS SDK for S3, Secrets Manager and SSM | `aws` |
 //! | AWS SDK for S3 Vectors | `stores::s3vectors` |
+//! | `libloading` | `documents::extract::pdf::pdfium` |
 //! | environment variables, `std::env::var` | `config`, `main` |
 //! | `lambda_runtime` | `lambda`, `observability::call`, `error` |
 

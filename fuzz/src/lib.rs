@@ -1,9 +1,13 @@
 //! The checks of the fuzz targets on any bytes, through the library's public functions. `tests/it/mutations.rs` runs
 //! them on a fixed number of mutations.
 
+use std::ops::ControlFlow;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use lambda_embed::Result;
+use lambda_embed::config::Config;
+use lambda_embed::documents::extract::{ExtractOptions, Hints, extract};
 use lambda_embed::event::{self, HttpResponse, Invocation};
 use lambda_embed::http_api::{openai, qdrant_inference, tei};
 use lambda_embed::model::Manifest;
@@ -12,6 +16,10 @@ use lambda_embed::model::Manifest;
 static MODEL: LazyLock<Manifest> = LazyLock::new(|| {
     Manifest::parse(include_bytes!("../../models/fixture/manifest.json")).expect("the fixture's manifest is valid")
 });
+
+/// What they allow unless a variable says otherwise.
+static CONFIG: LazyLock<Config> =
+    LazyLock::new(|| Config::resolve([], Path::new("/")).expect("the defaults are understood"));
 
 /// Decodes `bytes` as a Lambda event, decompresses its body and puts an answer into its source's envelope.
 pub fn event(bytes: &[u8]) {
@@ -25,9 +33,21 @@ pub fn event(bytes: &[u8]) {
     }
 }
 
+/// Reads `bytes` as a web page. What is emitted lies in the text where it says.
+pub fn html(bytes: &[u8]) {
+    let hints = Hints { key: "page.html", content_type: Some("text/html"), content_encoding: None };
+    let mut end = 0;
+    let outcome = extract(bytes, &hints, &ExtractOptions::default(), None, &mut |section| {
+        assert!(section.start >= end, "a section overlaps the one before it");
+        end = section.start + section.text.chars().count();
+        ControlFlow::Continue(())
+    });
+    assert!(outcome.is_err() || outcome.is_ok_and(|read| read.characters >= end));
+}
+
 /// Parses `bytes` as a request body under OpenAI's contract.
 pub fn openai_body(bytes: &[u8]) -> Result<()> {
-    openai::Request::parse(bytes, &MODEL).map(drop)
+    openai::Request::parse(bytes, &MODEL, &CONFIG).map(drop)
 }
 
 /// Parses `bytes` as a request body under text-embeddings-inference's contract.
@@ -37,5 +57,5 @@ pub fn tei_body(bytes: &[u8]) -> Result<()> {
 
 /// Parses `bytes` as a request body under Qdrant's inference contract.
 pub fn qdrant_body(bytes: &[u8]) -> Result<()> {
-    qdrant_inference::Request::parse(bytes, &MODEL).map(drop)
+    qdrant_inference::Request::parse(bytes, &MODEL, &CONFIG).map(drop)
 }

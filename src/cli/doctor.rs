@@ -25,6 +25,9 @@ pub async fn run() -> ExitCode {
     let read = |token: &Option<Secret>| if token.is_some() { "it can be read" } else { "it is not set" };
     let token = PendingApiKey::start("EMBED_API_KEY", config.api_key.as_ref()).wait();
     report.check("EMBED_API_KEY", token, |token| read(token).to_owned());
+    if config.documents.is_some() {
+        report.note("pdf", pdf(&config));
+    }
     let library = report.check("library", Runtime::load(&config.ort_lib), |_| {
         format!("ONNX Runtime {ORT_VERSION} or later at {}", config.ort_lib.display())
     });
@@ -81,6 +84,15 @@ fn told(StoreError { message, source, .. }: StoreError) -> Error {
     match source {
         None => Error::Documents { message },
         Some(source) => Error::Documents { message: format!("{message}: {source}") },
+    }
+}
+
+/// Whether PDFs can be read. A function may do without.
+fn pdf(config: &Config) -> String {
+    match app::pdf_reader(config).map(|reader| reader.check()) {
+        Some(Ok(())) => format!("PDFium at {}", config.pdfium_lib.display()),
+        Some(Err(reason)) => format!("PDFs fail, all else is read: {reason}"),
+        None => "PDFs fail, all else is read".to_owned(),
     }
 }
 

@@ -52,9 +52,15 @@ enum Command {
     /// Read a PDF from standard input and print its pages; the function starts this for each PDF
     #[command(hide = true)]
     ReadPdf {
+        /// PDFium's library
+        #[arg(long)]
+        library: PathBuf,
         /// Bytes of memory that it may use
         #[arg(long)]
         memory: u64,
+        /// The first page to read, from 1
+        #[arg(long)]
+        first: u32,
     },
     /// Check configuration, library, model and CPU, and say what to do about each failure
     Doctor,
@@ -66,8 +72,8 @@ pub async fn run() -> Result<ExitCode> {
         Some(Command::Invoke { event }) => invoke::run(&open()?, &event).await,
         Some(Command::Serve { port, host }) => serve::run(open()?, (host, port).into()).await,
         Some(Command::PushModel { folder, to }) => push_model::run(&folder, &to).await,
-        Some(Command::ReadPdf { memory }) => {
-            pdf::serve(memory).map_err(|e| Error::internal("the PDF could not be handed on", e))?;
+        Some(Command::ReadPdf { library, memory, first }) => {
+            pdf::serve(&library, memory, first).map_err(|e| Error::internal("the PDF could not be handed on", e))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Doctor) => Ok(doctor::run().await),

@@ -1,7 +1,5 @@
 //! The variables for documents: where they come from, where vectors go, how they are read and written.
 
-use std::path::PathBuf;
-
 use super::{Given, Qdrant, S3Location, S3Vectors, split_list};
 use crate::error::Result;
 
@@ -28,10 +26,9 @@ pub struct Documents {
     /// The JSON pointer (RFC 6901) from a record to its text; empty: the record itself.
     pub json_pointer: Option<String>,
     pub csv_column: Option<String>,
+    /// Whether navigation, headers, footers and asides of web pages are read.
+    pub html_boilerplate: bool,
     pub limits: DocumentLimits,
-    /// The running binary, which is started again to read PDFs in a process of its own; `None`: this process reads
-    /// them.
-    pub pdf_reader: Option<PathBuf>,
 }
 
 /// Bytes beyond which a document, or a part of one, is skipped; `None`: the reader's own limit.
@@ -136,6 +133,7 @@ impl Given {
             chunk_overlap: self.number("EMBED_CHUNK_OVERLAP", 0..=4096)?,
             json_pointer: self.json_pointer()?,
             csv_column: self.text("EMBED_CSV_COLUMN").map(str::to_owned),
+            html_boilerplate: on("EMBED_HTML_BOILERPLATE", true)?,
             limits: DocumentLimits {
                 object: bytes("EMBED_MAX_OBJECT_BYTES")?.unwrap_or(10 << 30),
                 decompressed: bytes("EMBED_MAX_UNPACKED_BYTES")?,
@@ -143,7 +141,6 @@ impl Given {
                 record: bytes("EMBED_MAX_RECORD_BYTES")?,
                 pdf_memory: bytes("EMBED_MAX_PDF_MEMORY_BYTES")?,
             },
-            pdf_reader: None,
         }))
     }
 

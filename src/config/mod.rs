@@ -33,13 +33,16 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MODEL_S3", default: "none: the folder above", about: "s3://bucket/prefix of a model that `make push-model` uploaded, fetched at start; ?versionId=… pins a version of its manifest.json" },
     Variable { name: "EMBED_CACHE_DIR", default: "/tmp/lambda-embed", about: "where a model from S3 is written; it must hold the whole model" },
     Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
+    Variable { name: "EMBED_PDFIUM_LIB", default: "lib/libpdfium.so beside the binary", about: "PDFium's library, which reads PDFs; where it is absent they fail and say so" },
     Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
     Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
     Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
-    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, unpacked" },
+    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, decompressed" },
     Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
     Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
+    Variable { name: "EMBED_MODEL_ALIASES", default: "none", about: "further names that requests may have for the model, between commas, as text-embedding-3-small; * takes any name" },
+    Variable { name: "EMBED_TOKEN_IDS", default: "cl100k", about: "cl100k: OpenAI's input of token ids is read as cl100k_base; refuse: it is answered with 400" },
     Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
     Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
     Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
@@ -65,6 +68,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CHUNK_OVERLAP", default: "an eighth of a chunk", about: "tokens that a chunk repeats of the one before it at most" },
     Variable { name: "EMBED_JSON_POINTER", default: "/text", about: "where a record of JSON or JSON Lines has its text, as RFC 6901 writes it; #: the record itself" },
     Variable { name: "EMBED_CSV_COLUMN", default: "text", about: "the column that holds the text" },
+    Variable { name: "EMBED_HTML_BOILERPLATE", default: "on", about: "on: navigation, header, footer and aside of web pages are read; off: they are left out" },
     Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
     Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
     Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as a PDF has" },
@@ -94,6 +98,14 @@ pub enum Verify {
     Sizes,
 }
 
+/// What is made of token ids in place of a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenIds {
+    /// They are read as cl100k_base, the encoding of OpenAI's embedding models.
+    Cl100k,
+    Refuse,
+}
+
 /// The limits of a request and of calls at once.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -117,10 +129,15 @@ pub struct Config {
     pub cache_dir: PathBuf,
     pub aws: Aws,
     pub ort_lib: PathBuf,
+    /// Loaded in the processes that read PDFs.
+    pub pdfium_lib: PathBuf,
     pub verify: Verify,
     /// Texts embedded side by side; at least 1.
     pub threads: usize,
     pub limits: Limits,
+    /// Names that requests may have for the model beside its own; `*` stands for any.
+    pub model_aliases: Vec<String>,
+    pub token_ids: TokenIds,
     /// Path prefix without a trailing slash; empty when there is none.
     pub base_path: String,
     pub api_key: Option<ApiKey>,
@@ -128,6 +145,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// `None`: this function takes no documents.
     pub documents: Option<Documents>,
+    /// The running binary, which is started again to read PDFs; `None`: they are not read.
+    pub program: Option<PathBuf>,
     pub log: tracing::Level,
     pub metrics: metrics::Names,
 }
@@ -139,9 +158,7 @@ impl Config {
             std::env::current_exe().map_err(|e| Error::internal("cannot find the running binary's path", e))?;
         let beside = binary.parent().unwrap_or(Path::new("."));
         let mut config = Self::resolve(std::env::vars(), beside)?;
-        if let Some(documents) = &mut config.documents {
-            documents.pdf_reader = Some(binary.clone());
-        }
+        config.program = Some(binary.clone());
         Ok(config)
     }
 
@@ -160,6 +177,7 @@ impl Config {
                 ..Aws::resolve(|name| given.text(name))
             },
             ort_lib: given.path("EMBED_ORT_LIB").unwrap_or_else(|| beside.join("lib/libonnxruntime.so")),
+            pdfium_lib: given.path("EMBED_PDFIUM_LIB").unwrap_or_else(|| beside.join("lib/libpdfium.so")),
             verify: given
                 .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?
                 .unwrap_or(Verify::Always),
@@ -174,10 +192,15 @@ impl Config {
                 response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
                 calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
+            model_aliases: given.text("EMBED_MODEL_ALIASES").map(split_list).unwrap_or_default(),
+            token_ids: given
+                .choice("EMBED_TOKEN_IDS", &[("cl100k", TokenIds::Cl100k), ("refuse", TokenIds::Refuse)])?
+                .unwrap_or(TokenIds::Cl100k),
             base_path: given.base_path()?,
             api_key: given.api_key("EMBED_API_KEY")?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),
             documents: given.documents()?,
+            program: None,
             log: given.log_level()?,
             metrics: given.metrics(),
         })
@@ -324,6 +347,7 @@ mod tests {
         let config = resolve(&[]).unwrap();
         assert_eq!(config.model_dir, Path::new("/var/task/model"));
         assert_eq!(config.ort_lib, Path::new("/var/task/lib/libonnxruntime.so"));
+        assert_eq!(config.pdfium_lib, Path::new("/var/task/lib/libpdfium.so"));
         assert_eq!((config.limits.texts, config.limits.tokens), (2_048, 300_000));
         assert_eq!(config.verify, Verify::Always);
         assert!(config.threads >= 1);

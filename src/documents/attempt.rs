@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use super::checkpoint::Checkpoint;
 use super::chunk_reader::{BATCH, Batch, ChunkReader, NumberedChunk, ResumePoint};
 use super::context::DocumentContext;
-use super::extract::Skip;
-use super::outcome::Times;
+use super::extract::{Skip, SkippedRecords};
+use super::outcome::{Outcome, Times};
 use super::source_object::{Clock, SourceObject};
 use super::task_error::{TaskError, store_cause};
 use crate::aws::Body;
@@ -53,12 +53,12 @@ pub struct Attempt<'a> {
 type Writers<'a> = Vec<(&'static str, Box<dyn DocumentWriter + 'a>)>;
 
 impl<'a> Attempt<'a> {
-    /// Embeds and writes the document; the number of its chunks and of their tokens.
-    pub async fn write(mut self, body: Body) -> Result<(usize, usize), TaskError> {
+    /// Embeds and writes the document.
+    pub async fn write(mut self, body: Body) -> Result<Outcome, TaskError> {
         let mut reader = self.read(Some(body), None, 0);
         let chunks = reader.read_ahead(SHORT / BATCH + 1).await?;
         if chunks == Some(0) {
-            return Err(TaskError::Skipped { cause: Skip::Empty.word(), reason: "it holds no text".to_owned() });
+            return Err(TaskError::Skipped { why: Skip::Unreadable, reason: "no chunk of it has text".to_owned() });
         }
         let mut checkpoint = Checkpoint::new(self.source_version);
         if chunks.is_none() {
@@ -73,15 +73,19 @@ impl<'a> Attempt<'a> {
         }
         let states = std::mem::take(&mut checkpoint.stores);
         let mut writers = self.begin(chunks, &states).await?;
-        if let Err(error) = self.write_batches(reader, chunks.is_none(), &mut writers, &mut checkpoint).await {
-            if error.is_permanent() {
-                for (_, writer) in writers {
-                    writer.abort().await?;
+        let written = self.write_batches(reader, chunks.is_none(), &mut writers, &mut checkpoint).await;
+        let skipped_records = match written {
+            Ok(skipped_records) => skipped_records,
+            Err(error) => {
+                if error.is_permanent() {
+                    for (_, writer) in writers {
+                        writer.abort().await?;
+                    }
+                    self.delete_checkpoint().await;
                 }
-                self.delete_checkpoint().await;
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         let asked = Instant::now();
         for (_, writer) in writers {
             let committed = writer.commit(checkpoint.done).await;
@@ -91,7 +95,7 @@ impl<'a> Attempt<'a> {
         if chunks.is_none() {
             self.delete_checkpoint().await;
         }
-        Ok((checkpoint.done, checkpoint.tokens))
+        Ok(Outcome::Embedded { chunks: checkpoint.done, tokens: checkpoint.tokens, skipped_records })
     }
 
     /// A writer for each store, with the state that a checkpoint kept of it.
@@ -111,21 +115,22 @@ impl<'a> Attempt<'a> {
             if let Err(WriteError::StaleCheckpoint(error)) = &begun {
                 let (key, cause) = (&self.document.key, store_cause(error));
                 let id = call::request_id();
-                tracing::warn!(requestId = id, key, cause, "the checkpoint is of no use: starting anew");
+                tracing::warn!(requestId = id, key, cause, "the checkpoint is unusable: the document starts again");
             }
             writers.push((store.name(), self.drop_stale_checkpoint(begun).await?));
         }
         Ok(writers)
     }
 
-    /// Embeds and writes what `reader` reads; with `checkpoints`, in steps that a later call need not repeat.
+    /// Embeds and writes what `reader` reads; with `checkpoints`, in steps that a later call need not repeat. Returns
+    /// the parts that could not be read.
     async fn write_batches(
         &mut self,
         mut reader: ChunkReader,
         checkpoints: bool,
         writers: &mut Writers<'_>,
         checkpoint: &mut Checkpoint,
-    ) -> Result<(), TaskError> {
+    ) -> Result<SkippedRecords, TaskError> {
         let mut at_work: VecDeque<(Batch, Embedding)> = VecDeque::new();
         loop {
             while at_work.len() < SIDE_BY_SIDE {
@@ -156,8 +161,7 @@ impl<'a> Attempt<'a> {
             }
             self.times.write += asked.elapsed();
         }
-        self.log_skipped_records(&reader);
-        Ok(())
+        Ok(std::mem::take(&mut reader.skipped_records))
     }
 
     fn records(&self, batch: Batch, embeddings: Embeddings) -> Vec<Record> {
@@ -178,16 +182,11 @@ impl<'a> Attempt<'a> {
 
     fn read(&self, body: Option<Body>, resume_point: Option<ResumePoint>, first: usize) -> ChunkReader {
         let Self { context, source_object, clock, .. } = self;
-        context.read_options.read(&context.embedder, source_object, body, resume_point, first, clock)
-    }
-
-    fn log_skipped_records(&self, reader: &ChunkReader) {
-        let skipped = &reader.skipped_records;
-        if skipped.count > 0 {
-            let Document { bucket, key, .. } = self.document;
-            let (parts, first) = (skipped.count, skipped.kinds.join("; "));
-            tracing::warn!(requestId = call::request_id(), bucket, key, parts, first, "parts were left out");
-        }
+        // A store that has begun to replace the older version holds it whole no longer.
+        let replaces =
+            |&index: &usize| context.stores[index].replaces_in_place() && self.existing[index].source_version.is_some();
+        let to_the_end_first = self.open.iter().any(replaces);
+        context.read_options.read(&context.embedder, source_object, body, resume_point, first, to_the_end_first, clock)
     }
 
     async fn load_checkpoint(&mut self) -> Result<Option<Checkpoint>, TaskError> {
@@ -236,7 +235,7 @@ impl<'a> Attempt<'a> {
             let Some(state) = checkpoint.stores.get(store.name()) else { continue };
             if let Err(WriteError::Store(error)) = store.abort(bucket, key, state).await {
                 let cause = store_cause(&error);
-                tracing::warn!(requestId = call::request_id(), key, cause, "an upload that nobody goes on with stays");
+                tracing::warn!(requestId = call::request_id(), key, cause, "an abandoned upload was not removed");
             }
         }
     }

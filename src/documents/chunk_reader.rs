@@ -19,6 +19,7 @@ use tokio::task::JoinHandle;
 use super::chunk::{Chunk, ChunkOptions, Chunker};
 use super::extract::{Cursor, ExtractOptions, Extracted, Hints, Section, SkippedRecords, Unreadable, extract};
 use super::source_object::{Clock, Prefetcher, SourceObject, stream};
+use super::spool::Spool;
 use crate::aws::Body;
 use crate::embedding::Embedder;
 use crate::error::{Error, StoreError};
@@ -85,7 +86,8 @@ pub enum ReadError {
 
 impl ReadOptions {
     /// Begins to read `source_object` at `resume_point`, else at its start, where `body` begins if it is open
-    /// already. The chunks before number `first` are left out.
+    /// already. The chunks before number `first` are left out. `to_the_end_first` gives no chunk before the document's end
+    /// has been read, up to [`LARGEST`](super::spool::LARGEST).
     pub fn read(
         &self,
         embedder: &Embedder,
@@ -93,6 +95,7 @@ impl ReadOptions {
         body: Option<Body>,
         resume_point: Option<ResumePoint>,
         first: usize,
+        to_the_end_first: bool,
         clock: &Arc<Clock>,
     ) -> ChunkReader {
         let from = resume_point.as_ref().map_or(0, |resume_point| resume_point.cursor.byte);
@@ -111,7 +114,18 @@ impl ReadOptions {
             let next = resume_point.as_ref().map_or(0, |resume_point| resume_point.chunks);
             let mut batcher =
                 ChunkBatcher { chunker, sender, first, next, chunks: Vec::new(), resume_point, fault: None };
-            let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| batcher.add(section));
+            let mut spool = if to_the_end_first { Some(Spool::new().map_err(ReadError::Fault)?) } else { None };
+            let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| match &mut spool {
+                None => batcher.add(section),
+                Some(held) => match held.add(&section) {
+                    Err(fault) => batcher.fail(fault),
+                    Ok(()) if held.is_full() => batcher.add_all(spool.take()),
+                    Ok(()) => ControlFlow::Continue(()),
+                },
+            });
+            if read.is_ok() {
+                let _ = batcher.add_all(spool);
+            }
             match batcher.finish() {
                 Some(fault) => Err(ReadError::Fault(fault)),
                 None => read.map_err(ReadError::Unreadable),
@@ -184,10 +198,7 @@ impl ChunkBatcher<'_> {
     fn add(&mut self, section: Section) -> ControlFlow<()> {
         let chunks = match self.chunker.chunks(&section) {
             Ok(chunks) => chunks,
-            Err(fault) => {
-                self.fault = Some(fault);
-                return ControlFlow::Break(());
-            }
+            Err(fault) => return self.fail(fault),
         };
         for chunk in chunks {
             let index = self.next;
@@ -205,6 +216,23 @@ impl ChunkBatcher<'_> {
             self.resume_point = Some(ResumePoint { cursor, chunks: self.next });
         }
         ControlFlow::Continue(())
+    }
+
+    /// Adds the sections that were kept.
+    fn add_all(&mut self, spool: Option<Spool>) -> ControlFlow<()> {
+        let Some(spool) = spool.filter(|_| self.fault.is_none()) else { return ControlFlow::Continue(()) };
+        match spool.sections() {
+            Err(fault) => self.fail(fault),
+            Ok(mut sections) => sections.try_for_each(|section| match section {
+                Ok(section) => self.add(section),
+                Err(fault) => self.fail(fault),
+            }),
+        }
+    }
+
+    fn fail(&mut self, fault: Error) -> ControlFlow<()> {
+        self.fault = Some(fault);
+        ControlFlow::Break(())
     }
 
     /// Sends the last chunks; the error, if there was one.

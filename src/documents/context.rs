@@ -47,7 +47,7 @@ impl DocumentContext {
         Arc::clone(&self.megabytes).acquire_many_owned(megabytes).await.ok()
     }
 
-    /// Writes the outcome record, which says why a document has no vectors.
+    /// Writes the outcome record, which says why a document has no vectors, or which parts of it have none.
     pub async fn write_outcome(
         &self,
         change: &Change,
@@ -59,8 +59,10 @@ impl DocumentContext {
             Outcome::Failed(DocumentFailure { reason, retryable, .. }) => (reason.clone(), *retryable),
             other => (other.sentence(), false),
         };
+        let skipped_records = outcome.skipped_records();
         let record = json!({
             "outcome": outcome.word(), "reason": reason, "retryable": retryable,
+            "left_out": skipped_records.map(|parts| json!({"count": parts.count, "first": parts.reasons})),
             "bucket": bucket, "key": key, "version": source_version.map_or(version, |known| &known.version),
             "etag": source_version.map(|known| &known.etag), "sequencer": sequencer,
         });
@@ -81,7 +83,7 @@ impl DocumentContext {
     /// Deletes an object that is of no use any more. If that fails, the object harms nobody.
     async fn delete(&self, key: &str) {
         if let Err(error) = self.output.delete(key, None).await {
-            tracing::warn!(requestId = call::request_id(), key, cause = store_cause(&error), "not removed");
+            tracing::warn!(requestId = call::request_id(), key, cause = store_cause(&error), "object was not removed");
         }
     }
 }

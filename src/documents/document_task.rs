@@ -72,8 +72,8 @@ impl<'a> DocumentTask<'a> {
                 Err(TaskError::Conflict) => continue,
                 Err(TaskError::OutOfTime) => return Outcome::Unfinished,
                 Err(TaskError::Gone) => return Outcome::Gone,
-                Err(TaskError::Skipped { cause, reason }) => {
-                    return self.recorded(Outcome::Skipped { cause, reason }, source_version.as_ref()).await;
+                Err(TaskError::Skipped { why, reason }) => {
+                    return self.recorded(TaskError::skipped(why, reason), source_version.as_ref()).await;
                 }
                 Err(TaskError::Failed(failure)) => {
                     return self.recorded(Outcome::Failed(failure), source_version.as_ref()).await;
@@ -117,7 +117,7 @@ impl<'a> DocumentTask<'a> {
         if document.size > limit {
             let reason = format!("it has {} bytes, EMBED_MAX_OBJECT_BYTES allows {limit}", document.size);
             self.remove(&existing).await?;
-            return Err(TaskError::Skipped { cause: Skip::TooLarge.word(), reason });
+            return Err(TaskError::Skipped { why: Skip::TooLarge, reason });
         }
         let _permit = self.context.reserve(document.size).await;
         let attempt = Attempt {
@@ -132,11 +132,12 @@ impl<'a> DocumentTask<'a> {
             open,
         };
         match attempt.write(body).await {
-            Ok((chunks, tokens)) => {
+            Ok(embedded) if embedded.skipped_records().is_some() => Ok(self.recorded(embedded, Some(new)).await),
+            Ok(embedded) => {
                 self.context.delete_outcome(&self.change.bucket, &self.change.key).await;
-                Ok(Outcome::Embedded { chunks, tokens })
+                Ok(embedded)
             }
-            Err(skipped @ TaskError::Skipped { .. }) => {
+            Err(skipped @ TaskError::Skipped { why, .. }) if !why.is_loss() => {
                 self.remove(&existing).await?;
                 Err(skipped)
             }

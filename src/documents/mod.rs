@@ -25,6 +25,7 @@ mod document_task;
 pub mod extract;
 mod outcome;
 mod source_object;
+mod spool;
 mod task_error;
 
 use std::sync::Arc;
@@ -46,12 +47,13 @@ use chunk_reader::ReadOptions;
 use context::DocumentContext;
 use document_task::DocumentTask;
 use extract::ExtractOptions;
+pub use extract::pdf::PdfReader;
 
 /// Documents of a call at work at once: a small one waits for S3 most of its time, 60 ms against 20 ms of a core.
 const SIDE_BY_SIDE: usize = 8;
 
 /// Has to change whenever the same object under the same configuration gives other records than before.
-const SCHEMA: u32 = 2;
+const SCHEMA: u32 = 3;
 
 /// Embeds documents; shared between calls.
 pub struct DocumentPipeline {
@@ -61,18 +63,25 @@ pub struct DocumentPipeline {
 impl DocumentPipeline {
     /// # Errors
     /// Chunk sizes that the model cannot take.
-    pub fn new(settings: &Documents, embedder: &Embedder, s3: S3, stores: Vec<Box<dyn VectorStore>>) -> Result<Self> {
+    pub fn new(
+        settings: &Documents,
+        pdf_reader: Option<PdfReader>,
+        embedder: &Embedder,
+        s3: S3,
+        stores: Vec<Box<dyn VectorStore>>,
+    ) -> Result<Self> {
         let manifest = embedder.manifest();
-        let read_options = ReadOptions { extract: extract_options(settings), chunk: chunk_options(settings, embedder) };
+        let extract = ExtractOptions { pdf_reader, ..extract_options(settings) };
+        let read_options = ReadOptions { extract, chunk: chunk_options(settings, embedder) };
         Chunker::new(embedder.tokenizer(), manifest, read_options.chunk)?;
         if settings.input.is_none() {
             tracing::warn!(
-                "EMBED_INPUT is not set: whoever may invoke this function chooses among all objects that its role reads"
+                "EMBED_INPUT is not set: its invokers can have the function read any object that its role can read"
             );
         }
         let model = ModelRef::of(manifest);
         let (ReadOptions { extract, chunk }, options, metadata) = (&read_options, &settings.encode, settings.metadata);
-        // The path of the program that reads PDFs does not change what it reads.
+        // Where the programs lie that read PDFs does not change what they read.
         let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
         let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
         let context = DocumentContext {
@@ -183,7 +192,8 @@ fn extract_options(settings: &Documents) -> ExtractOptions {
         max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
         max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),
         max_pdf_memory_bytes: settings.limits.pdf_memory.unwrap_or(default.max_pdf_memory_bytes),
-        pdf_reader: settings.pdf_reader.clone(),
+        html_boilerplate: settings.html_boilerplate,
+        pdf_reader: None,
     }
 }
 

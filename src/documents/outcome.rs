@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::extract::SkippedRecords;
 use crate::observability::call;
 use crate::record::Change;
 
@@ -14,14 +15,23 @@ pub enum Outcome {
     Embedded {
         chunks: usize,
         tokens: usize,
+        /// Parts that could not be read: pages, records.
+        skipped_records: SkippedRecords,
     },
     /// Every store held this version already.
     Unchanged,
     /// A store held a newer version already.
     Outdated,
-    /// It has no text, as its outcome record says. `cause` and `reason` as in [`DocumentFailure`].
+    /// It is no text, is empty or exceeds a limit, as its outcome record says. `cause` and `reason` as in
+    /// [`DocumentFailure`].
     Skipped {
         cause: &'static str,
+        reason: String,
+    },
+    /// It has content of which no word could be read, as its outcome record says. The stores keep what they hold of an
+    /// older version. `word` says how: `unreadable` or `image_only`.
+    Unreadable {
+        word: &'static str,
         reason: String,
     },
     /// The object was deleted, and its vectors were removed.
@@ -57,6 +67,7 @@ impl Outcome {
             Self::Unchanged => "unchanged",
             Self::Outdated => "outdated",
             Self::Skipped { .. } => "skipped",
+            Self::Unreadable { word, .. } => word,
             Self::Removed => "removed",
             Self::Gone => "gone",
             Self::Ignored { .. } => "ignored",
@@ -69,7 +80,16 @@ impl Outcome {
     pub fn cause(&self) -> Option<&'static str> {
         match self {
             Self::Skipped { cause, .. } | Self::Failed(DocumentFailure { cause, .. }) => Some(cause),
+            Self::Unreadable { word, .. } => Some(word),
             Self::Ignored { why } => Some(why),
+            _ => None,
+        }
+    }
+
+    /// The parts of an embedded document that could not be read.
+    pub fn skipped_records(&self) -> Option<&SkippedRecords> {
+        match self {
+            Self::Embedded { skipped_records, .. } if skipped_records.count > 0 => Some(skipped_records),
             _ => None,
         }
     }
@@ -85,12 +105,18 @@ impl Outcome {
         let Change { bucket, key, .. } = change;
         let (outcome, cause) = (self.word(), self.cause());
         let (chunks, tokens) = match self {
-            Self::Embedded { chunks, tokens } => (Some(chunks), Some(tokens)),
+            Self::Embedded { chunks, tokens, .. } => (Some(chunks), Some(tokens)),
             _ => (None, None),
         };
         let id = call::request_id();
+        if let Some(SkippedRecords { count: parts, kinds, .. }) = self.skipped_records() {
+            let first = kinds.join("; ");
+            tracing::warn!(requestId = id, bucket, key, parts, first, "parts were left out");
+        }
         match self {
-            Self::Failed(_) => tracing::warn!(requestId = id, bucket, key, outcome, cause, "document"),
+            Self::Failed(_) | Self::Unreadable { .. } => {
+                tracing::warn!(requestId = id, bucket, key, outcome, cause, "document")
+            }
             _ => tracing::info!(requestId = id, bucket, key, outcome, cause, chunks, tokens, "document"),
         }
     }
@@ -98,8 +124,17 @@ impl Outcome {
     /// The outcome and its reason, for people.
     pub fn sentence(&self) -> String {
         match self {
-            Self::Embedded { chunks, tokens } => format!("embedded: {chunks} chunks, {tokens} tokens"),
+            Self::Embedded { chunks, tokens, skipped_records: SkippedRecords { count, reasons, .. } } => {
+                let embedded = format!("embedded: {chunks} chunks, {tokens} tokens");
+                match count {
+                    0 => embedded,
+                    _ => {
+                        format!("{embedded}; left out are {count} parts that could not be read: {}", reasons.join("; "))
+                    }
+                }
+            }
             Self::Skipped { reason, .. } => format!("skipped: {reason}"),
+            Self::Unreadable { word, reason } => format!("{word}: {reason}"),
             Self::Failed(failure) => format!("failed: {}", failure.reason),
             Self::Unfinished => "unfinished: time was up, the next attempt goes on".to_owned(),
             Self::Ignored { why } => format!("ignored: {why}"),
@@ -117,6 +152,7 @@ pub struct Summary {
     pub unchanged: usize,
     pub outdated: usize,
     pub skipped: usize,
+    pub unreadable: usize,
     pub removed: usize,
     pub gone: usize,
     pub ignored: usize,
@@ -126,6 +162,9 @@ pub struct Summary {
     pub chunks: usize,
     /// Of the embedded documents; special tokens included.
     pub tokens: usize,
+    /// Parts of the embedded documents that could not be read.
+    #[serde(rename = "leftOut")]
+    pub skipped_records: u64,
     #[serde(flatten)]
     pub times: Times,
 }
@@ -174,14 +213,16 @@ impl Summary {
         self.documents += 1;
         self.times.add(times);
         let count = match outcome {
-            Outcome::Embedded { chunks, tokens } => {
+            Outcome::Embedded { chunks, tokens, skipped_records } => {
                 self.chunks += chunks;
                 self.tokens += tokens;
+                self.skipped_records += skipped_records.count;
                 &mut self.embedded
             }
             Outcome::Unchanged => &mut self.unchanged,
             Outcome::Outdated => &mut self.outdated,
             Outcome::Skipped { .. } => &mut self.skipped,
+            Outcome::Unreadable { .. } => &mut self.unreadable,
             Outcome::Removed => &mut self.removed,
             Outcome::Gone => &mut self.gone,
             Outcome::Ignored { .. } => &mut self.ignored,

@@ -1,8 +1,8 @@
 //! Why an attempt at a document ended without its vectors, and the words for it in logs and outcome records.
 
 use super::chunk_reader::ReadError;
-use super::extract::Unreadable;
-use super::outcome::DocumentFailure;
+use super::extract::{Skip, Unreadable};
+use super::outcome::{DocumentFailure, Outcome};
 use crate::error::{Error, StoreError, StoreErrorKind};
 use crate::record::WriteError;
 
@@ -13,9 +13,9 @@ pub enum TaskError {
     /// The call's time is up.
     OutOfTime,
     Failed(DocumentFailure),
-    /// The document has no text. `cause` and `reason` as in [`DocumentFailure`].
+    /// Nothing of the document was read, for the reason `why`, which `reason` explains to the documents' owner.
     Skipped {
-        cause: &'static str,
+        why: Skip,
         reason: String,
     },
     /// The object does not exist any more.
@@ -26,6 +26,14 @@ impl TaskError {
     /// Whether a later attempt would end in the same way.
     pub fn is_permanent(&self) -> bool {
         matches!(self, Self::Skipped { .. } | Self::Failed(DocumentFailure { retryable: false, .. }))
+    }
+
+    /// The outcome of a document of which nothing was read.
+    pub fn skipped(why: Skip, reason: String) -> Outcome {
+        match why {
+            Skip::Unreadable | Skip::ImageOnly => Outcome::Unreadable { word: why.word(), reason },
+            _ => Outcome::Skipped { cause: why.word(), reason },
+        }
     }
 
     /// An error of a request to the document's own bucket.
@@ -75,7 +83,10 @@ impl From<ReadError> for TaskError {
         match error {
             ReadError::Source(error) => Self::of_source(error),
             ReadError::Fault(error) => Self::of_fault(error),
-            ReadError::Unreadable(Unreadable::Skipped { why, reason }) => Self::Skipped { cause: why.word(), reason },
+            ReadError::Unreadable(Unreadable::Skipped { why, reason }) => Self::Skipped { why, reason },
+            ReadError::Unreadable(Unreadable::NoReader(reason)) => {
+                Self::Failed(DocumentFailure { cause: "no_reader", reason, retryable: false })
+            }
             ReadError::Unreadable(Unreadable::Broken(reason)) => {
                 Self::Failed(DocumentFailure { cause: "broken", reason, retryable: false })
             }

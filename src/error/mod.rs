@@ -5,6 +5,7 @@
 
 mod store_error;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -23,7 +24,7 @@ pub enum Error {
     Request {
         kind: Kind,
         /// The field at fault, as the caller wrote it (`input`, `encoding_format`, …).
-        param: Option<&'static str>,
+        param: Option<Cow<'static, str>>,
         message: String,
     },
     /// The path does not have this method; `allow` is the `Allow` header's value.
@@ -187,7 +188,7 @@ impl Kind {
 impl Error {
     /// A caller's mistake of the given kind, at the given field.
     pub fn request(kind: Kind, param: impl Into<Option<&'static str>>, message: impl Into<String>) -> Self {
-        Self::Request { kind, param: param.into(), message: message.into() }
+        Self::Request { kind, param: param.into().map(Cow::Borrowed), message: message.into() }
     }
 
     /// A fault of ours, with what caused it.
@@ -210,19 +211,26 @@ impl Error {
     }
 
     /// The request's field at fault, if it is known.
-    pub fn param(&self) -> Option<&'static str> {
+    pub fn param(&self) -> Option<&str> {
         match self {
-            Self::Request { param, .. } => *param,
+            Self::Request { param, .. } => param.as_deref(),
             _ => None,
         }
     }
 
-    /// The message for a caller: a mistake in full; of a fault of ours only that it happened.
+    /// The message for a caller: what the mistake is; of a fault of ours only that it happened. At most 2,000 characters,
+    /// because a message may quote a value of the request, which may be larger than a response may be.
     pub fn public_message(&self) -> String {
-        match self.kind().is_fault() {
-            true => "The server failed to answer this request; its log has the cause.".to_owned(),
-            false => self.to_string(),
+        const LONGEST: usize = 2_000;
+        if self.kind().is_fault() {
+            return "The server failed to answer this request; its log has the cause.".to_owned();
         }
+        let mut message = self.to_string();
+        if let Some((end, _)) = message.char_indices().nth(LONGEST) {
+            message.truncate(end);
+            message.push('…');
+        }
+        message
     }
 
     /// The message and all its causes on one line, for logs.

@@ -1,67 +1,91 @@
-//! Parses request bodies field by field, so that an error names the field and the value it expects.
+//! Parses request bodies, so that an error names the field, the text of a list, and the value that belongs there.
 //!
-//! Each field is first kept as raw JSON, so that a body that is not JSON is reported as such whatever its fields hold,
-//! and Qdrant's token is read from a body whose other fields are wrong.
+//! A request is a plain struct whose fields are all optional: clients send `null` for an option that is not set.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use serde_path_to_error::{Path, Segment};
 
 use crate::embedding::{InputType, Truncation};
 use crate::error::{Error, Kind, Result};
 
-/// Parses a body into its fields, each still raw JSON.
+/// Some editors and PowerShell put it before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// Parses a body.
 ///
 /// # Errors
-/// [`Kind::Malformed`] for a body that is not UTF-8 or not a JSON object.
-pub fn fields<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T> {
+/// [`Kind::Malformed`] for a body that is not UTF-8 or not a JSON object, whatever its fields hold, and for a string
+/// that is no text (half of a surrogate pair); [`Kind::Invalid`] for a value that its field does not take. Both name the
+/// field, and the element of a list.
+pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
+    read_with_names(body, Path::to_string)
+}
+
+/// [`read`], with `name` for the place of an error.
+pub fn read_with_names<T: DeserializeOwned>(body: &[u8], name: impl Fn(&Path) -> String) -> Result<T> {
     let malformed = |message| Error::request(Kind::Malformed, None, message);
+    let no_object = |e: serde_json::Error| malformed(format!("the body is not a JSON object with known fields: {e}"));
+    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
-    match serde_json::from_str(text) {
-        // Serde reads a struct from a list of its fields' values as well.
-        Ok(_) if !is_object(text) => Err(malformed("the body is not a JSON object".to_owned())),
-        parsed => parsed.map_err(|e| malformed(format!("the body is not a JSON object with known fields: {e}"))),
+    if let Ok(Object(parsed)) = serde_json::from_str(text) {
+        return Ok(parsed);
     }
+    // Parsed again, because keeping the path of each value takes time that a good body need not pay.
+    serde_json::from_str::<IgnoredAny>(text).map_err(no_object)?;
+    let failed = match serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(text)) {
+        Ok(Object(parsed)) => return Ok(parsed),
+        Err(failed) => failed,
+    };
+    let (path, error) = (failed.path().clone(), failed.into_inner());
+    let field = path.iter().find_map(|segment| match segment {
+        Segment::Map { key } => Some(key.clone()),
+        _ => None,
+    });
+    let Some(field) = field else { return Err(no_object(error)) };
+    let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
+    let message = format!("{}: {}", name(&path), without_place(&error));
+    Err(Error::Request { kind, param: Some(Cow::Owned(field)), message })
 }
 
-fn is_object(json: &str) -> bool {
-    json.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{')
-}
-
-/// Like [`field`], for an object.
-pub fn object<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
-    match value {
-        Some(raw) if raw.get() != "null" && !is_object(raw.get()) => {
-            Err(Error::request(Kind::Invalid, name, format!("{name}: not an object")))
-        }
-        _ => field(name, value),
-    }
-}
-
-/// One field's value; `null` counts as absent, because clients send it for an option that is not set.
-///
-/// # Errors
-/// [`Kind::Invalid`], which names the field and the value it expects.
-pub fn field<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<Option<T>> {
-    match value {
-        None => Ok(None),
-        Some(raw) => serde_json::from_str(raw.get()).map_err(|e| {
-            // Line and column count inside the field, so they would mislead the caller.
-            let message = e.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default();
-            Error::request(Kind::Invalid, name, format!("{name}: {message}"))
-        }),
-    }
-}
-
-/// Like [`field`], for a field that is required.
-pub fn required<'a, T: Deserialize<'a>>(name: &'static str, value: Option<&'a RawValue>) -> Result<T> {
-    field(name, value)?.ok_or_else(|| missing(name))
+/// A parser's message without its line and column, which the field's name replaces.
+pub fn without_place(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    message.split(" at line ").next().unwrap_or_default().to_owned()
 }
 
 pub fn missing(name: &'static str) -> Error {
     Error::request(Kind::Invalid, name, format!("{name} is missing"))
+}
+
+/// A struct that is read from a JSON object alone. Serde reads a struct from a list of its fields' values as well.
+#[derive(Debug, Clone, Default)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(std::marker::PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Object<T>, A::Error> {
+                Err(serde::de::Error::custom("not an object"))
+            }
+        }
+        deserializer.deserialize_any(ObjectVisitor(std::marker::PhantomData))
+    }
 }
 
 /// One text or several.
@@ -88,11 +112,8 @@ impl<'de> Deserialize<'de> for Texts {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
                 let mut texts = Vec::new();
-                while let Some(item) = items.next_element::<Item>()? {
-                    match item {
-                        Item::Text(text) => texts.push(text),
-                        Item::TokenIds => return Err(serde::de::Error::custom(TOKEN_IDS)),
-                    }
+                while let Some(Item(text)) = items.next_element()? {
+                    texts.push(text);
                 }
                 Ok(Texts { texts, list: true })
             }
@@ -101,16 +122,11 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// LangChain's `OpenAIEmbeddings` sends tiktoken's ids by default, so its users meet this message.
-const TOKEN_IDS: &str = "token ids mean nothing to this model, which has a vocabulary of its own; send strings \
-                         (with LangChain's OpenAIEmbeddings set check_embedding_ctx_length=False)";
+/// The contract of this list has ids of the model's own vocabulary, OpenAI's those of cl100k_base.
+const TOKEN_IDS: &str = "token ids are read at /v1/embeddings alone; send strings";
 
 /// One element of a list of texts.
-enum Item {
-    Text(String),
-    /// A number, or a list of them.
-    TokenIds,
-}
+struct Item(String);
 
 impl<'de> Deserialize<'de> for Item {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -123,33 +139,38 @@ impl<'de> Deserialize<'de> for Item {
             }
 
             fn visit_str<E>(self, text: &str) -> Result<Item, E> {
-                Ok(Item::Text(text.to_owned()))
+                Ok(Item(text.to_owned()))
             }
 
             fn visit_string<E>(self, text: String) -> Result<Item, E> {
-                Ok(Item::Text(text))
+                Ok(Item(text))
             }
 
-            fn visit_u64<E>(self, _: u64) -> Result<Item, E> {
-                Ok(Item::TokenIds)
+            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Item, E> {
+                Err(E::custom(TOKEN_IDS))
             }
 
-            fn visit_i64<E>(self, _: i64) -> Result<Item, E> {
-                Ok(Item::TokenIds)
+            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Item, E> {
+                Err(E::custom(TOKEN_IDS))
             }
 
-            fn visit_f64<E>(self, _: f64) -> Result<Item, E> {
-                Ok(Item::TokenIds)
+            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Item, E> {
+                Err(E::custom(TOKEN_IDS))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Item, A::Error> {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Item::TokenIds)
+                let mut numbers = true;
+                while let Some(element) = items.next_element::<&RawValue>()? {
+                    numbers &= element.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
+                }
+                Err(serde::de::Error::custom(if numbers { TOKEN_IDS } else { NESTED }))
             }
         }
         deserializer.deserialize_any(ItemVisitor)
     }
 }
+
+const NESTED: &str = "a list within the list; expected a string in the list, so send one list of strings";
 
 impl<'de> Deserialize<'de> for InputType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -199,6 +220,83 @@ mod tests {
         serde_json::from_str(json).map_err(|e| e.to_string())
     }
 
+    #[derive(Debug, serde::Deserialize)]
+    struct Request {
+        input: Option<Texts>,
+        parameters: Option<Object<Parameters>>,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    struct Parameters {
+        truncate: Option<Truncation>,
+    }
+
+    fn refused(body: impl AsRef<[u8]>) -> (Kind, Option<String>, String) {
+        let error = read::<Request>(body.as_ref()).expect_err("must be refused");
+        (error.kind(), error.param().map(str::to_owned), error.to_string())
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped() {
+        let request: Request = read(b"\xEF\xBB\xBF{\"input\": \"\xC3\xA9\", \"parameters\": null}").unwrap();
+        assert_eq!(request.input.unwrap().texts, ["é"]);
+        assert!(request.parameters.is_none_or(|Object(parameters)| parameters.truncate.is_none()));
+        // Before JSON alone, and once.
+        let twice = refused(b"\xEF\xBB\xBF\xEF\xBB\xBF{}");
+        assert_eq!((twice.0, twice.1), (Kind::Malformed, None));
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_the_text_of_a_list() {
+        let many: Vec<_> = (0..2_048).map(|index| if index == 1_500 { "null" } else { "\"a\"" }).collect();
+        let body = format!("{{\"input\": [{}]}}", many.join(","));
+        let (kind, param, message) = refused(&body);
+        assert_eq!((kind, param.as_deref()), (Kind::Invalid, Some("input")));
+        assert_eq!(message, "input[1500]: invalid type: null, expected a string in the list");
+        for (body, start) in [
+            (r#"{"input": ["a", 1]}"#, "input[1]: token ids"),
+            (r#"{"input": "a", "parameters": {"truncate": 1}}"#, "parameters.truncate: invalid type"),
+            (r#"{"input": "a", "parameters": ["a"]}"#, "parameters: not an object"),
+            (r#"{"input": {"text": "a"}}"#, "input: invalid type: map, expected a string or a list of strings"),
+        ] {
+            let (kind, _, message) = refused(body);
+            assert!(kind == Kind::Invalid && message.starts_with(start), "{body}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_lone_surrogate_is_malformed_and_named_where_it_is() {
+        for (body, place) in [
+            (r#"{"input": ["a", "b\ud800"]}"#, "input[1]"),
+            (r#"{"input": "\udc00"}"#, "input"),
+            (r#"{"input": ["\ud83d\u0041"]}"#, "input[0]"),
+        ] {
+            let (kind, param, message) = refused(body);
+            assert_eq!((kind, param.as_deref()), (Kind::Malformed, Some("input")), "{body}: {message}");
+            assert!(message.starts_with(&format!("{place}: ")), "{body}: {message}");
+        }
+        // A field that nobody reads may hold one.
+        assert!(read::<Request>(br#"{"input": "a", "other": ["\ud800"]}"#).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_malformed_whatever_its_fields_hold() {
+        for body in [r#"{"input": 5, "#, r#"{"input": 5} x"#, r#"["a"]"#, "5", "", r#"{"input": "a", "input": "b"}"#] {
+            let (kind, param, message) = refused(body);
+            assert_eq!((kind, param), (Kind::Malformed, None), "{body}: {message}");
+            assert!(message.contains("not a JSON object"), "{body}: {message}");
+        }
+        assert!(refused(b"{\"input\": \"\xff\"}").2.contains("not UTF-8"));
+    }
+
+    #[test]
+    fn nested_strings_are_not_called_token_ids() {
+        for json in [r#"[["a", "b"]]"#, r#"["a", ["b"]]"#, r#"[[1, "a"]]"#, "[[[1]]]", "[[null]]", "[[{}]]"] {
+            let message = texts(json).unwrap_err();
+            assert!(message.contains("a string in the list") && !message.contains("token ids"), "{json}: {message}");
+        }
+    }
+
     #[test]
     fn a_string_and_a_list_are_texts() {
         assert_eq!(texts("\"a\"").unwrap(), Texts { texts: vec!["a".into()], list: false });
@@ -209,7 +307,7 @@ mod tests {
     #[test]
     fn token_ids_are_refused_with_the_remedy() {
         for ids in ["[1, 2]", "[[1, 2], [3]]", "[1.5]", "[-1]", "[\"a\", 2]"] {
-            assert!(texts(ids).unwrap_err().contains("check_embedding_ctx_length=False"), "{ids}");
+            assert!(texts(ids).unwrap_err().contains("send strings"), "{ids}");
         }
     }
 

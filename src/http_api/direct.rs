@@ -36,9 +36,9 @@ struct Timings {
 }
 
 pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
-    let shape: BodyShape = body::fields(event)?;
+    let shape: BodyShape = body::read(event)?;
     let done: Embeddings = match shape.input {
-        Some(_) => openai::Request::parse(event, api.manifest())?.embed(api, call).await?.0,
+        Some(_) => openai::Request::parse(event, api.manifest(), &api.config)?.embed(api, call).await?.0,
         None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,
     };
     let model = api.model().to_owned();

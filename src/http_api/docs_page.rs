@@ -9,7 +9,7 @@
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
 
-use super::{Api, dimensions, response};
+use super::{Api, dimensions, model_names, response};
 use crate::event::HttpResponse;
 
 const DOCUMENT: &str = include_str!("openapi.json");
@@ -39,6 +39,7 @@ fn filled(api: &Api) -> String {
         ("version", json(env!("CARGO_PKG_VERSION"))),
         ("model", json(&manifest.id)),
         ("name", json(&manifest.name)),
+        ("model_names", json(&model_names::taken(manifest, &api.config.model_aliases))),
         ("dimensions", json(&manifest.dimensions)),
         ("least_dimensions", json(&least)),
         ("offered_dimensions", json(&dimensions)),
@@ -105,13 +106,13 @@ mod tests {
     #[test]
     fn a_schema_has_the_fields_that_its_parser_knows() {
         let parsers: [(&str, &[&str]); 7] = [
-            ("EmbeddingsRequest", fields_of::<openai::Fields<'_>>()),
-            ("EmbedRequest", fields_of::<tei::EmbedFields<'_>>()),
-            ("SimilarityRequest", fields_of::<tei::SimilarityFields<'_>>()),
-            ("SimilarityParameters", fields_of::<tei::SimilarityParameters<'_>>()),
-            ("InferenceRequest", fields_of::<qdrant_inference::InferenceFields<'_>>()),
-            ("InferenceInput", fields_of::<qdrant_inference::InputFields<'_>>()),
-            ("TokenizeRequest", fields_of::<tei::TokenizeFields<'_>>()),
+            ("EmbeddingsRequest", fields_of::<openai::Fields>()),
+            ("EmbedRequest", fields_of::<tei::EmbedFields>()),
+            ("SimilarityRequest", fields_of::<tei::SimilarityFields>()),
+            ("SimilarityParameters", fields_of::<tei::SimilarityParameters>()),
+            ("InferenceRequest", fields_of::<qdrant_inference::InferenceFields>()),
+            ("InferenceInput", fields_of::<qdrant_inference::InputFields>()),
+            ("TokenizeRequest", fields_of::<tei::TokenizeFields>()),
         ];
         let document = checked_in();
         for (schema, fields) in parsers {

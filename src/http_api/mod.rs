@@ -9,10 +9,13 @@
 //! whose response would exceed Lambda's size is rejected before any text is embedded.
 
 mod body;
+mod cl100k;
 mod dimensions;
 mod direct;
 mod docs_page;
+mod model_names;
 pub mod openai;
+mod openai_input;
 pub mod qdrant_inference;
 mod response;
 pub mod tei;
@@ -303,15 +306,6 @@ impl Api {
 /// 14 characters and rarely more than 12, so the mean over hundreds of them, commas included, stays below 13.
 fn json_vector_bytes(dimensions: usize) -> usize {
     13 * dimensions + 64
-}
-
-/// Rejects another model's name, because vectors of two models must never share an index.
-fn check_model(model: &str, manifest: &Manifest) -> Result<()> {
-    if manifest.answers_to(model) {
-        return Ok(());
-    }
-    let message = format!("model {model:?} is not here; this function serves {:?}", manifest.id);
-    Err(Error::request(Kind::NotFound, "model", message))
 }
 
 fn unauthorized(message: &str) -> Error {

@@ -7,38 +7,35 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use serde_json::value::RawValue;
 
 use super::dimensions::Dimensions;
-use super::{Api, body, check_model, json_vector_bytes, response};
+use super::openai_input::Input;
+use super::{Api, body, json_vector_bytes, model_names, response};
+use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Truncation};
 use crate::error::Result;
 use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// The request's fields as raw JSON.
+/// The request's fields.
 #[derive(Deserialize)]
-pub(super) struct Fields<'a> {
-    #[serde(borrow)]
-    input: Option<&'a RawValue>,
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    encoding_format: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dimensions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    user: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncate: Option<&'a RawValue>,
+pub(super) struct Fields {
+    input: Option<Input>,
+    model: Option<String>,
+    encoding_format: Option<Format>,
+    dimensions: Option<u64>,
+    /// Known, so that a value of another type is refused; not used.
+    #[serde(rename = "user")]
+    _user: Option<String>,
+    input_type: Option<InputType>,
+    truncate: Option<Truncation>,
 }
 
 /// How the response writes a vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Format {
+    #[default]
     Float,
     /// Little-endian float32, base64.
     Base64,
@@ -59,25 +56,23 @@ pub struct Request {
 }
 
 impl Request {
-    /// Parses and checks a request body for the model of `manifest`.
+    /// Parses and checks a request body for the model of `manifest`, as `config` allows.
     ///
     /// # Errors
     /// The error for the caller, which names the field and the value it expects.
-    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
-        let fields: Fields<'_> = body::fields(body)?;
-        let texts: body::Texts = body::required("input", fields.input)?;
-        if let Some(model) = body::field::<String>("model", fields.model)? {
-            check_model(&model, manifest)?;
+    pub fn parse(body: &[u8], manifest: &Manifest, config: &Config) -> Result<Self> {
+        let fields: Fields = body::read(body)?;
+        let texts = fields.input.ok_or_else(|| body::missing("input"))?.into_texts(config)?;
+        if let Some(model) = fields.model {
+            model_names::check(&model, manifest, &config.model_aliases)?;
         }
-        let format = body::field("encoding_format", fields.encoding_format)?.unwrap_or(Format::Float);
-        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
-        body::field::<String>("user", fields.user)?;
+        let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
         let options = Options {
-            input_type: body::field::<InputType>("input_type", fields.input_type)?.unwrap_or_default(),
-            truncation: body::field::<Truncation>("truncate", fields.truncate)?.unwrap_or_default(),
+            input_type: fields.input_type.unwrap_or_default(),
+            truncation: fields.truncate.unwrap_or_default(),
             ..Options::default()
         };
-        Ok(Self { texts: texts.texts, format, options, dimensions })
+        Ok(Self { texts, format: fields.encoding_format.unwrap_or_default(), options, dimensions })
     }
 
     pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, Format)> {
@@ -98,6 +93,9 @@ struct List<'a> {
     data: Vec<Item<'a>>,
     model: &'a str,
     usage: Usage,
+    /// Indices of the texts that were cut; an extension, because no client shows its user `x-truncated`.
+    #[serde(skip_serializing_if = "<[usize]>::is_empty")]
+    truncated: &'a [usize],
 }
 
 #[derive(Serialize)]
@@ -139,7 +137,7 @@ fn vector(values: &[f32], format: Format) -> Vector<'_> {
 }
 
 pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let request = Request::parse(body, api.manifest())?;
+    let request = Request::parse(body, api.manifest(), &api.config)?;
     let characters = request.texts.iter().map(|text| text.chars().count()).sum();
     let (done, format) = request.embed(api, call).await?;
     let model = api.model().to_owned();
@@ -152,6 +150,7 @@ pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<Ht
                 .collect(),
             model: &model,
             usage: Usage::of(done),
+            truncated: &done.truncated,
         };
         response::json(&list)
     })
@@ -162,8 +161,9 @@ pub(super) fn models(api: &Api) -> HttpResponse {
     let manifest = api.manifest();
     let owner = manifest.name.split('/').next().unwrap_or_default();
     // The manifest has no date; OpenAI's clients need a number.
-    let model = json!({"id": manifest.id, "object": "model", "created": 0, "owned_by": owner});
-    response::json(&json!({"object": "list", "data": [model]}))
+    let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
+    let models: Vec<_> = model_names::listed(manifest, &api.config.model_aliases).map(model).collect();
+    response::json(&json!({"object": "list", "data": models}))
 }
 
 #[cfg(test)]

@@ -13,51 +13,60 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
 use serde_json::value::RawValue;
+use serde_path_to_error::{Path, Segment};
 
+use super::body::Object;
 use super::dimensions::Dimensions;
-use super::{Api, body, check_model, constant_time_eq, json_vector_bytes, response, unauthorized};
+use super::{Api, body, constant_time_eq, json_vector_bytes, model_names, response, unauthorized};
+use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Timings, Truncation};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpRequest, HttpResponse};
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// The request's fields as raw JSON.
+/// The request's fields.
 #[derive(Deserialize)]
-pub(super) struct InferenceFields<'a> {
-    #[serde(borrow)]
-    inputs: Option<&'a RawValue>,
-    #[serde(borrow)]
-    inference: Option<&'a RawValue>,
-    #[serde(borrow)]
-    token: Option<&'a RawValue>,
+pub(super) struct InferenceFields {
+    inputs: Option<Vec<Object<InputFields>>>,
+    inference: Option<Inference>,
+    token: Option<String>,
 }
 
 /// One input's fields.
 #[derive(Deserialize)]
-pub(super) struct InputFields<'a> {
-    #[serde(borrow)]
-    data: Option<&'a RawValue>,
-    #[serde(borrow)]
-    data_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    model: Option<&'a RawValue>,
-    #[serde(borrow)]
-    options: Option<&'a RawValue>,
+pub(super) struct InputFields {
+    data: Option<Data>,
+    data_type: Option<String>,
+    model: Option<String>,
+    options: Option<Object<OptionFields>>,
+}
+
+/// A text, or why it is none: other types of data are refused by their type's name before their value is looked at.
+struct Data(Result<String, String>);
+
+impl<'de> Deserialize<'de> for Data {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).map_err(|e| body::without_place(&e))))
+    }
 }
 
 /// A `Document`'s `options`.
 #[derive(Deserialize, Default)]
-pub(super) struct OptionFields<'a> {
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncate: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dimensions: Option<&'a RawValue>,
+pub(super) struct OptionFields {
+    input_type: Option<InputType>,
+    truncate: Option<Truncation>,
+    dimensions: Option<u64>,
     /// Qdrant forwards a user's options unchecked, so a misspelt one is rejected here.
     #[serde(flatten)]
     others: BTreeMap<String, IgnoredAny>,
+}
+
+/// The one field that is read of a request whose other fields are wrong.
+#[derive(Deserialize)]
+struct TokenField {
+    token: Option<String>,
 }
 
 /// Qdrant's purpose for the vectors.
@@ -87,18 +96,18 @@ pub struct Request {
 }
 
 impl Request {
-    /// Parses and checks a request body for the model of `manifest`.
+    /// Parses and checks a request body for the model of `manifest`, as `config` allows.
     ///
     /// # Errors
     /// The error for the caller, which names the field and the value it expects.
-    pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
-        let fields: InferenceFields<'_> = body::fields(body)?;
-        let token = body::field("token", fields.token)?;
-        let Inference(purpose) = body::field("inference", fields.inference)?.unwrap_or_default();
-        let inputs: Vec<&RawValue> = body::required("inputs", fields.inputs)?;
-        let read = |(index, raw)| Input::parse(raw, purpose, manifest).map_err(|error| at(index, error));
-        let inputs = inputs.into_iter().enumerate().map(read).collect::<Result<_>>()?;
-        Ok(Self { inputs, token })
+    pub fn parse(body: &[u8], manifest: &Manifest, config: &Config) -> Result<Self> {
+        let fields: InferenceFields = body::read_with_names(body, place)?;
+        let Inference(purpose) = fields.inference.unwrap_or_default();
+        let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
+        let check =
+            |(index, Object(input))| Input::check(input, purpose, manifest, config).map_err(|error| at(index, error));
+        let inputs = inputs.into_iter().enumerate().map(check).collect::<Result<_>>()?;
+        Ok(Self { inputs, token: fields.token })
     }
 
     /// One vector an input, in their order, and the tokens by model's name.
@@ -133,34 +142,50 @@ impl Request {
 }
 
 impl Input {
-    fn parse(raw: &RawValue, purpose: InputType, manifest: &Manifest) -> Result<Self> {
-        let fields: InputFields<'_> = body::object("inputs", Some(raw))?.ok_or_else(|| body::missing("an input"))?;
-        let data_type = body::field::<String>("data_type", fields.data_type)?.unwrap_or_else(|| "text".to_owned());
+    fn check(fields: InputFields, purpose: InputType, manifest: &Manifest, config: &Config) -> Result<Self> {
+        let data_type = fields.data_type.unwrap_or_else(|| "text".to_owned());
         if data_type != "text" {
             let message = format!("data of type {data_type:?} is not embedded here; {} embeds text", manifest.id);
             return Err(Error::request(Kind::Invalid, "data_type", message));
         }
-        let model: String = body::required("model", fields.model)?;
-        check_model(&model, manifest)?;
-        let option_fields: OptionFields<'_> = body::object("options", fields.options)?.unwrap_or_default();
-        if let Some(unknown) = option_fields.others.keys().next() {
+        let model = fields.model.ok_or_else(|| body::missing("model"))?;
+        model_names::check(&model, manifest, &config.model_aliases)?;
+        let Object(wanted) = fields.options.unwrap_or_default();
+        if let Some(unknown) = wanted.others.keys().next() {
             let message = format!("options: {unknown:?} is not one of \"input_type\", \"truncate\", \"dimensions\"");
             return Err(Error::request(Kind::Invalid, "options", message));
         }
         let options = Options {
-            input_type: body::field("input_type", option_fields.input_type)?.unwrap_or(purpose),
-            truncation: body::field::<Truncation>("truncate", option_fields.truncate)?.unwrap_or_default(),
+            input_type: wanted.input_type.unwrap_or(purpose),
+            truncation: wanted.truncate.unwrap_or_default(),
             ..Options::default()
         };
-        let dimensions = Dimensions::parse(body::field("dimensions", option_fields.dimensions)?, manifest)?;
-        Ok(Self { text: body::required("data", fields.data)?, model, options, dimensions })
+        let dimensions = Dimensions::parse(wanted.dimensions, manifest)?;
+        let Data(text) = fields.data.ok_or_else(|| body::missing("data"))?;
+        let text = text.map_err(|why| Error::request(Kind::Invalid, "data", format!("data: {why}")))?;
+        Ok(Self { text, model, options, dimensions })
     }
+}
+
+/// `input 1: truncate` for `inputs[1].options.truncate`.
+fn place(path: &Path) -> String {
+    let (mut index, mut field) = (None, String::new());
+    for segment in path.iter() {
+        match segment {
+            Segment::Seq { index: place } => index = Some(*place),
+            Segment::Map { key } => field.clone_from(key),
+            _ => (),
+        }
+    }
+    index.map_or_else(|| field.clone(), |index| format!("input {index}: {field}"))
 }
 
 /// Adds the input's index to an error, because Qdrant shows its user the message alone.
 fn at(index: usize, error: Error) -> Error {
     match error {
-        Error::Request { kind, param, message } => Error::request(kind, param, format!("input {index}: {message}")),
+        Error::Request { kind, param, message } => {
+            Error::Request { kind, param, message: format!("input {index}: {message}") }
+        }
         other => other,
     }
 }
@@ -187,13 +212,11 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
 
 /// The route. The token may be in the body, so the body is parsed before the token is checked.
 pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let parsed = Request::parse(body, api.manifest());
+    let parsed = Request::parse(body, api.manifest(), &api.config);
     let token = match &parsed {
         Ok(request) => request.token.clone(),
         // A caller without the token learns nothing about the body's mistakes.
-        Err(_) => body::fields::<InferenceFields<'_>>(body)
-            .and_then(|fields| body::field("token", fields.token))
-            .unwrap_or_default(),
+        Err(_) => body::read(body).map(|TokenField { token }| token).unwrap_or_default(),
     };
     authorize(api, &http.headers, token.as_deref())?;
     let request = parsed?;

@@ -5,8 +5,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
-use serde_json::value::RawValue;
 
+use super::body::{Object, Texts};
 use super::dimensions::Dimensions;
 use super::{Api, body, json_vector_bytes, response};
 use crate::concurrency::offload;
@@ -16,58 +16,48 @@ use crate::event::HttpResponse;
 use crate::model::Manifest;
 use crate::observability::call::Call;
 
-/// `/embed`'s fields as raw JSON.
+/// `/embed`'s fields.
 #[derive(Deserialize)]
-pub(super) struct EmbedFields<'a> {
-    #[serde(borrow)]
-    inputs: Option<&'a RawValue>,
-    #[serde(borrow)]
-    normalize: Option<&'a RawValue>,
-    #[serde(borrow)]
-    dimensions: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncate: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncation_direction: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
+pub(super) struct EmbedFields {
+    inputs: Option<Texts>,
+    normalize: Option<bool>,
+    dimensions: Option<u64>,
+    truncate: Option<Truncation>,
+    truncation_direction: Option<TruncationDirection>,
+    prompt_name: Option<InputType>,
+    input_type: Option<InputType>,
 }
 
 /// `/similarity`'s fields.
 #[derive(Deserialize)]
-pub(super) struct SimilarityFields<'a> {
-    #[serde(borrow)]
-    inputs: Option<&'a RawValue>,
-    #[serde(borrow)]
-    parameters: Option<&'a RawValue>,
+pub(super) struct SimilarityFields {
+    inputs: Option<Object<Comparison>>,
+    parameters: Option<Object<SimilarityParameters>>,
+}
+
+/// `/similarity`'s `inputs`.
+#[derive(Deserialize)]
+struct Comparison {
+    source_sentence: String,
+    sentences: Vec<String>,
 }
 
 /// `/similarity`'s `parameters`.
 #[derive(Deserialize, Default)]
-pub(super) struct SimilarityParameters<'a> {
-    #[serde(borrow)]
-    truncate: Option<&'a RawValue>,
-    #[serde(borrow)]
-    truncation_direction: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
+pub(super) struct SimilarityParameters {
+    truncate: Option<Truncation>,
+    truncation_direction: Option<TruncationDirection>,
+    prompt_name: Option<InputType>,
+    input_type: Option<InputType>,
 }
 
 /// `/tokenize`'s fields.
 #[derive(Deserialize)]
-pub(super) struct TokenizeFields<'a> {
-    #[serde(borrow)]
-    inputs: Option<&'a RawValue>,
-    #[serde(borrow)]
-    add_special_tokens: Option<&'a RawValue>,
-    #[serde(borrow)]
-    prompt_name: Option<&'a RawValue>,
-    #[serde(borrow)]
-    input_type: Option<&'a RawValue>,
+pub(super) struct TokenizeFields {
+    inputs: Option<Texts>,
+    add_special_tokens: Option<bool>,
+    prompt_name: Option<InputType>,
+    input_type: Option<InputType>,
 }
 
 impl<'de> Deserialize<'de> for TruncationDirection {
@@ -76,22 +66,6 @@ impl<'de> Deserialize<'de> for TruncationDirection {
         let sides = [("right", Self::Right), ("Right", Self::Right), ("left", Self::Left), ("Left", Self::Left)];
         body::one_of(deserializer, &sides)
     }
-}
-
-/// The prompt of the texts: this contract's `prompt_name`, else our `input_type`.
-fn input_type(prompt_name: Option<&RawValue>, input_type: Option<&RawValue>) -> Result<InputType> {
-    // Both are parsed, so that a mistake in either is reported.
-    let named: Option<InputType> = body::field("prompt_name", prompt_name)?;
-    let own: Option<InputType> = body::field("input_type", input_type)?;
-    Ok(named.or(own).unwrap_or_default())
-}
-
-/// Whether a long text is truncated, and at which end.
-fn truncation(truncate: Option<&RawValue>, direction: Option<&RawValue>) -> Result<(Truncation, TruncationDirection)> {
-    Ok((
-        body::field("truncate", truncate)?.unwrap_or_default(),
-        body::field("truncation_direction", direction)?.unwrap_or_default(),
-    ))
 }
 
 /// A request in this contract's shape, read and checked.
@@ -107,16 +81,16 @@ impl Request {
     /// # Errors
     /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest) -> Result<Self> {
-        let fields: EmbedFields<'_> = body::fields(body)?;
-        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
-        let (truncation, truncation_direction) = truncation(fields.truncate, fields.truncation_direction)?;
+        let fields: EmbedFields = body::read(body)?;
+        let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
         let options = Options {
-            input_type: input_type(fields.prompt_name, fields.input_type)?,
-            truncation,
-            truncation_direction,
-            normalize: body::field("normalize", fields.normalize)?.unwrap_or(true),
+            // This contract's field comes before ours.
+            input_type: fields.prompt_name.or(fields.input_type).unwrap_or_default(),
+            truncation: fields.truncate.unwrap_or_default(),
+            truncation_direction: fields.truncation_direction.unwrap_or_default(),
+            normalize: fields.normalize.unwrap_or(true),
         };
-        let dimensions = Dimensions::parse(body::field("dimensions", fields.dimensions)?, manifest)?;
+        let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
         Ok(Self { texts: inputs.texts, options, dimensions })
     }
 
@@ -136,25 +110,20 @@ pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpRes
     response::of(done, characters, |done| response::json(&done.vectors)).await
 }
 
-/// `/similarity`'s `inputs`.
-#[derive(Deserialize)]
-struct Comparison {
-    source_sentence: String,
-    sentences: Vec<String>,
-}
-
 /// The cosine of one sentence to each of several, in their order.
 pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let fields: SimilarityFields<'_> = body::fields(body)?;
-    let compared: Option<Comparison> = body::object("inputs", fields.inputs)?;
-    let Comparison { source_sentence, sentences } = compared.ok_or_else(|| body::missing("inputs"))?;
+    let fields: SimilarityFields = body::read(body)?;
+    let Object(Comparison { source_sentence, sentences }) = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
     if sentences.is_empty() {
         return Err(Error::request(Kind::Empty, "inputs", "inputs.sentences is empty; send at least one sentence"));
     }
-    let parameters: SimilarityParameters<'_> = body::object("parameters", fields.parameters)?.unwrap_or_default();
-    let (truncation, truncation_direction) = truncation(parameters.truncate, parameters.truncation_direction)?;
-    let input_type = input_type(parameters.prompt_name, parameters.input_type)?;
-    let options = Options { input_type, truncation, truncation_direction, normalize: true };
+    let Object(parameters) = fields.parameters.unwrap_or_default();
+    let options = Options {
+        input_type: parameters.prompt_name.or(parameters.input_type).unwrap_or_default(),
+        truncation: parameters.truncate.unwrap_or_default(),
+        truncation_direction: parameters.truncation_direction.unwrap_or_default(),
+        normalize: true,
+    };
     let mut texts = vec![source_sentence];
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
@@ -185,15 +154,14 @@ struct Tokenization {
 
 impl Tokenization {
     fn parse(body: &[u8]) -> Result<Self> {
-        let fields: TokenizeFields<'_> = body::fields(body)?;
-        let inputs: body::Texts = body::required("inputs", fields.inputs)?;
-        let special = body::field("add_special_tokens", fields.add_special_tokens)?.unwrap_or(true);
-        let input_type = match (fields.prompt_name, fields.input_type) {
+        let fields: TokenizeFields = body::read(body)?;
+        let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
+        Ok(Self {
+            texts: inputs.texts,
+            special: fields.add_special_tokens.unwrap_or(true),
             // Without a prompt this route shows a text's own tokens, not a default prompt's.
-            (None, None) => None,
-            (prompt_name, named) => Some(input_type(prompt_name, named)?),
-        };
-        Ok(Self { texts: inputs.texts, special, input_type })
+            input_type: fields.prompt_name.or(fields.input_type),
+        })
     }
 
     fn prefix<'a>(&self, api: &'a Api) -> &'a str {

@@ -96,7 +96,7 @@ async fn invoke(
         answered = handler.handle(&event, &call) => answered,
         error = async {
             calls.drained().await;
-            let message = "the process was told to end before this call was answered; try again".to_owned();
+            let message = "the process received SIGTERM before this call was answered; try again".to_owned();
             let error = Error::Later { kind: Kind::Stopping, message };
             // Before the work is dropped, because dropping it writes the log line.
             call.meter.fail(&error);

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use super::metrics::{
-    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, DOCUMENTS_UNFINISHED, ENCODE, READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
+    DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, DOCUMENTS_UNFINISHED, DOCUMENTS_UNREADABLE, ENCODE, PARTS_LEFT_OUT,
+    READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
 };
 use crate::error::{Error, Kind};
 
@@ -23,6 +24,9 @@ pub struct Measurements {
     pub truncated_count: usize,
     pub documents: usize,
     pub skipped: usize,
+    pub unreadable: usize,
+    /// Parts of documents that could not be read.
+    pub left_out: u64,
     pub failed: usize,
     pub unfinished: usize,
     pub tokenize: Duration,
@@ -71,7 +75,7 @@ impl Meter {
 
 impl Measurements {
     /// Every measurement that is a metric, zeros included.
-    pub(super) fn values(&self) -> [Value; 12] {
+    pub(super) fn values(&self) -> [Value; 14] {
         let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
         [
             (&TEXTS, count(self.texts)),
@@ -82,6 +86,8 @@ impl Measurements {
             (&ENCODE, ms(self.encode)),
             (&DOCUMENTS, count(self.documents)),
             (&DOCUMENTS_SKIPPED, count(self.skipped)),
+            (&DOCUMENTS_UNREADABLE, count(self.unreadable)),
+            (&PARTS_LEFT_OUT, self.left_out as f64),
             (&DOCUMENTS_FAILED, count(self.failed)),
             (&DOCUMENTS_UNFINISHED, count(self.unfinished)),
             (&READ, ms(self.read)),

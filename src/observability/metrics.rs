@@ -83,6 +83,8 @@ metrics! {
     ENCODE           = "EncodeTime",      "embed_encode_seconds_total",        Milliseconds, Service,   Sum,  "vectors to an answer's bytes, compression included";
     DOCUMENTS        = "Documents",       "embed_documents_total",             Count,        Service,   Sum,  "documents ingested";
     DOCUMENTS_SKIPPED = "DocumentsSkipped", "embed_documents_skipped_total",   Count,        Service,   Sum,  "documents that were skipped: embedded already, or of a kind without text";
+    DOCUMENTS_UNREADABLE = "DocumentsUnreadable", "embed_documents_unreadable_total", Count, Service, Sum, "documents with content of which no word could be read; vectors of an older version stay";
+    PARTS_LEFT_OUT   = "PartsLeftOut",    "embed_parts_left_out_total",        Count,        Service,   Sum,  "pages, records and other parts of ingested documents that could not be read";
     DOCUMENTS_FAILED = "DocumentsFailed", "embed_documents_failed_total",      Count,        Service,   Sum,  "documents that failed";
     DOCUMENTS_UNFINISHED = "DocumentsUnfinished", "embed_documents_unfinished_total", Count, Service,   Sum,  "documents that ran out of time; a later call continues them";
     READ             = "ReadTime",        "embed_read_seconds_total",          Milliseconds, Service,   Sum,  "reading from S3";

@@ -138,6 +138,8 @@ impl Observer {
                     truncated = some(m.truncated_count),
                     documents = some(m.documents),
                     skipped = some(m.skipped),
+                    unreadable = some(m.unreadable),
+                    left_out = (m.left_out > 0).then_some(m.left_out),
                     failed = some(m.failed),
                     unfinished = some(m.unfinished),
                     tokenize_ms = some_ms(m.tokenize),
@@ -181,7 +183,7 @@ impl Drop for Ending<'_> {
                     Error::Later { kind: Kind::Stopping, message }
                 }
                 false => {
-                    let gone = "whoever asked does not wait for the answer any more";
+                    let gone = "the client no longer waits for the answer";
                     Error::request(Kind::Abandoned, None, gone)
                 }
             };

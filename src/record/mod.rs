@@ -37,7 +37,7 @@ pub struct Document {
 }
 
 /// Where a chunk stands in its document; fields that do not apply to a format are absent.
-#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
     /// Of a PDF, from 1.
     pub page: Option<u32>,

@@ -43,6 +43,11 @@ pub trait VectorStore: Send + Sync {
     /// What is in the way and what to do about it.
     async fn check(&self) -> Result<String, StoreError>;
 
+    /// Whether new chunks replace those of an older version before `commit`.
+    fn replaces_in_place(&self) -> bool {
+        false
+    }
+
     /// What there is of the document at `key` of `bucket`.
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError>;
 

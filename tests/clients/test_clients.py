@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy
 
 from tests import parts
+from tests.clients import encodings
 from tests.clients.harness import ROOT, Server
 
 
@@ -46,6 +47,8 @@ class Client:
     keyless: Told | None = None
     # The message that its user reads instead of the function's.
     hides: str = ""
+    # Whether it shows its user which texts were truncated.
+    truncated: bool = False
     # "set": the user may set the number of texts in a request. "always": it is below 101 unless set.
     batches: str = ""
 
@@ -71,7 +74,7 @@ MISSING = Told(None, "Missing credentials")
 TEI = {"base": "", "names_model": False}
 
 CLIENTS = {
-    "openai-python": python("openai_python", keyless=MISSING),
+    "openai-python": python("openai_python", keyless=MISSING, truncated=True),
     "LangChain OpenAIEmbeddings": python("langchain", keyless=MISSING, batches="set"),
     "LlamaIndex OpenAIEmbedding": python("llamaindex", keyless=MISSING, batches="always"),
     "LlamaIndex TextEmbeddingsInference": python("llamaindex_tei", hides="valid list", batches="always", **TEI),
@@ -83,14 +86,16 @@ CLIENTS = {
     "Chroma HuggingFaceEmbeddingServer": python(
         "chroma", "tei", base="/embed", names_model=False, hides="could not convert string to float: 'error'"
     ),
-    "openai-node": node("openai", keyless=MISSING),
+    "openai-node": node("openai", keyless=MISSING, truncated=True),
     "@langchain/openai": node("langchain", keyless=MISSING, batches="set"),
     "AI SDK": node("ai_sdk", batches="set"),
     "@huggingface/inference": node("huggingface", **TEI),
-    "openai-java": java("openai-java", keyless=Told(None, "At least one credential source must be specified")),
+    "openai-java": java(
+        "openai-java", keyless=Told(None, "At least one credential source must be specified"), truncated=True
+    ),
     "LangChain4j": java("langchain4j", empty=Told(None, "cannot be null or blank"), batches="set"),
     "Spring AI 1": java("spring-ai-1", base=""),
-    "openai-go": go("openai-go"),
+    "openai-go": go("openai-go", truncated=True),
     "go-openai": go("go-openai"),
 }
 
@@ -105,7 +110,12 @@ class Clients(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        variables = {"open": {}, "locked": {"EMBED_API_KEY": "sesame"}, "narrow": {"EMBED_MAX_TEXTS": "100"}}
+        variables = {
+            "open": {},
+            "locked": {"EMBED_API_KEY": "sesame"},
+            "narrow": {"EMBED_MAX_TEXTS": "100"},
+            "aliased": {"EMBED_MODEL_ALIASES": "text-embedding-3-small"},
+        }
         cls.servers = {}
         for name, differs in variables.items():
             cls.servers[name] = Server(**differs)
@@ -114,7 +124,7 @@ class Clients(unittest.TestCase):
         cls.addClassCleanup(home.cleanup)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("OPENAI_", "HF_"))}
         # No keys or logins of this machine's user, no downloads, no telemetry.
-        cls.environment = kept | {
+        cls.environment = kept | encodings.VARIABLES | {
             "HF_HOME": home.name,
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
             "HAYSTACK_TELEMETRY_ENABLED": "False",
@@ -131,6 +141,8 @@ class Clients(unittest.TestCase):
                 if told is None:
                     self.assertNotIn("error", result, result)
                     self.assert_vectors(result["vectors"], job["texts"])
+                    cut = [place for place, text in enumerate(job["texts"]) if text == WORDS]
+                    self.assertEqual(result.get("truncated") or [], cut if client.truncated else [])
                 else:
                     self.assert_told(result, told, client)
 
@@ -147,8 +159,11 @@ class Clients(unittest.TestCase):
         yield "accents, CJK, emoji, line ends", job("open", THREE_TEXTS), None
         yield "an empty text", job("open", [""]), client.empty
         yield "2,000 words", job("open", [WORDS]), None
+        yield "long texts among short ones", job("open", [*ONE_TEXT, WORDS, *ONE_TEXT, WORDS]), None
         if client.names_model:
-            yield "another model", job("open", model="text-embedding-3-small"), Told(404, "this function serves")
+            yield "another model", job("open", model="text-embedding-3-small"), Told(404, "EMBED_MODEL_ALIASES")
+            yield "an alias", job("aliased", model="text-embedding-3-small"), None
+            yield "a placeholder", job("open", model="text-embeddings-inference"), None
         yield "no key where none is asked for", job("open", key=None), client.keyless
         yield "no key", job("locked", key=None), client.keyless or refused
         yield "a wrong key", job("locked", key="guess"), refused

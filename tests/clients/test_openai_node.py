@@ -11,6 +11,8 @@ from tests.clients.harness import ROOT, TEXTS, ServedCase, float32, invoked
 
 
 class OpenAiNode(ServedCase):
+    variables = {"EMBED_TOKEN_IDS": "refuse"}
+
     def test_vectors_are_the_same_and_token_ids_are_refused(self) -> None:
         parts.require(self, "node")
         command = ["node", ROOT / "target/clients-node/embeddings.mjs", self.url + "/v1"]

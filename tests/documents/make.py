@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import pypdfium2
 import zstandard
 from reportlab import rl_config
 from reportlab.lib import pdfencrypt
@@ -28,6 +29,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
+from tests.documents import faulty_pdfs
 from tests.documents.prose import CHINESE, ENGLISH, FRENCH, GERMAN, JAPANESE, RUSSIAN
 
 rl_config.invariant = 1
@@ -54,6 +56,10 @@ class Expected:
     place: dict[str, object] = field(default_factory=dict)
     fields: dict[str, object] = field(default_factory=dict)
     left_out: int = 0
+    # The whole text with single spaces between its words; where it is stated, all of it has to be read.
+    words: str | None = None
+    # The words that a peer's reader finds, in its order: most of them have to be read in this order.
+    reference: list[str] = field(default_factory=list)
     # For what is skipped: the kind of reason.
     why: str | None = None
 
@@ -66,11 +72,10 @@ class Set:
         self.expected: list[Expected] = []
 
     def good(self, name: str, content: bytes, format: str, contains: list[str], **expected: object) -> None:
-        self._add(
-            f"good/{name}",
-            content,
-            Expected(f"good/{name}", name, "read", format=format, contains=contains, **expected),
-        )
+        if format == "pdf" and "words" not in expected:
+            expected["reference"] = words_by_pdfium(content)
+        row = Expected(f"good/{name}", name, "read", format=format, contains=contains, **expected)
+        self._add(f"good/{name}", content, row)
 
     def poison(self, name: str, content: bytes, outcome: str, why: str | None = None, **expected: object) -> None:
         key = str(expected.pop("key", name))
@@ -85,6 +90,14 @@ class Set:
     def finish(self) -> None:
         rows = [asdict(expected) for expected in self.expected]
         (self.folder / "index.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1) + "\n")
+
+
+def words_by_pdfium(content: bytes) -> list[str]:
+    """What PDFium's own text has, line ends within words undone."""
+    document = pypdfium2.PdfDocument(content)
+    texts = (page.get_textpage().get_text_range() for page in document)
+    # PDFium writes U+FFFE where a hyphen ends a line.
+    return " ".join(text.replace("\ufffe", "") for text in texts).split()
 
 
 def essay(repeats: int) -> str:
@@ -331,12 +344,18 @@ def pdfs(made: Set) -> None:
     )
     locked = pdfencrypt.StandardEncryption("secret", ownerPassword="owner")
     made.poison("encrypted.pdf", pdf(pages, encrypt=locked), "skipped", "encrypted")
+    for name, content, text in faulty_pdfs.readable():
+        made.good(f"{name}.pdf", content, "pdf", [], words=text)
+    for name, content, text, left_out in faulty_pdfs.partly_read():
+        made.good(f"{name}.pdf", content, "pdf", [], words=text, left_out=left_out)
+    for name, content, why in faulty_pdfs.unreadable():
+        made.poison(f"{name}.pdf", content, "skipped", why)
     whole = pdf(pages)
     made.poison("cut-off.pdf", whole[: len(whole) // 3], "broken")
     made.poison("not-a.pdf", b"just words", "broken", content_type="application/pdf")
-    made.poison("draws-itself.pdf", form_that_draws_itself(), "broken")
-    made.poison("unpacks-to-a-gigabyte.pdf", stream_of(b" " * 2**30), "broken")
-    made.poison("only-a-picture.pdf", picture(), "skipped", "empty")
+    made.poison("draws-itself.pdf", form_that_draws_itself(), "skipped", "unreadable")
+    made.poison("unpacks-to-a-gigabyte.pdf", stream_of(b" " * 2**30), "skipped", "unreadable")
+    made.poison("only-a-picture.pdf", picture(), "skipped", "image_only")
 
 
 def objects(*bodies: bytes) -> bytes:
@@ -421,8 +440,8 @@ def poison(made: Set) -> None:
     made.poison("deep.json", b"[" * 200_000 + b"]" * 200_000, "skipped", "too_deep")
     made.poison("deep-in.json", b'{"text": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "skipped", "too_deep")
     made.poison("torn.json", b'{"text": "half', "broken")
-    made.poison("elsewhere.json", b'{"body": "text is elsewhere"}', "skipped", "no_text")
-    made.poison("other-columns.csv", b"a,b\n1,2\n", "skipped", "no_text")
+    made.poison("elsewhere.json", b'{"body": "text is elsewhere"}', "skipped", "unreadable")
+    made.poison("other-columns.csv", b"a,b\n1,2\n", "skipped", "unreadable")
     made.poison("not-json.jsonl", b"these are\njust words\n", "broken")
     made.poison("awkward", essay(1).encode(), "read", key=AWKWARD_KEY, format="text", contains=["A lighthouse"])
 

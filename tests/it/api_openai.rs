@@ -53,9 +53,9 @@ fn mistakes_are_4xx_in_the_nested_shape_and_name_field_and_remedy() {
         (json!({"input": []}), 400, json!("input"), "at least one text"),
         (json!({"input": 5}), 400, json!("input"), "a string or a list of strings"),
         (json!({"input": {"text": "a"}}), 400, json!("input"), "a string or a list of strings"),
-        (json!({"input": ["a", null]}), 400, json!("input"), "a string in the list"),
-        (json!({"input": [1, 2, 3]}), 400, json!("input"), "check_embedding_ctx_length=False"),
-        (json!({"input": [[1, 2], [3]]}), 400, json!("input"), "check_embedding_ctx_length=False"),
+        (json!({"input": ["a", null]}), 400, json!("input"), "input[1]: invalid type: null, expected a string"),
+        (json!({"input": [1, -2]}), 400, json!("input"), "a token id of cl100k_base"),
+        (json!({"input": [["a"]]}), 400, json!("input"), "send strings in one list"),
         (json!({"input": "a", "encoding_format": "hex"}), 400, json!("encoding_format"), "\"float\", \"base64\""),
         (json!({"input": "a", "dimensions": 16}), 400, json!("dimensions"), "32 dimensions"),
         (json!({"input": "a", "dimensions": "32"}), 400, json!("dimensions"), "dimensions"),
@@ -91,6 +91,22 @@ fn an_answer_beyond_lambdas_limit_is_refused_before_any_work() {
         };
         assert_eq!((ask(fit), ask(fit + 1)), (200, 413), "{format}");
     }
+}
+
+#[test]
+fn texts_that_were_cut_are_listed_beside_the_vectors_and_in_a_header() {
+    let long = "hello ".repeat(99);
+    for format in ["float", "base64"] {
+        let ask = |input: Value| post("/v1/embeddings", &json!({"input": input, "encoding_format": format}));
+        let answer = ask(json!(["a", long, "b", long]));
+        assert_eq!((&answer.json()["truncated"], answer.header("x-truncated")), (&json!([1, 3]), "1,3"), "{format}");
+        let answer = ask(json!(["a", "b"]));
+        assert!(answer.json().get("truncated").is_none(), "{}", answer.text);
+        assert_eq!(answer.header("x-truncated"), "");
+    }
+    // Nothing is lost of a text that is embedded in windows.
+    let whole = post("/v1/embeddings", &json!({"input": long, "truncate": "mean"})).json();
+    assert!(whole.get("truncated").is_none(), "{whole}");
 }
 
 #[test]

@@ -18,6 +18,24 @@ fn within(expected: &Map<String, Value>, found: &Value) -> bool {
     expected.iter().all(|(name, value)| found.get(name) == Some(value))
 }
 
+/// Words of a peer's reader that have to be read, in a hundred.
+const REFERENCE_PERCENT: usize = 98;
+
+/// Words beyond the last one found among which the next one is looked for.
+const AHEAD: usize = 40;
+
+/// How many of `reference` are in `words`, in the same order.
+fn in_order(reference: &[String], words: &[&str]) -> usize {
+    let (mut at, mut found) = (0, 0);
+    for word in reference {
+        let ahead = &words[at..words.len().min(at + AHEAD)];
+        if let Some(next) = ahead.iter().position(|other| other == word) {
+            (at, found) = (at + next + 1, found + 1);
+        }
+    }
+    found
+}
+
 fn check(expected: &Expected) -> Result<(), String> {
     let file = File::open(expected.path()).map_err(|e| e.to_string())?;
     let (sections, outcome) = read(file, &expected.hints(), None);
@@ -30,6 +48,15 @@ fn check(expected: &Expected) -> Result<(), String> {
             for words in &expected.contains {
                 let at = rest.find(words).ok_or_else(|| format!("{words:?} is not in {:.2000}", text))?;
                 rest = &rest[at + words.len()..];
+            }
+            let joined: Vec<_> = sections.iter().map(|section| section.text.as_str()).collect();
+            let words: Vec<_> = joined.iter().flat_map(|text| text.split_whitespace()).collect();
+            if expected.words.as_ref().is_some_and(|expected| *expected != words.join(" ")) {
+                return Err(format!("read as {words:?}"));
+            }
+            let found = in_order(&expected.reference, &words);
+            if found * 100 < expected.reference.len() * REFERENCE_PERCENT {
+                return Err(format!("{found} of {} words of the reference: {words:?}", expected.reference.len()));
             }
             if text.contains("hidden words") {
                 return Err(format!("what no reader sees was read: {text}"));

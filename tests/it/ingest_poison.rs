@@ -107,14 +107,13 @@ fn unreadable_documents_have_outcome_records_and_the_rest_is_embedded() {
     let deep = format!("{{\"text\": {}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
     let line = 200 << 20;
     let long_line = ["{\"text\": \"", &"x".repeat(line), "\"}\n{\"text\": \"A good line.\"}\n"].concat();
-    let poison: [(&str, Vec<u8>, &str); 7] = [
+    let poison: [(&str, Vec<u8>, &str); 6] = [
         ("empty.txt", Vec::new(), "no bytes"),
         ("blank.txt", b" \n\t\r\n ".repeat(100), "no text"),
         ("picture.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01".to_vec(), "not text"),
         ("program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".to_vec(), "not text"),
         ("bomb.txt.gz", bomb(300), "unpack"),
         ("deep.json", deep.into_bytes(), "deep"),
-        ("no-text.jsonl", b"{\"title\": 1}\n{\"title\": 2}\n".to_vec(), "text"),
     ];
     let name = &pipeline.documents.name;
     let mut bodies = Vec::new();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::support::harness::root;
 
 /// Libraries, and the files or folders below src/ that may name them.
-const LIBRARIES: [(&str, &[&str]); 8] = [
+const LIBRARIES: [(&str, &[&str]); 9] = [
     ("ort::", &["embedding/session.rs"]),
     ("tokenizers::", &["embedding/tokenizer.rs", "embedding/split_points.rs"]),
     ("aws_sdk_s3::", &["aws"]),
@@ -13,6 +13,7 @@ const LIBRARIES: [(&str, &[&str]); 8] = [
     ("aws_sdk_ssm::", &["aws"]),
     ("aws_sdk_s3vectors::", &["stores/s3vectors"]),
     ("lambda_runtime::", &["lambda", "observability/call.rs", "error"]),
+    ("libloading::", &["documents/extract/pdf/pdfium.rs"]),
     ("std::env::var", &["config", "main.rs"]),
 ];
 

@@ -42,21 +42,21 @@ in `cause`.
 | `outcome` | `ok`, or the error's type as in `error_type` |
 | `status` | the HTTP status of the answer |
 | `cause` | the causes of an internal error, in one line |
-| `texts`, `tokens`, `truncated`, `documents`, `skipped`, `failed`, `unfinished` | counts |
+| `texts`, `tokens`, `truncated`, `documents`, `skipped`, `unreadable`, `left_out`, `failed`, `unfinished` | counts |
 | `tokenize_ms`, `run_ms`, `encode_ms`, `read_ms`, `write_ms`, `duration_ms` | where the time went |
 | `resident_mb` | the process's memory after the call |
 
 Every call has its line and its metrics, however it ends: also a call that is handed back, one whose client went away,
 and one that came before the model was loaded.
 
-Each document has a line of its own with `\"message\": \"document\"`; its level is INFO, or WARN if the document failed:
+Each document has a line of its own with `\"message\": \"document\"`; its level is INFO, or WARN if the document failed or no word of it could be read:
 
 | field | what it is |
 |---|---|
 | `requestId` | the request id of the call that processed it |
 | `bucket`, `key` | the object |
 | `outcome` | one word, as in `docs/events.md` |
-| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; for its own bucket `source_denied`, `source_elsewhere`, `source_archived`, `source_busy`, `source_refused`; for the place where vectors go the same with `sink_`, or `sink_absent`; `no_bucket_name`; `raced`; `panic`; an error's type |
+| `cause` | why it was skipped (the words of `docs/documents.md`), ignored, or failed: `broken`; `no_reader`; for its own bucket `source_denied`, `source_elsewhere`, `source_archived`, `source_busy`, `source_refused`; for the place where vectors go the same with `sink_`, or `sink_absent`; `no_bucket_name`; `raced`; `panic`; an error's type |
 | `chunks`, `tokens` | counts, if it was embedded |
 
 The full reason is in the document's `<key>.outcome.json` beside the vectors, and in the call's answer, not in the log,

@@ -123,6 +123,11 @@ fn mutated_bodies_are_read_or_refused_with_a_4xx() {
 }
 
 #[test]
+fn mutated_pages_are_read_or_skipped() {
+    each_mutation("fuzz/seeds/html", 20_000, fuzz_checks::html);
+}
+
+#[test]
 fn mutated_events_never_make_a_server_error() {
     let handler = fixture_handler();
     let mut answered = 0;

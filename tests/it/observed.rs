@@ -181,10 +181,10 @@ fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
     let line = format!("{{\"{word}\": \"{word}\"}}\n");
     let bodies = [
         ("good.txt", format!("The {word} sleeps. ").repeat(9), None),
-        ("headless.csv", format!("The {word} was admitted,{word}\nand left,{word}\n"), Some("no_text")),
+        ("headless.csv", format!("The {word} was admitted,{word}\nand left,{word}\n"), Some("unreadable")),
         ("partly.jsonl", format!("{line}{{\"text\": \"{word}\"}}\n{{\"text\": {word}\n"), None),
-        ("textless.jsonl", line.repeat(3), Some("no_text")),
-        ("keys.json", line, Some("no_text")),
+        ("textless.jsonl", line.repeat(3), Some("unreadable")),
+        ("keys.json", line, Some("unreadable")),
         ("broken.json", format!("{{\"text\": {word}"), Some("broken")),
         ("broken.pdf", format!("%PDF-1.7\n{word}\n/{word} ("), Some("broken")),
     ];

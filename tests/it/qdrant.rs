@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::support::pipeline::{Pipeline, created, notification, paragraphs, queue, unreadable_at_its_end};
+use crate::support::pipeline::{Pipeline, created, gzip, notification, paragraphs, queue, unreadable_at_its_end};
 use crate::support::qdrant_server::{Collection, start};
 
 /// A function between buckets of the test's own and a collection of its own.
@@ -205,4 +205,18 @@ fn a_document_that_cannot_be_read_to_its_end_leaves_no_points() {
         assert_eq!((&summary["skipped"], collection.points().len()), (&json!(1), 1), "{summary}");
         assert!(pipeline.outcome("a.json").unwrap()["reason"].as_str().unwrap().contains("limit"));
     }
+}
+
+#[test]
+fn a_long_document_that_breaks_off_in_its_middle_leaves_its_older_version() {
+    needs!(s3, qdrant);
+    let (pipeline, collection) = pipeline("breaks-off", &[]);
+    let etag = pipeline.put("a.txt.gz", gzip(&paragraphs(400)));
+    assert_eq!(pipeline.created("a.txt.gz")["embedded"], 1);
+    let before = collection.whole("a.txt.gz", &etag);
+    assert!(before.len() > 100);
+    let newer = gzip(&paragraphs(1_500));
+    pipeline.put("a.txt.gz", &newer[..newer.len() / 2]);
+    assert_eq!(pipeline.created("a.txt.gz")["failed"], 1);
+    assert_eq!(collection.whole("a.txt.gz", &etag), before);
 }

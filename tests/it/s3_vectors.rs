@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::harness::fixture;
-use crate::support::pipeline::{Pipeline, created, notification, paragraphs, unreadable_at_its_end};
+use crate::support::pipeline::{Pipeline, created, gzip, notification, paragraphs, unreadable_at_its_end};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 use crate::support::server::http;
@@ -291,4 +291,19 @@ fn a_document_that_cannot_be_read_to_its_end_leaves_no_vectors() {
         let summary = pipeline.created("a.json");
         assert_eq!((&summary["skipped"], setup.vectors().len()), (&json!(1), 1), "{summary}");
     }
+}
+
+#[test]
+fn a_long_document_that_breaks_off_in_its_middle_leaves_its_older_version() {
+    needs!(s3);
+    let setup = Setup::new("breaks-off");
+    let pipeline = setup.pipeline(None, &[]);
+    let etag = pipeline.put("a.txt.gz", gzip(&paragraphs(400)));
+    assert_eq!(pipeline.created("a.txt.gz")["embedded"], 1);
+    let before = setup.whole("a.txt.gz", &etag);
+    assert!(before.len() > 100);
+    let newer = gzip(&paragraphs(1_500));
+    pipeline.put("a.txt.gz", &newer[..newer.len() / 2]);
+    assert_eq!(pipeline.created("a.txt.gz")["failed"], 1);
+    assert_eq!(setup.whole("a.txt.gz", &etag), before);
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import shutil
 import subprocess
@@ -13,8 +14,10 @@ from pathlib import Path
 from tests import parts
 from tools.package import archive, crates, elf, notices, sbom
 from tools.package.__main__ import Unfit, check, contents, package
+from tools.strip import stripped
 
 LIBRARY = Path("target/runtime/x86_64/libonnxruntime.so")
+PDFIUM = LIBRARY.with_name("libpdfium.so")
 
 
 class Scratch(unittest.TestCase):
@@ -78,7 +81,7 @@ class Archive(Scratch):
         self.assertFalse(path.exists())
 
 
-class Elf(Scratch):
+class Compiled(Scratch):
     def compiled(self, source: str, *options: str) -> Path:
         compiler = shutil.which("cc")
         parts.require(self, "cc", compiler)
@@ -87,9 +90,14 @@ class Elf(Scratch):
         subprocess.run([compiler, code, "-o", path, *options], check=True)
         return path
 
+
+class Elf(Compiled):
     def test_the_library_loads_on_amazon_linux(self) -> None:
         self.assertEqual(elf.complaints(LIBRARY, "x86_64"), [])
         self.assertIn("not a file for aarch64", elf.complaints(LIBRARY, "aarch64")[0])
+
+    def test_pdfium_loads_there_too(self) -> None:
+        self.assertEqual(elf.complaints(PDFIUM, "x86_64"), [])
 
     def test_symbols_of_a_newer_glibc_are_named(self) -> None:
         listing = "  0x0010:   Name: GLIBC_2.34  Flags: none\n  0x0020:   Name: GLIBC_2.9  Flags: none\n Name: GLIBC_2.38"
@@ -115,10 +123,20 @@ class Elf(Scratch):
             check(entries, "aarch64")
 
 
+class Strip(Compiled):
+    def test_a_library_without_its_symbol_table_works_as_before(self) -> None:
+        self.compiled("int answer(void) { return 42; }", "-shared", "-fPIC")
+        whole = self.folder / "program"
+        less = self.folder / "less.so"
+        less.write_bytes(stripped(whole.read_bytes()))
+        self.assertLess(less.stat().st_size, whole.stat().st_size)
+        self.assertEqual((elf.complaints(less, "x86_64"), ctypes.CDLL(str(less)).answer()), ([], 42))
+
+
 class Contents(Scratch):
     def test_a_model_folder_is_taken_by_its_manifest(self) -> None:
         fixture = Path("models/fixture")
-        entries = contents(self.file("bootstrap"), self.file("lib/libonnxruntime.so").parent, fixture)
+        entries = contents(self.file("bootstrap"), [self.file("lib/libonnxruntime.so")], fixture)
         names = {entry.name: entry.mode for entry in entries}
         wanted = {"model/manifest.json": 0o644, "model/model.ort": 0o644, "model/tokenizer.json": 0o644}
         # golden.json is in the folder, but not part of the model.
@@ -149,16 +167,23 @@ class Listing(Scratch):
         self.assertFalse({"cc", "criterion", "serde_derive", "windows-sys"} & names)
         self.assertEqual([crate.name for crate in linked if not crate.licence or not crate.checksum], [])
 
+    def test_what_the_build_script_takes_data_from_is_listed_and_its_own_code_is_not(self) -> None:
+        own, linked = crates.linked("x86_64-unknown-linux-gnu")
+        [table] = [crate for crate in linked if crate.name == "tiktoken-rs"]
+        self.assertEqual((table.licence, table.uses), ("MIT", ()))
+        self.assertIn(table.id, own.uses)
+        self.assertNotIn("bstr", {crate.name for crate in linked})
+
     def test_the_sbom_is_valid_and_always_the_same(self) -> None:
         listed = [self.crate("a", "MIT OR Apache-2.0", None, ("b",)), self.crate("b", "MIT", None)]
         own = self.crate("own", "Apache-2.0", None, ("a",))
         binary = self.file("bootstrap")
-        first, second = (sbom.sbom(own, order, "x86_64", binary, LIBRARY, Path("models/fixture")) for order in (listed, listed[::-1]))
+        first, second = (sbom.sbom(own, order, "x86_64", binary, LIBRARY, PDFIUM, Path("models/fixture")) for order in (listed, listed[::-1]))
         self.assertEqual(first, second)
         document = json.loads(first)
         self.assertEqual(document["specVersion"], "1.6")
         names = {component["name"] for component in document["components"]}
-        self.assertLessEqual({"a", "b", "onnxruntime", "rust-std"}, names)
+        self.assertLessEqual({"a", "b", "onnxruntime", "pdfium", "rust-std"}, names)
         self.assertIn("machine-learning-model", {component["type"] for component in document["components"]})
         depends = {entry["ref"]: entry.get("dependsOn", []) for entry in document["dependencies"]}
         self.assertEqual(depends["pkg:cargo/a@1.0.0"], ["pkg:cargo/b@1.0.0"])

@@ -26,6 +26,7 @@ class Built(unittest.TestCase):
         folder = BUILT.parent / "EmbedFunction"
         files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
         library = {"lib/libonnxruntime.so", "lib/libonnxruntime.LICENSE.txt", "lib/libonnxruntime.ThirdPartyNotices.txt"}
+        library |= {"lib/libpdfium.so", "lib/libpdfium.LICENSES.txt"}
         model = {"model/manifest.json", "model/model.ort", "model/tokenizer.json"}
         self.assertEqual(files, {"bootstrap"} | library | model)
         self.assertTrue(os.access(folder / "bootstrap", os.X_OK))

@@ -294,6 +294,7 @@ class Choices(unittest.TestCase):
             "RequestFailureAlarm": ("AWS/ApiGateway", "5xx", ("ApiId", {"Ref": "EmbedApi"}), "Sum", 0),
             "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
             "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
+            "UnreadableDocumentAlarm": ("LambdaEmbed", "DocumentsUnreadable", ("service", {"Ref": "DocumentFunction"}), "Sum", 0),
             "FailedDocumentAlarm": ("AWS/SQS", "ApproximateNumberOfMessagesVisible", failed, "Maximum", 0),
             "UnfinishedDocumentAlarm": ("LambdaEmbed", "DocumentsUnfinished", unfinished, "Sum", 0),
         }

@@ -14,13 +14,15 @@ import argparse
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tools import manifest
 from tools.package import archive, binary, crates, elf, notices, sbom
+from tools.pdfium import LIBRARY
 
-# Lambda's limits: 50 MB in one upload, 250 MB unpacked. A MB counts as 1,000,000 bytes, its smaller meaning.
-LONGEST_ZIP = 50_000_000
+# Lambda's limits: 50 MB in one upload, which its API counts as 50 MiB; 250 MB unpacked.
+LONGEST_ZIP = 50 * 2**20
 LONGEST_UNPACKED = 250_000_000
 # AWS says arm64, compilers say aarch64.
 AWS_NAMES = {"x86_64": "x86_64", "aarch64": "arm64"}
@@ -30,10 +32,10 @@ class Unfit(Exception):
     """Lambda could not use the package; one line for each reason."""
 
 
-def contents(bootstrap: Path, runtime: Path, model: Path | None) -> list[archive.Entry]:
+def contents(bootstrap: Path, libraries: Sequence[Path], model: Path | None) -> list[archive.Entry]:
     """The function's files. From a model folder only the files in its manifest are taken."""
     entries = [archive.Entry("bootstrap", bootstrap, 0o755)]
-    for path in sorted(runtime.iterdir()):
+    for path in libraries:
         entries.append(archive.Entry(f"lib/{path.name}", path, 0o755 if path.suffix == ".so" else 0o644))
     if model:
         stated = manifest.read(model)
@@ -76,15 +78,25 @@ def package(entries: list[archive.Entry], path: Path) -> None:
     print(f"{path.name:40} {sum(part.size for part in packed) / 1e6:9.2f} MB {size / 1e6:9.2f} MB")
     if size > LONGEST_ZIP:
         draft.unlink()
-        raise Unfit(f"{path.name} has {size / 1e6:.1f} MB, Lambda takes {LONGEST_ZIP / 1e6:.0f}")
+        raise Unfit(f"{path.name} has {size / 1e6:.1f} MB, Lambda takes {LONGEST_ZIP / 1e6:.1f}")
     draft.rename(path)
+
+
+def _whose(notice: Path) -> str:
+    """The heading of a licence file that lies beside a library."""
+    return f"{'PDFium' if _is_pdfium(notice) else 'ONNX Runtime'}: {notice.name}"
+
+
+def _is_pdfium(path: Path) -> bool:
+    return path.name.startswith(f"{Path(LIBRARY).stem}.")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.package", description=__doc__.split("\n")[0])
     parser.add_argument("--arch", choices=sorted(AWS_NAMES), required=True)
-    parser.add_argument("--runtime", type=Path, required=True, help="folder with libonnxruntime.so of that architecture")
+    parser.add_argument("--runtime", type=Path, required=True, help="folder with the libraries of that architecture")
     parser.add_argument("--model", type=Path, help="model folder; none: the function fetches its model from S3")
+    parser.add_argument("--pdf", choices=("yes", "no"), default="yes", help="whether PDFium's library is packed")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, default=Path("dist"), help="default: %(default)s")
     where.add_argument("--folder", type=Path, help="lay the files out here instead of zipping them")
@@ -92,8 +104,9 @@ def main() -> int:
 
     model_id = manifest.read(options.model)["id"] if options.model else "no-model"
     try:
+        libraries = [path for path in sorted(options.runtime.iterdir()) if options.pdf == "yes" or not _is_pdfium(path)]
         bootstrap = binary.build(options.arch)
-        entries = contents(bootstrap, options.runtime, options.model)
+        entries = contents(bootstrap, libraries, options.model)
         check(entries, options.arch)
         if options.folder:
             lay_out(entries, options.folder)
@@ -102,9 +115,10 @@ def main() -> int:
         package(entries, base.with_name(f"{base.name}.zip"))
         own, linked = crates.linked(f"{options.arch}-unknown-linux-gnu")
         library = options.runtime / "libonnxruntime.so"
-        listing = sbom.sbom(own, linked, options.arch, bootstrap, library, options.model)
+        pdfium = next((path for path in libraries if path.name == LIBRARY), None)
+        listing = sbom.sbom(own, linked, options.arch, bootstrap, library, pdfium, options.model)
         base.with_name(f"{base.name}.cdx.json").write_text(listing)
-        others = [(f"ONNX Runtime: {path.name}", path) for path in sorted(options.runtime.glob("*.txt"))]
+        others = [(_whose(path), path) for path in libraries if path.suffix == ".txt"]
         base.with_name(f"{base.name}.licences.txt").write_text(notices.notices(linked, others))
     except (binary.BuildFailed, Unfit, sbom.InvalidSbom, subprocess.CalledProcessError) as error:
         print(f"tools.package: {error}", file=sys.stderr)

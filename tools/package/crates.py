@@ -26,7 +26,8 @@ class Crate:
 def linked(triple: str) -> tuple[Crate, list[Crate]]:
     """The project's own crate, and every other one that is linked for `triple`, by name and version.
 
-    Build scripts, procedural macros' own dependencies and tests are not in the binary, so not here either.
+    Other crates' build scripts, procedural macros' own dependencies and tests are not in the binary, so not here either.
+    What our own build script takes data from is here, without what it links itself: the data is in the binary.
     """
     command = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", triple]
     metadata = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
@@ -37,20 +38,24 @@ def select(metadata: dict, checksums: dict[tuple[str, str], str]) -> tuple[Crate
     """The same from `metadata` in cargo's format."""
     packages = {package["id"]: package for package in metadata["packages"]}
     macros = {id for id, package in packages.items() if any("proc-macro" in t["kind"] for t in package["targets"])}
-    uses = {
-        node["id"]: sorted(
-            link["pkg"]
-            for link in node["deps"]
-            if any(kind["kind"] is None for kind in link["dep_kinds"]) and link["pkg"] not in macros
-        )
-        for node in metadata["resolve"]["nodes"]
-    }
+    nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
+
+    def dependencies(id: str, asked: str | None) -> list[str]:
+        links = nodes[id]["deps"]
+        named = [link["pkg"] for link in links if any(kind["kind"] == asked for kind in link["dep_kinds"])]
+        return sorted(set(named) - macros)
+
+    uses = {id: dependencies(id, None) for id in nodes}
     root = metadata["resolve"]["root"]
     reached, waiting = {root}, [root]
     while waiting:
         fresh = [id for id in uses[waiting.pop()] if id not in reached]
         reached.update(fresh)
         waiting.extend(fresh)
+    for id in sorted(set(dependencies(root, "build")) - reached):
+        uses[root].append(id)
+        uses[id] = []
+        reached.add(id)
 
     def crate(id: str) -> Crate:
         package = packages[id]

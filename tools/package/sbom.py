@@ -23,6 +23,8 @@ from packageurl import PackageURL
 from tools.integrity import sha256_of
 from tools.package.binary import rust_release
 from tools.package.crates import Crate
+from tools.pdfium import BUILD as PDFIUM
+from tools.pdfium import VERSION as PYPDFIUM2
 from tools.runtime import VERSION as ONNX_RUNTIME
 
 # The namespace of the serial numbers, which are version 5 UUIDs of the listing's text.
@@ -33,7 +35,7 @@ class InvalidSbom(Exception):
     """The document breaks CycloneDX's schema; the message says where."""
 
 
-def sbom(root: Crate, crates: Sequence[Crate], arch: str, bootstrap: Path, library: Path, model: Path | None) -> str:
+def sbom(root: Crate, crates: Sequence[Crate], arch: str, bootstrap: Path, library: Path, pdfium: Path | None, model: Path | None) -> str:
     """The document's text. Raises InvalidSbom."""
     main = Component(
         type=ComponentType.APPLICATION,
@@ -49,7 +51,8 @@ def sbom(root: Crate, crates: Sequence[Crate], arch: str, bootstrap: Path, libra
     bom.metadata.component = main
     bom.metadata.timestamp = None
     components = {crate.id: _crate(crate) for crate in crates}
-    extra = [_rust(), _library(library)] + ([_model(model)] if model else [])
+    extra = [_rust(), _library(library)] + ([_pdfium(pdfium)] if pdfium else [])
+    extra += [_model(model)] if model else []
     for component in [*components.values(), *extra]:
         bom.components.add(component)
     for crate in crates:
@@ -92,6 +95,18 @@ def _library(library: Path) -> Component:
         bom_ref=str(purl),
         purl=purl,
         licenses=[LicenseExpression("MIT")],
+        hashes=[_sha256(library)],
+    )
+
+
+def _pdfium(library: Path) -> Component:
+    return Component(
+        type=ComponentType.LIBRARY,
+        name="pdfium",
+        version=PDFIUM,
+        bom_ref=f"pkg:generic/pdfium@{PDFIUM}",
+        purl=PackageURL("pypi", name="pypdfium2", version=PYPDFIUM2),
+        licenses=[LicenseExpression("BSD-3-Clause AND Apache-2.0")],
         hashes=[_sha256(library)],
     )
 

@@ -24,7 +24,6 @@ mod text;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::rc::Rc;
 
 use encoding_rs::{Encoding, UTF_8};
@@ -34,6 +33,7 @@ use serde_json::{Map, Value};
 use crate::record::Place;
 use charset::Utf8;
 use decompress::Verdict;
+use pdf::PdfReader;
 use position::Position;
 use sections::{Out, Stop};
 
@@ -53,6 +53,8 @@ pub struct ExtractOptions {
     pub json_pointer: String,
     /// The column of CSV and TSV that holds the text, by its name in the first line.
     pub csv_column: String,
+    /// Whether navigation, headers, footers and asides of web pages are read.
+    pub html_boilerplate: bool,
     /// Bytes that an object may have once it is decompressed.
     pub max_decompressed_bytes: u64,
     /// Bytes of a format that has to be held whole (PDF).
@@ -62,8 +64,8 @@ pub struct ExtractOptions {
     pub max_record_bytes: u64,
     /// Memory that reading a PDF may take, beyond the document itself.
     pub max_pdf_memory_bytes: u64,
-    /// This program's own file, to read PDFs in a process of their own; `None` reads them in this one, for tests.
-    pub pdf_reader: Option<PathBuf>,
+    /// What reads PDFs, in a process of their own; `None`: they are not read.
+    pub pdf_reader: Option<PdfReader>,
 }
 
 impl Default for ExtractOptions {
@@ -71,6 +73,7 @@ impl Default for ExtractOptions {
         Self {
             json_pointer: "/text".to_owned(),
             csv_column: "text".to_owned(),
+            html_boilerplate: true,
             max_decompressed_bytes: 4 << 30,
             max_whole_bytes: 32 << 20,
             max_record_bytes: 8 << 20,
@@ -95,7 +98,7 @@ pub enum Format {
 }
 
 /// A stretch of text that no chunk reaches beyond: a page, the text under a heading, a record, some paragraphs.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Section {
     /// The document's format: Markdown is cut at its marks.
     pub format: Format,
@@ -161,9 +164,12 @@ pub struct SkippedRecords {
 /// Why a document yields no text, or no more of it. Sections may have been emitted before.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It has no text that could be read, and no retry and no repair will change that.
+    /// It has no text that could be read, and no retry will change that.
     #[error("{reason}")]
     Skipped { why: Skip, reason: String },
+    /// What reads its format is not in this package; the message says how to bring it.
+    #[error("{0}")]
+    NoReader(String),
     /// It is damaged: not in the format that it claims, or cut off.
     #[error("{0}")]
     Broken(String),
@@ -176,8 +182,12 @@ pub enum Unreadable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Skip {
-    /// No bytes, or no text in them.
+    /// It has nothing to read: no bytes, white space alone, no records.
     Empty,
+    /// It has content of which no word could be read.
+    Unreadable,
+    /// It has images and no text: scanned pages.
+    ImageOnly,
     /// An image, an archive, a program, …
     NotText,
     Encrypted,
@@ -188,21 +198,25 @@ pub enum Skip {
     DecompressionBomb,
     /// JSON nested deeper than is read.
     TooDeep,
-    /// No record has text where the options say.
-    NoText,
 }
 
 impl Skip {
+    /// Whether the document has text that was not read, so that an older version's is worth more than none.
+    pub fn is_loss(self) -> bool {
+        matches!(self, Self::Unreadable | Self::ImageOnly | Self::Encrypted)
+    }
+
     /// The word in the log.
     pub fn word(self) -> &'static str {
         match self {
             Self::Empty => "empty",
+            Self::Unreadable => "unreadable",
+            Self::ImageOnly => "image_only",
             Self::NotText => "not_text",
             Self::Encrypted => "encrypted",
             Self::TooLarge => "too_large",
             Self::DecompressionBomb => "packed_too_far",
             Self::TooDeep => "too_deep",
-            Self::NoText => "no_text",
         }
     }
 }
@@ -236,10 +250,10 @@ pub fn extract(
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
-            if let Some(what) = sniff::not_text(&opened.head) {
+            let format = sniff::format(hints, &opened.head, opened.decompressed);
+            if let Some(what) = sniff::not_text(&opened.head, format) {
                 return Err(Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")));
             }
-            let format = sniff::format(hints, &opened.head, opened.decompressed);
             let declared = sniff::declared_charset(hints, &opened.head, format);
             let at_once = charset::at_once(&opened.head, declared);
             let position = Position::start(at_once.map(|(encoding, _)| encoding), declared, opened.decompressed == 0);
@@ -283,9 +297,12 @@ fn finish(
     };
     if complete && out.sections == 0 {
         let SkippedRecords { count, reasons, .. } = &out.skipped_records;
-        return Err(match reasons.first() {
-            None => Unreadable::skipped(Skip::Empty, "it has no text"),
-            Some(first) => Unreadable::skipped(Skip::NoText, format!("none of its {count} parts has text; {first}")),
+        return Err(match (out.lost, reasons.first()) {
+            (Some((why, reason)), _) => Unreadable::skipped(why, reason),
+            (None, Some(first)) => {
+                Unreadable::skipped(Skip::Unreadable, format!("none of its {count} parts has text; {first}"))
+            }
+            (None, None) => Unreadable::skipped(Skip::Empty, "it has no text"),
         });
     }
     Ok(Extracted {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::{Map, Value};
 
-use super::{Cursor, Format, Section, SkippedRecords, Unreadable};
+use super::{Cursor, Format, Section, Skip, SkippedRecords, Unreadable};
 use crate::record::Place;
 
 /// Bytes of a section's text at most. Large enough for forty chunks, of which the last one may be short; small enough
@@ -47,12 +47,14 @@ pub struct Out<'a> {
     /// Records so far, skipped ones included.
     pub records: u64,
     pub skipped_records: SkippedRecords,
+    /// What to say if no section comes of content that should have text.
+    pub lost: Option<(Skip, String)>,
 }
 
 impl<'a> Out<'a> {
     pub fn new(emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>, format: Format, resumed: Option<&Cursor>) -> Self {
-        let mut out =
-            Self { emit, format, characters: 0, sections: 0, records: 0, skipped_records: SkippedRecords::default() };
+        let skipped_records = SkippedRecords::default();
+        let mut out = Self { emit, format, characters: 0, sections: 0, records: 0, skipped_records, lost: None };
         if let Some(cursor) = resumed {
             out.characters = cursor.characters;
             out.sections = cursor.sections;

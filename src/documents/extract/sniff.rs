@@ -54,8 +54,10 @@ pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Optio
 }
 
 /// What `head` is if it is not text: a media type, or "binary data".
-pub fn not_text(head: &[u8]) -> Option<Cow<'static, str>> {
-    if is_pdf(head) || charset::at_once(head, None).is_some() {
+pub fn not_text(head: &[u8], format: Format) -> Option<Cow<'static, str>> {
+    // A PDF may come with what a server sent before it.
+    let is_pdf = format == Format::Pdf && head.windows(5).any(|window| window == b"%PDF-");
+    if is_pdf || charset::at_once(head, None).is_some() {
         return None;
     }
     // Control characters that no text has. Logs and manual pages have escape, form feed and backspace.

@@ -49,7 +49,7 @@ pub fn read(
     let columns = position.columns.clone();
     let Some(text_column) = column(&columns, &options.csv_column) else {
         let reason = format!("it has no column {:?}; its columns are {}", options.csv_column, columns.join(", "));
-        return Err(Unreadable::skipped(Skip::NoText, reason).into());
+        return Err(Unreadable::skipped(Skip::Unreadable, reason).into());
     };
     while next(&mut row, position)? {
         let Some(text) = row.get(text_column) else {

@@ -92,6 +92,10 @@ impl VectorStore for QdrantStore {
         self.collection.check().await
     }
 
+    fn replaces_in_place(&self) -> bool {
+        true
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         self.collection.ready().await?;
         Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))

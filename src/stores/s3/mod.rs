@@ -292,7 +292,7 @@ fn not_encoded(error: Error) -> WriteError {
 }
 
 fn unusable(why: &str, cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WriteError {
-    WriteError::StaleCheckpoint(StoreError::permanent(format!("the checkpoint is of no use: {why}")).with_source(cause))
+    WriteError::StaleCheckpoint(StoreError::permanent(format!("the checkpoint is unusable: {why}")).with_source(cause))
 }
 
 #[cfg(test)]

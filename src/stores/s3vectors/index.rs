@@ -101,7 +101,7 @@ impl Index {
         let request = self.client.get_index().vector_bucket_name(&self.bucket).index_name(&self.name);
         let answer = self.checked(request.send().await, "s3vectors:GetIndex")?;
         let Some(index) = answer.index() else {
-            return Err(StoreError::retryable("S3 Vectors told nothing of the index"));
+            return Err(StoreError::retryable("S3 Vectors returned no description of the index"));
         };
         let (dimensions, distance) = (index.dimension(), index.distance_metric());
         if dimensions != self.dimensions as i32 || *distance != DistanceMetric::Cosine {

@@ -101,6 +101,10 @@ impl VectorStore for S3VectorsStore {
         self.index.describe().await
     }
 
+    fn replaces_in_place(&self) -> bool {
+        true
+    }
+
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         self.index.ready().await?;
         Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))

@@ -9,5 +9,5 @@ await answer(async ({ url, key, model, texts, batch }) => {
   const plain = provider.embeddingModel(model);
   const chosen = batch ? wrapEmbeddingModel({ model: plain, middleware: smaller }) : plain;
   const { embeddings } = await embedMany({ model: chosen, values: texts, maxRetries: 0 });
-  return embeddings;
+  return { vectors: embeddings };
 }, (error) => error.statusCode);

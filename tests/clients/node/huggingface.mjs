@@ -4,5 +4,5 @@ import { answer } from "./jobs.mjs";
 
 await answer(async ({ url, key, texts }) => {
   const client = new InferenceClient(key ?? undefined).endpoint(url);
-  return client.featureExtraction({ inputs: texts });
+  return { vectors: await client.featureExtraction({ inputs: texts }) };
 }, (error) => error.httpResponse?.status);

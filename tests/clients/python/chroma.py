@@ -5,12 +5,12 @@ import sys
 import chromadb
 from chromadb.utils.embedding_functions import HuggingFaceEmbeddingServer, OpenAIEmbeddingFunction
 
-from tests.clients.python.jobs import answer
+from tests.clients.python.jobs import Embedded, answer
 
 CLIENT = chromadb.EphemeralClient()
 
 
-def embed(job: dict) -> list[list[float]]:
+def embed(job: dict) -> Embedded:
     if sys.argv[1:] == ["tei"]:
         function = HuggingFaceEmbeddingServer(url=job["url"], api_key=job["key"])
     else:
@@ -21,7 +21,7 @@ def embed(job: dict) -> list[list[float]]:
         collection.add(ids=names, documents=job["texts"])
         found = collection.get(ids=names, include=["embeddings"])
         vectors = dict(zip(found["ids"], found["embeddings"]))
-        return [vectors[name] for name in names]
+        return Embedded([vectors[name] for name in names])
     finally:
         CLIENT.delete_collection("texts")
 

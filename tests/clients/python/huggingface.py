@@ -2,11 +2,11 @@
 
 from huggingface_hub import InferenceClient
 
-from tests.clients.python.jobs import answer
+from tests.clients.python.jobs import Embedded, answer
 
 
-def embed(job: dict) -> list[list[float]]:
-    return InferenceClient(job["url"], token=job["key"]).feature_extraction(job["texts"])
+def embed(job: dict) -> Embedded:
+    return Embedded(InferenceClient(job["url"], token=job["key"]).feature_extraction(job["texts"]))
 
 
 answer(embed)

@@ -5,15 +5,26 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 
-def answer(embed: Callable[[dict], Iterable[Iterable[float]]]) -> None:
-    """Gives every job to `embed`, which returns one vector for each text, in the same order."""
+@dataclass(frozen=True)
+class Embedded:
+    """One vector for each text, in the same order, and the indices of truncated texts, if the client shows them."""
+
+    vectors: Iterable[Iterable[float]]
+    truncated: list[int] | None = None
+
+
+def answer(embed: Callable[[dict], Embedded]) -> None:
+    """Gives every job to `embed`."""
     # Standard output is for results only, so a client's own log goes elsewhere.
     results, sys.stdout = sys.stdout, sys.stderr
     for line in sys.stdin:
         try:
-            result = {"vectors": [[float(number) for number in vector] for vector in embed(json.loads(line))]}
+            done = embed(json.loads(line))
+            vectors = [[float(number) for number in vector] for vector in done.vectors]
+            result = {"vectors": vectors, "truncated": done.truncated}
         except Exception as error:  # Clients raise many kinds of errors; each is a result.
             response = getattr(error, "response", None)
             status = getattr(error, "status_code", None) or getattr(response, "status_code", None)

@@ -2,15 +2,15 @@
 
 from langchain_openai import OpenAIEmbeddings
 
-from tests.clients.python.jobs import answer
+from tests.clients.python.jobs import Embedded, answer
 
 
-def embed(job: dict) -> list[list[float]]:
+def embed(job: dict) -> Embedded:
     options = {"chunk_size": job["batch"]} if job["batch"] else {}
     options |= {"api_key": job["key"]} if job["key"] else {}
-    # By default it sends token ids.
-    options |= {"check_embedding_ctx_length": False, "max_retries": 0}
-    return OpenAIEmbeddings(base_url=job["url"], model=job["model"], **options).embed_documents(job["texts"])
+    # It sends token ids, its default.
+    embeddings = OpenAIEmbeddings(base_url=job["url"], model=job["model"], max_retries=0, **options)
+    return Embedded(embeddings.embed_documents(job["texts"]))
 
 
 answer(embed)

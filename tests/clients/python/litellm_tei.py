@@ -2,13 +2,14 @@
 
 import litellm
 
-from tests.clients.python.jobs import answer
+from tests.clients.python.jobs import Embedded, answer
 
 
-def embed(job: dict) -> list[list[float]]:
+def embed(job: dict) -> Embedded:
     names = {"model": f"huggingface/{job['model']}", "api_base": job["url"], "api_key": job["key"]}
     # Without a type it asks the hub for the model's type.
-    return [item["embedding"] for item in litellm.embedding(input=job["texts"], input_type="embed", **names).data]
+    done = litellm.embedding(input=job["texts"], input_type="embed", **names)
+    return Embedded([item["embedding"] for item in done.data])
 
 
 answer(embed)

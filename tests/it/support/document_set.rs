@@ -4,12 +4,14 @@ use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
+use lambda_embed::documents::extract::pdf::PdfReader;
 use lambda_embed::documents::extract::{
     Cursor, ExtractOptions, Extracted, Format, Hints, Section, Unreadable, extract,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::support::harness::pdfium;
 use crate::support::parts;
 
 const SET: &str = "target/documents/set";
@@ -28,6 +30,8 @@ pub struct Expected {
     pub place: Map<String, Value>,
     pub fields: Map<String, Value>,
     pub left_out: u64,
+    pub words: Option<String>,
+    pub reference: Vec<String>,
     pub why: Option<String>,
 }
 
@@ -49,7 +53,8 @@ pub fn index() -> Vec<Expected> {
 }
 
 fn options() -> ExtractOptions {
-    ExtractOptions { pdf_reader: Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"))), ..ExtractOptions::default() }
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_bootstrap"));
+    ExtractOptions { pdf_reader: Some(PdfReader { program, library: pdfium() }), ..ExtractOptions::default() }
 }
 
 pub fn read(

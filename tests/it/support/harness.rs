@@ -28,6 +28,13 @@ pub fn library() -> PathBuf {
     path
 }
 
+/// PDFium's library as `make runtime` leaves it.
+pub fn pdfium() -> PathBuf {
+    let path = library().with_file_name("libpdfium.so");
+    assert!(path.is_file(), "{} is missing; `make runtime` brings it", path.display());
+    path
+}
+
 /// The folder of bge-small-en-v1.5, with real weights: 35 MB.
 pub fn model() -> PathBuf {
     parts::assert_present("model");
@@ -39,9 +46,11 @@ pub fn handler(model: &Path, variables: &[(&str, &str)]) -> Handler {
     let mut all = vec![
         ("EMBED_MODEL_DIR".to_owned(), model.display().to_string()),
         ("EMBED_ORT_LIB".to_owned(), library().display().to_string()),
+        ("EMBED_PDFIUM_LIB".to_owned(), pdfium().display().to_string()),
     ];
     all.extend(variables.iter().map(|(name, value)| (name.to_string(), value.to_string())));
-    let config = Config::resolve(all, root()).expect("the test's configuration is right");
+    let mut config = Config::resolve(all, root()).expect("the test's configuration is right");
+    config.program = Some(PathBuf::from(env!("CARGO_BIN_EXE_bootstrap")));
     app::open(Arc::new(config)).expect("the model loads").0
 }
 
@@ -133,7 +142,7 @@ pub fn bootstrap() -> Command {
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("EMBED_") || name.starts_with("AWS_")) {
         command.env_remove(name);
     }
-    command.env("EMBED_MODEL_DIR", fixture()).env("EMBED_ORT_LIB", library());
+    command.env("EMBED_MODEL_DIR", fixture()).env("EMBED_ORT_LIB", library()).env("EMBED_PDFIUM_LIB", pdfium());
     command
 }
 

@@ -1,5 +1,6 @@
 //! Shared by tests of documents: a bucket of documents, one of vectors, a function between them.
 
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -145,6 +146,13 @@ pub fn unreadable_at_its_end(good: usize) -> String {
 /// The value of `chunks` in every record of a document: null in a long one, which is written while it is read.
 pub fn stated_chunks(records: usize) -> Value {
     if records > 64 { Value::Null } else { records.into() }
+}
+
+/// `text`, packed.
+pub fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
 }
 
 pub fn created(bucket: &str, key: &str) -> Value {

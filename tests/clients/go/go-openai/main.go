@@ -14,7 +14,7 @@ func main() {
 	job.Answer(embed, refused)
 }
 
-func embed(work job.Job) ([][]float32, error) {
+func embed(work job.Job) (job.Embedded, error) {
 	var key string
 	if work.Key != nil {
 		key = *work.Key
@@ -26,13 +26,13 @@ func embed(work job.Job) ([][]float32, error) {
 		Input: work.Texts,
 	})
 	if err != nil {
-		return nil, err
+		return job.Embedded{}, err
 	}
 	vectors := make([][]float32, len(answer.Data))
 	for place, item := range answer.Data {
 		vectors[place] = item.Embedding
 	}
-	return vectors, nil
+	return job.Embedded{Vectors: vectors}, nil
 }
 
 func refused(err error) (int, string) {

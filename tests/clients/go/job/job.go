@@ -18,16 +18,22 @@ type Job struct {
 	Texts []string `json:"texts"`
 }
 
-type result struct {
-	Vectors [][]float32 `json:"vectors,omitempty"`
-	Error   string      `json:"error,omitempty"`
-	Status  int         `json:"status,omitempty"`
-	Message string      `json:"message,omitempty"`
+// Embedded has a vector a text, in their order, and the indices of the texts that were cut, where the client tells them.
+type Embedded struct {
+	Vectors   [][]float32 `json:"vectors,omitempty"`
+	Truncated []int       `json:"truncated,omitempty"`
 }
 
-// Answer gives every job to embed, which returns a vector a text, in their order. Refused says what an error of the
-// client's tells: the HTTP status and the server's message, or 0 where it is no answer of the server.
-func Answer(embed func(Job) ([][]float32, error), refused func(error) (int, string)) {
+type result struct {
+	Embedded
+	Error   string `json:"error,omitempty"`
+	Status  int    `json:"status,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+// Answer gives every job to embed. Refused says what an error of the client's tells: the HTTP status and the server's
+// message, or 0 where it is no answer of the server.
+func Answer(embed func(Job) (Embedded, error), refused func(error) (int, string)) {
 	jobs, results := json.NewDecoder(bufio.NewReader(os.Stdin)), json.NewEncoder(os.Stdout)
 	for {
 		var next Job
@@ -37,8 +43,8 @@ func Answer(embed func(Job) ([][]float32, error), refused func(error) (int, stri
 			panic(err)
 		}
 		var answer result
-		vectors, err := embed(next)
-		if answer.Vectors = vectors; err != nil {
+		done, err := embed(next)
+		if answer.Embedded = done; err != nil {
 			answer.Error = fmt.Sprintf("%T", err)
 			if answer.Status, answer.Message = refused(err); answer.Status == 0 {
 				answer.Message = err.Error()

@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 
 	"github.com/openai/openai-go/v3"
@@ -15,7 +16,7 @@ func main() {
 	job.Answer(embed, refused)
 }
 
-func embed(work job.Job) ([][]float32, error) {
+func embed(work job.Job) (job.Embedded, error) {
 	options := []option.RequestOption{option.WithBaseURL(work.URL), option.WithMaxRetries(0)}
 	if work.Key != nil {
 		options = append(options, option.WithAPIKey(*work.Key))
@@ -26,7 +27,14 @@ func embed(work job.Job) ([][]float32, error) {
 		Input: openai.EmbeddingNewParamsInputUnion{OfArrayOfStrings: work.Texts},
 	})
 	if err != nil {
-		return nil, err
+		return job.Embedded{}, err
+	}
+	// No field of the client's own types.
+	var truncated []int
+	if told := answer.JSON.ExtraFields["truncated"].Raw(); told != "" {
+		if err := json.Unmarshal([]byte(told), &truncated); err != nil {
+			return job.Embedded{}, err
+		}
 	}
 	vectors := make([][]float32, len(answer.Data))
 	for place, item := range answer.Data {
@@ -35,7 +43,7 @@ func embed(work job.Job) ([][]float32, error) {
 			vectors[place][at] = float32(number)
 		}
 	}
-	return vectors, nil
+	return job.Embedded{Vectors: vectors, Truncated: truncated}, nil
 }
 
 // The text of the error tells the status alone; the function's message is a field of the client's own error.

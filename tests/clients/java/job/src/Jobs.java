@@ -15,9 +15,16 @@ public final class Jobs {
     /** {@code key} is null where the user has none, {@code batch} where the client's own number of texts is kept. */
     public record Job(String url, String key, String model, List<String> texts, Integer batch) {}
 
-    /** What a client makes of a job: a vector a text, in their order. */
+    /** A vector a text, in their order, and the indices of the texts that were cut, or null where the client tells none. */
+    public record Embedded(List<float[]> vectors, int[] truncated) {
+        public Embedded(List<float[]> vectors) {
+            this(vectors, null);
+        }
+    }
+
+    /** What a client makes of a job. */
     public interface Client {
-        List<float[]> embed(Job job) throws Exception;
+        Embedded embed(Job job) throws Exception;
     }
 
     /** The HTTP status in an error of the client's, or null where the error tells none. */
@@ -36,7 +43,9 @@ public final class Jobs {
         for (String line = jobs.readLine(); line != null; line = jobs.readLine()) {
             Map<String, Object> result = new LinkedHashMap<>();
             try {
-                result.put("vectors", client.embed(json.readValue(line, Job.class)));
+                Embedded done = client.embed(json.readValue(line, Job.class));
+                result.put("vectors", done.vectors());
+                result.put("truncated", done.truncated());
             } catch (Exception error) {
                 result.put("error", error.getClass().getSimpleName());
                 result.put("status", status.of(error));

@@ -10,7 +10,7 @@ public final class Client {
         Jobs.answer(Client::embed, Client::status);
     }
 
-    private static List<float[]> embed(Jobs.Job job) {
+    private static Jobs.Embedded embed(Jobs.Job job) {
         OpenAiEmbeddingModel model = OpenAiEmbeddingModel.builder()
                 .baseUrl(job.url())
                 .apiKey(job.key())
@@ -19,7 +19,7 @@ public final class Client {
                 .maxRetries(0)
                 .build();
         List<TextSegment> segments = job.texts().stream().map(TextSegment::from).toList();
-        return model.embedAll(segments).content().stream().map(Embedding::vector).toList();
+        return new Jobs.Embedded(model.embedAll(segments).content().stream().map(Embedding::vector).toList());
     }
 
     private static Integer status(Throwable error) {

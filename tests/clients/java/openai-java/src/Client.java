@@ -1,6 +1,8 @@
 import com.openai.client.OpenAIClient;
 import com.openai.client.okhttp.OpenAIOkHttpClient;
+import com.openai.core.JsonValue;
 import com.openai.errors.OpenAIServiceException;
+import com.openai.models.embeddings.CreateEmbeddingResponse;
 import com.openai.models.embeddings.EmbeddingCreateParams;
 import java.util.ArrayList;
 import java.util.List;
@@ -11,7 +13,7 @@ public final class Client {
         Jobs.answer(Client::embed, error -> error instanceof OpenAIServiceException told ? told.statusCode() : null);
     }
 
-    private static List<float[]> embed(Jobs.Job job) {
+    private static Jobs.Embedded embed(Jobs.Job job) {
         OpenAIOkHttpClient.Builder builder = OpenAIOkHttpClient.builder().baseUrl(job.url()).maxRetries(0);
         if (job.key() != null) {
             builder.apiKey(job.key());
@@ -20,9 +22,12 @@ public final class Client {
         try {
             EmbeddingCreateParams request =
                     EmbeddingCreateParams.builder().model(job.model()).inputOfArrayOfStrings(job.texts()).build();
+            CreateEmbeddingResponse answer = client.embeddings().create(request);
             List<float[]> vectors = new ArrayList<>();
-            client.embeddings().create(request).data().forEach(item -> vectors.add(floats(item.embedding())));
-            return vectors;
+            answer.data().forEach(item -> vectors.add(floats(item.embedding())));
+            // No field of the client's own types.
+            JsonValue truncated = answer._additionalProperties().get("truncated");
+            return new Jobs.Embedded(vectors, truncated == null ? null : truncated.convert(int[].class));
         } finally {
             client.close();
         }

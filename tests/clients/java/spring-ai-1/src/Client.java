@@ -1,4 +1,3 @@
-import java.util.List;
 import org.springframework.ai.document.MetadataMode;
 import org.springframework.ai.model.NoopApiKey;
 import org.springframework.ai.openai.OpenAiEmbeddingModel;
@@ -12,7 +11,7 @@ public final class Client {
         Jobs.answer(Client::embed, Client::status);
     }
 
-    private static List<float[]> embed(Jobs.Job job) {
+    private static Jobs.Embedded embed(Jobs.Job job) {
         OpenAiApi.Builder api = OpenAiApi.builder().baseUrl(job.url());
         if (job.key() == null) {
             api.apiKey(new NoopApiKey());
@@ -20,7 +19,8 @@ public final class Client {
             api.apiKey(job.key());
         }
         OpenAiEmbeddingOptions options = OpenAiEmbeddingOptions.builder().model(job.model()).build();
-        return new OpenAiEmbeddingModel(api.build(), MetadataMode.EMBED, options).embed(job.texts());
+        OpenAiEmbeddingModel model = new OpenAiEmbeddingModel(api.build(), MetadataMode.EMBED, options);
+        return new Jobs.Embedded(model.embed(job.texts()));
     }
 
     /** The message alone tells it, at its start: {@code 404 - {"error":…}}. */
