@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::checkpoint::Checkpoint;
-use super::chunk_reader::{BATCH, Batch, ChunkReader, NumberedChunk, ResumePoint};
+use super::chunk_reader::{BATCH, Batch, ChunkReader, NumberedChunk, ResumePoint, Start};
 use super::context::DocumentContext;
 use super::extract::{Skip, SkippedRecords};
 use super::outcome::{Outcome, Times};
@@ -186,7 +186,8 @@ impl<'a> Attempt<'a> {
         let replaces =
             |&index: &usize| context.stores[index].replaces_in_place() && self.existing[index].source_version.is_some();
         let to_the_end_first = self.open.iter().any(replaces);
-        context.read_options.read(&context.embedder, source_object, body, resume_point, first, to_the_end_first, clock)
+        let start = Start { resume_point, first, to_the_end_first };
+        context.read_options.read(&context.embedder, source_object, body, start, clock)
     }
 
     async fn load_checkpoint(&mut self) -> Result<Option<Checkpoint>, TaskError> {

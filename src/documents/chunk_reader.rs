@@ -84,20 +84,27 @@ pub enum ReadError {
     Fault(Error),
 }
 
+/// Where reading begins, and which chunks it gives.
+pub struct Start {
+    /// `None`: at the object's start.
+    pub resume_point: Option<ResumePoint>,
+    /// The chunks before this number are left out.
+    pub first: usize,
+    /// Whether no chunk is given before the document's end has been read, up to [`LARGEST`](super::spool::LARGEST).
+    pub to_the_end_first: bool,
+}
+
 impl ReadOptions {
-    /// Begins to read `source_object` at `resume_point`, else at its start, where `body` begins if it is open
-    /// already. The chunks before number `first` are left out. `to_the_end_first` gives no chunk before the document's end
-    /// has been read, up to [`LARGEST`](super::spool::LARGEST).
+    /// Begins to read `source_object` at `start`, where `body` begins if it is open already.
     pub fn read(
         &self,
         embedder: &Embedder,
         source_object: &SourceObject,
         body: Option<Body>,
-        resume_point: Option<ResumePoint>,
-        first: usize,
-        to_the_end_first: bool,
+        start: Start,
         clock: &Arc<Clock>,
     ) -> ChunkReader {
+        let Start { resume_point, first, to_the_end_first } = start;
         let from = resume_point.as_ref().map_or(0, |resume_point| resume_point.cursor.byte);
         let (reader, prefetcher) = stream(source_object.clone(), body, from, Arc::clone(clock));
         let (sender, batches) = mpsc::channel(WAITING);

@@ -144,7 +144,8 @@ fn changes_of_one_object_within_a_call_go_one_after_another() {
     // The newer version's message comes first, and the older one's twice.
     let batch = queue(&[record(&second, "02"), record(&first, "01"), record(&first, "01")]);
     assert_eq!(pipeline.invoke(&batch).unwrap(), json!({"batchItemFailures": []}));
-    let order: Vec<_> = reads.lock().unwrap().iter().map(|version| version.split('&').next().unwrap().to_owned()).collect();
+    let order: Vec<_> =
+        reads.lock().unwrap().iter().map(|version| version.split('&').next().unwrap().to_owned()).collect();
     assert_eq!(order, [first, second.clone()]);
     assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
 }
