@@ -313,7 +313,7 @@ build-EmbedFunction build-DocumentFunction: packable
 SAM_ARCH := $(subst aarch64,arm64,$(ARCH))
 .PHONY: sam-build
 sam-build: $(SAM_ENV)/.ready
-	@ARCH=$(ARCH) MODEL=$(MODEL) $(SAM) build --parameter-overrides Architecture=$(SAM_ARCH)
+	@ARCH=$(ARCH) MODEL=$(MODEL) PDF=$(PDF) $(SAM) build --parameter-overrides Architecture=$(SAM_ARCH)
 
 # The first time it asks its questions one by one, and keeps the answers in deploy.toml, or in deploy-<stack>.toml for a
 # stack of another name. `rm deploy.toml` makes it ask again.
