@@ -43,7 +43,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -192,6 +192,10 @@ $(CLIENTS)-go/.ready: $(shell find tests/clients/go -type f)
 
 test-clients: build runtime $(CLIENTS_READY) $(foreach name,node java go,$(call part,$(name),clients-$(name))) ## Run real clients, a browser and schemathesis against `bootstrap serve`
 	$(COUNTED) $(CLIENTS)/bin/python -W ignore -m unittest discover --start-directory tests/clients --top-level-directory .
+
+# Not part of `make test-clients`, because not every network reaches the document.
+test-tei-document: build runtime $(CLIENTS_READY) ## Run schemathesis with text-embeddings-inference's own document (downloaded) against `bootstrap serve`
+	$(CLIENTS)/bin/python -W ignore -m unittest tests.clients.tei_document
 
 bench-memory: build runtime model ## Measure latency and cost by memory size, in containers of that size
 	@$(PYTHON) -m tools.bench.memory

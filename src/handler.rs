@@ -2,17 +2,29 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::concurrency::admission::{Admission, Permit};
 use crate::concurrency::offload;
 use crate::documents::{self, DocumentPipeline, Outcome, Summary};
-use crate::error::{Error, Result};
-use crate::event::{self, HttpRequest, HttpResponse, Invocation, Message, S3BatchJob, SqsBatchResponse, TaskCode};
-use crate::http_api::Api;
+use crate::error::{Error, Kind, Result};
+use crate::event::{
+    self, EventSource, HttpRequest, HttpResponse, Invocation, Message, ResponseStream, S3BatchJob, SqsBatchResponse,
+    TaskCode,
+};
+use crate::http_api::{Api, Reply};
 use crate::observability::Observer;
 use crate::observability::call::{self, Call, Deadline};
 use crate::record::Change;
+
+/// The answer to a ping that keeps an instance warm.
+const WARM: Warm = Warm { status: "warm" };
+
+#[derive(Serialize)]
+struct Warm {
+    status: &'static str,
+}
 
 /// Answers invocations with one loaded model; cheap to clone.
 #[derive(Clone)]
@@ -48,18 +60,23 @@ impl Handler {
         self.admission.enter(bytes)
     }
 
-    /// Whether a request at `path` is a health check, which needs no permit.
-    pub fn is_health_check(&self, path: &str) -> bool {
-        self.api.is_health_check(path)
+    /// Whether a request is a health check, which needs no permit.
+    pub fn is_health_check(&self, request: &HttpRequest) -> bool {
+        self.api.is_health_check(request)
     }
 
-    /// The answer to a request at `path` that is rejected before its body is read; logs and counts the call.
-    pub async fn reject(&self, path: &str, error: Error, call: &Call) -> HttpResponse {
+    /// The answer to a request that is rejected before its body is read; logs and counts the call.
+    pub async fn reject(&self, request: &HttpRequest, error: Error, call: &Call) -> HttpResponse {
         call.meter.note(|m| m.source = "http");
-        let response = self.api.error_response(path, &error);
+        let response = self.api.error_response(request, &error);
         call.meter.note(|m| m.status = Some(response.status.as_u16()));
         let _ = self.observer.watch(call, async { Err::<(), _>(error) }).await;
         response
+    }
+
+    /// `error` as the answer to a request.
+    pub fn error_response(&self, request: &HttpRequest, error: &Error) -> HttpResponse {
+        self.api.error_response(request, error)
     }
 
     /// This process's totals as Prometheus text.
@@ -96,22 +113,121 @@ impl Handler {
     /// [`enter`](Self::enter) gave; a health check is answered without one.
     pub async fn answer(&self, permit: Result<Permit>, invocation: Invocation, call: &Call) -> Result<Box<RawValue>> {
         match (invocation, permit) {
-            (Invocation::Http(source, request), Err(error)) if !self.api.is_health_check(&request.path) => {
-                call.meter.fail(&error);
-                source.encode(self.api.error_response(&request.path, &error))
-            }
-            (Invocation::Http(source, request), _permit) => {
-                let response = self.http(&request, call).await;
-                let large = response.body.len() >= offload::FROM_BYTES;
-                let encode = move |_: &_| source.encode(response);
-                offload::spawn_blocking_if(large, "encoding a response panicked", encode).await
+            (Invocation::WarmUp, _) => json(&WARM),
+            (Invocation::Http(source, request), permit) => {
+                let response = match permit {
+                    Err(error) if !self.api.is_health_check(&request) => {
+                        call.meter.fail(&error);
+                        self.api.error_response(&request, &error)
+                    }
+                    _permit => self.http(&request, call).await,
+                };
+                self.envelope(source, &request, response, call).await
             }
             (_, Err(error)) => Err(error),
-            (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, call).await,
+            (Invocation::Direct(body), Ok(_permit)) => self.api.direct(&body, 0, call).await,
             (Invocation::S3(changes), Ok(_permit)) => self.changes(changes, call).await,
             (Invocation::Queue(messages), Ok(_permit)) => self.queue(messages, call).await,
             (Invocation::Batch(job), Ok(_permit)) => self.batch(job, call).await,
+            (Invocation::List(events), Ok(_permit)) => self.list(events, call).await,
         }
+    }
+
+    /// Answers an HTTP request piece by piece. `permit` is as in [`answer`](Self::answer).
+    ///
+    /// # Errors
+    /// Those of an answer that has begun, which ends where it is.
+    pub async fn stream(
+        &self,
+        permit: Result<Permit>,
+        request: &HttpRequest,
+        stream: ResponseStream,
+        call: &Call,
+    ) -> Result<()> {
+        if let Err(error) = &permit
+            && !self.api.is_health_check(request)
+        {
+            call.meter.fail(error);
+            return stream.send(self.api.error_response(request, error)).await;
+        }
+        let mut vectors = match self.api.respond(request, true, call).await {
+            Reply::Whole(response) => return stream.send(response).await,
+            Reply::Stream(vectors) => vectors,
+        };
+        // The first piece is computed before the status is sent, so that its failure has one of its own.
+        let mut next = match vectors.next(&self.api, call).await {
+            Ok(first) => first,
+            Err(error) => {
+                call.meter.fail(&error);
+                let response = self.api.error_response(request, &error);
+                call.meter.note(|m| m.status = Some(response.status.as_u16()));
+                return stream.send(response).await;
+            }
+        };
+        let pieces = stream.begin(vectors.head.status, std::mem::take(&mut vectors.head.headers))?;
+        while let Some(piece) = next {
+            pieces.write(piece).await?;
+            next = vectors.next(&self.api, call).await?;
+        }
+        Ok(())
+    }
+
+    /// `response` in its source's envelope, or the error that it is larger than the source takes: the size of headers
+    /// is not known before the work.
+    async fn envelope(
+        &self,
+        source: EventSource,
+        request: &HttpRequest,
+        response: HttpResponse,
+        call: &Call,
+    ) -> Result<Box<RawValue>> {
+        let large = response.body.len() >= offload::FROM_BYTES;
+        let encode = move |_: &_| source.encode(response);
+        let encoded = offload::spawn_blocking_if(large, "encoding a response panicked", encode).await?;
+        if encoded.get().len() <= source.largest() {
+            return Ok(encoded);
+        }
+        let message = format!("the answer has more than the {} bytes that its way back takes", source.largest());
+        let error = Error::request(Kind::TooLarge, None, message);
+        call.meter.fail(&error);
+        let response = self.api.error_response(request, &error);
+        call.meter.note(|m| m.status = Some(response.status.as_u16()));
+        source.encode(response)
+    }
+
+    /// Answers the events of a list one by one. A caller's mistake stands in its event's place; what a retry may help
+    /// fails the list, because its sender repeats it as a whole.
+    async fn list(&self, events: Vec<Result<Invocation>>, call: &Call) -> Result<Box<RawValue>> {
+        let (mut answers, mut used) = (Vec::with_capacity(events.len()), 0);
+        for event in events {
+            let answered = match event {
+                Ok(Invocation::Direct(body)) => self.api.direct(&body, used, call).await,
+                Ok(Invocation::Http(source, request)) => {
+                    let response = self.http(&request, call).await;
+                    self.envelope(source, &request, response, call).await
+                }
+                Ok(Invocation::S3(changes)) => self.changes(changes, call).await,
+                Ok(Invocation::Queue(messages)) => self.queue(messages, call).await,
+                Ok(Invocation::Batch(job)) => self.batch(job, call).await,
+                Ok(Invocation::WarmUp) => json(&WARM),
+                Ok(Invocation::List(_)) => Err(Error::UnknownEvent("a list within the list".to_owned())),
+                Err(error) => Err(error),
+            };
+            let answer = match answered {
+                Ok(answer) => answer,
+                Err(error) if error.kind().row().retryable || error.kind().is_fault() => return Err(error),
+                Err(error) => {
+                    // The error's kind alone, because its text may quote the event.
+                    let kind = error.kind().row().lambda_type;
+                    tracing::warn!(requestId = call::request_id(), kind, "an event of a list is refused");
+                    json(&serde_json::json!({"errorType": kind, "errorMessage": error.public_message()}))?
+                }
+            };
+            // A comma, or one of the brackets.
+            used += answer.get().len() + 1;
+            answers.push(answer);
+        }
+        json(&answers)
     }
 
     /// Answers an event that succeeds or fails as a whole.
@@ -206,6 +322,6 @@ fn task_code(outcome: &Outcome) -> TaskCode {
     }
 }
 
-fn json(value: &impl serde::Serialize) -> Result<Box<RawValue>> {
+fn json(value: &impl Serialize) -> Result<Box<RawValue>> {
     serde_json::value::to_raw_value(value).map_err(|e| Error::internal("the response cannot be encoded", e))
 }

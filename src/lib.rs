@@ -5,9 +5,10 @@
 //! ```text
 //! AWS Lambda
 //!   main -> lambda     takes each event from the Runtime API
-//!   event::decode      bytes -> Invocation::{Http, Direct, S3, Queue, Batch}
+//!   event::decode      bytes -> Invocation::{Http, Direct, S3, Queue, Batch, List, WarmUp}
 //!   handler            one match over the invocation
-//!     Http, Direct       -> http_api    request -> texts -> vectors -> response
+//!     Http, Direct       -> http_api    request -> texts -> vectors -> response, whole or streamed
+//!     List               -> each of its events
 //!     S3, Queue, Batch   -> documents   object -> text -> chunks -> vectors -> stores
 //!   embedding          text -> token ids -> ONNX session -> unit vector
 //!
@@ -24,7 +25,7 @@
 //! | [`cli`] | `serve`, `invoke`, `doctor`, `push-model` |
 //! | [`app`] | builds a [`handler::Handler`] from a [`config::Config`]; the only module that knows all parts |
 //! | [`handler`] | answers one invocation |
-//! | [`http_api`] | the HTTP contracts of OpenAI, text-embeddings-inference and Qdrant's inference |
+//! | [`http_api`] | the HTTP contracts of OpenAI, text-embeddings-inference, Qdrant's inference and Ollama |
 //! | [`documents`] | turns S3 objects into vectors: read, extract, chunk, embed, write, report |
 //! | [`event`] | decodes AWS events, encodes the response that each source expects |
 //! | [`embedding`] | tokenizer, session, worker pool, scheduler, pooling, self-test |

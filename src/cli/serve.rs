@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Bytes, Incoming};
 use hyper::service::service_fn;
@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::{Error, Kind, Result};
-use crate::event::{HttpRequest, HttpResponse};
+use crate::event::{AnswerTerms, BodyEncoding, HttpRequest, HttpResponse};
 use crate::handler::Handler;
 use crate::observability::call::Call;
 
@@ -80,34 +80,40 @@ async fn answer(
     handler: Handler,
     request: Request<Incoming>,
 ) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
-    let path = request.uri().path();
-    if path == "/metrics" && matches!(*request.method(), Method::GET | Method::HEAD) {
+    let (parts, body) = request.into_parts();
+    if parts.uri.path() == "/metrics" && matches!(parts.method, Method::GET | Method::HEAD) {
         return Ok(metrics(&handler));
     }
+    let mut request = HttpRequest {
+        method: parts.method,
+        path: parts.uri.path().to_owned(),
+        stage: None,
+        headers: parts.headers,
+        body: Vec::new(),
+        encoding: BodyEncoding::Binary,
+        answer: AnswerTerms { largest: None, compressed: true, streamed: false },
+    };
     let call = Call::default();
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
+    let length = request.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     // A body of unknown length may be as large as any.
     let length = length.and_then(|value| value.parse().ok());
-    let length = length.unwrap_or(if request.body().is_end_stream() { 0 } else { BODY_LIMIT });
+    let length = length.unwrap_or(if body.is_end_stream() { 0 } else { BODY_LIMIT });
     let permit = match handler.enter(length.min(BODY_LIMIT)) {
         Ok(permit) => Some(permit),
-        Err(_) if handler.is_health_check(path) => None,
-        Err(error) => return Ok(response(handler.reject(path, error, &call).await)),
+        Err(_) if handler.is_health_check(&request) => None,
+        Err(error) => return Ok(response(handler.reject(&request, error, &call).await)),
     };
     let answered = handler.watch(&call, async {
         call.meter.note(|m| m.source = "http");
         let too_slow = |_| Err(Error::request(Kind::Abandoned, None, "the request's body did not arrive in time"));
-        let request = tokio::time::timeout(BODY_TIME, read(request)).await.unwrap_or_else(too_slow);
-        let request = request.inspect_err(|error| call.meter.note(|m| m.status = Some(error.kind().row().status)))?;
+        let body = tokio::time::timeout(BODY_TIME, read(body)).await.unwrap_or_else(too_slow);
+        request.body = body.inspect_err(|error| call.meter.note(|m| m.status = Some(error.kind().row().status)))?;
         Ok(handler.http(&request, &call).await)
     });
     let answered = answered.await;
     // The call counts as under way while its request and its answer take memory.
     drop(permit);
-    Ok(answered.map(response).unwrap_or_else(|error| {
-        let status = StatusCode::from_u16(error.kind().row().status);
-        plain(status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), &error.public_message())
-    }))
+    Ok(response(answered.unwrap_or_else(|error| handler.error_response(&request, &error))))
 }
 
 fn metrics(handler: &Handler) -> Response<Full<Bytes>> {
@@ -127,26 +133,11 @@ fn response(reply: HttpResponse) -> Response<Full<Bytes>> {
 ///
 /// # Errors
 /// One that is larger than [`BODY_LIMIT`] or ends early.
-async fn read(request: Request<Incoming>) -> Result<HttpRequest> {
-    let (parts, body) = request.into_parts();
-    let body =
-        Limited::new(body, BODY_LIMIT).collect().await.map_err(|error| match error.is::<LengthLimitError>() {
-            true => Error::request(Kind::TooLarge, None, format!("a request has {BODY_LIMIT} bytes at most")),
-            false => Error::request(Kind::Malformed, None, "the request could not be read"),
-        })?;
-    Ok(HttpRequest {
-        method: parts.method,
-        path: parts.uri.path().to_owned(),
-        headers: parts.headers,
-        body: body.to_bytes().into(),
-        is_base64: false,
-        binary_answers: true,
-    })
-}
-
-fn plain(status: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{message}\n"))));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+async fn read(body: Incoming) -> Result<Vec<u8>> {
+    let body = Limited::new(body, BODY_LIMIT).collect().await;
+    let body = body.map_err(|error| match error.is::<LengthLimitError>() {
+        true => Error::request(Kind::TooLarge, None, format!("a request has {BODY_LIMIT} bytes at most")),
+        false => Error::request(Kind::Malformed, None, "the request could not be read"),
+    })?;
+    Ok(body.to_bytes().into())
 }

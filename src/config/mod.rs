@@ -39,7 +39,9 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
     Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
     Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, decompressed" },
-    Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000", about: "bytes of one response; Lambda's limit is 6 MB with its envelope" },
+    Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000, under `bootstrap serve` none", about: "bytes of one response's body; a front door that takes less, as a load balancer does with 1 MB, keeps its own limit" },
+    Variable { name: "EMBED_RESPONSE_STREAM", default: "off", about: "on: answers through a Function URL in RESPONSE_STREAM mode and a REST API with response streaming are streamed; every such front door of the function must be set up so" },
+    Variable { name: "EMBED_MAX_STREAM_BYTES", default: "64000000", about: "bytes of one streamed response's body; Lambda's limit is 200 MB" },
     Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
     Variable { name: "EMBED_MODEL_ALIASES", default: "none", about: "further names that requests may have for the model, between commas, as text-embedding-3-small; * takes any name" },
     Variable { name: "EMBED_TOKEN_IDS", default: "cl100k", about: "cl100k: OpenAI's input of token ids is read as cl100k_base; refuse: it is answered with 400" },
@@ -113,8 +115,10 @@ pub struct Limits {
     pub tokens: usize,
     /// Bytes of a request's body after base64 and gzip.
     pub body_bytes: usize,
-    /// Bytes of a response's body, as Lambda counts them.
-    pub response_bytes: usize,
+    /// Bytes of a response's body; `None`: what its front door takes.
+    pub response_bytes: Option<usize>,
+    /// Bytes of a streamed response's body.
+    pub stream_bytes: usize,
     /// Calls that are admitted at once.
     pub calls: usize,
 }
@@ -138,6 +142,8 @@ pub struct Config {
     /// Names that requests may have for the model beside its own; `*` stands for any.
     pub model_aliases: Vec<String>,
     pub token_ids: TokenIds,
+    /// Whether answers are streamed through front doors that can stream.
+    pub response_stream: bool,
     /// Path prefix without a trailing slash; empty when there is none.
     pub base_path: String,
     pub api_key: Option<ApiKey>,
@@ -189,13 +195,15 @@ impl Config {
                 texts: given.number("EMBED_MAX_TEXTS", 1..=1_000_000)?.unwrap_or(2_048),
                 tokens: given.number("EMBED_MAX_TOKENS", 1..=100_000_000)?.unwrap_or(300_000),
                 body_bytes: given.number("EMBED_MAX_BODY_BYTES", 1..=1 << 30)?.unwrap_or(6 * 1024 * 1024),
-                response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?.unwrap_or(6_000_000),
+                response_bytes: given.number("EMBED_MAX_RESPONSE_BYTES", 1..=1 << 30)?,
+                stream_bytes: given.number("EMBED_MAX_STREAM_BYTES", 1..=200_000_000)?.unwrap_or(64_000_000),
                 calls: given.number("EMBED_MAX_CALLS", 1..=100_000)?.unwrap_or(64),
             },
             model_aliases: given.text("EMBED_MODEL_ALIASES").map(split_list).unwrap_or_default(),
             token_ids: given
                 .choice("EMBED_TOKEN_IDS", &[("cl100k", TokenIds::Cl100k), ("refuse", TokenIds::Refuse)])?
                 .unwrap_or(TokenIds::Cl100k),
+            response_stream: given.choice("EMBED_RESPONSE_STREAM", &[("on", true), ("off", false)])?.unwrap_or(false),
             base_path: given.base_path()?,
             api_key: given.api_key("EMBED_API_KEY")?,
             cors_origins: given.text("EMBED_CORS_ORIGINS").map(split_list).unwrap_or_default(),

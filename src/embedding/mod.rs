@@ -192,22 +192,34 @@ impl Embedder {
     /// [`Kind::Deadline`]: at once if, by the speed of earlier runs, it would take longer than `limit`; else when the
     /// time is over. Sequences that have not started by then never run.
     pub async fn run_within(&self, prepared: Prepared, limit: Option<Duration>) -> Result<Embeddings> {
+        self.check_time(&prepared, limit)?;
         let Some(limit) = limit else { return self.run(prepared).await };
-        let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
-        if let Some(expected) = self.0.pool.estimate_beyond(tokens, runs, limit) {
-            return Err(too_late(format!(
-                "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
-                 fewer texts at once, or raise the function's timeout or memory",
-                expected.as_secs_f32(),
-                limit.as_secs_f32()
-            )));
-        }
+        let tokens = prepared.total_tokens();
         tokio::time::timeout(limit, self.run(prepared)).await.unwrap_or_else(|_| {
             Err(too_late(format!(
                 "{tokens} tokens did not end before this call's deadline; send fewer texts at once, or raise the \
                  function's timeout or memory"
             )))
         })
+    }
+
+    /// Whether `prepared` can be run within `limit`, by the speed of earlier runs; `None` sets no limit.
+    ///
+    /// # Errors
+    /// [`Kind::Deadline`] if it cannot.
+    pub fn check_time(&self, prepared: &Prepared, limit: Option<Duration>) -> Result<()> {
+        let (tokens, runs) = (prepared.total_tokens(), prepared.runs());
+        let Some((limit, expected)) =
+            limit.and_then(|limit| Some((limit, self.0.pool.estimate_beyond(tokens, runs, limit)?)))
+        else {
+            return Ok(());
+        };
+        Err(too_late(format!(
+            "{tokens} tokens would take about {:.1} s, and {:.1} s are left before this call's deadline; send \
+             fewer texts at once, or raise the function's timeout or memory",
+            expected.as_secs_f32(),
+            limit.as_secs_f32()
+        )))
     }
 
     /// The number of runs of the model that have ended.

@@ -97,6 +97,35 @@ impl Prepared {
         self.sequences.len()
     }
 
+    /// Indices of the texts that were cut, ascending.
+    pub fn truncated(&self) -> &[usize] {
+        &self.outline.truncated
+    }
+
+    /// Whether no text is left.
+    pub fn is_empty(&self) -> bool {
+        self.outline.windows.is_empty()
+    }
+
+    /// The first `texts` texts, which are taken out; `None` if none is left. What was cut is told of none of them.
+    pub fn take(&mut self, texts: usize) -> Option<Self> {
+        if self.is_empty() {
+            return None;
+        }
+        let texts = texts.min(self.outline.windows.len());
+        let windows: Vec<usize> = self.outline.windows.drain(..texts).collect();
+        let outline = Outline {
+            tokens: self.outline.tokens.drain(..texts).collect(),
+            truncated: Vec::new(),
+            normalize: self.outline.normalize,
+            tokenize: Duration::ZERO,
+            windows,
+        };
+        let runs: usize = outline.windows.iter().sum();
+        let sequences = self.sequences.drain(..runs).collect();
+        Some(Self { sequences, outline })
+    }
+
     pub(super) fn into_sequences(self) -> (Vec<Vec<u32>>, Outline) {
         (self.sequences, self.outline)
     }

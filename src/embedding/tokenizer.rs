@@ -20,8 +20,8 @@ pub struct Tokenizer {
     split_points: Option<SplitPoints>,
 }
 
-/// One token as `/tokenize` reports it; `start` and `stop` count characters of the text, and a special
-/// token has none.
+/// One token as `/tokenize` reports it: the text's own characters, and where they begin and end in it, in bytes. Of a
+/// special token the name, and no place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub id: u32,
@@ -107,20 +107,21 @@ impl Tokenizer {
     ) -> Result<Vec<Token>> {
         let around = |ids: &[u32]| if add_special_tokens { self.special_tokens_of(ids) } else { Vec::new() };
         let mut tokens = around(&self.prefix);
-        let mut characters = 0;
+        let mut before = 0;
         for part in self.parts(text) {
-            let encoding = self.inner.encode_char_offsets(part, false).map_err(tokenizer_failed)?;
-            let placed = encoding.get_tokens().iter().zip(encoding.get_offsets());
-            tokens.extend(encoding.get_ids().iter().zip(placed).map(|(&id, (token, &(start, stop)))| Token {
+            let encoding = self.inner.encode(part, false).map_err(tokenizer_failed)?;
+            let placed = encoding.get_ids().iter().zip(encoding.get_offsets());
+            tokens.extend(placed.map(|(&id, &(start, stop))| Token {
                 id,
-                text: token.clone(),
+                // A tokenizer of bytes may cut a character in two.
+                text: String::from_utf8_lossy(part.as_bytes().get(start..stop).unwrap_or_default()).into_owned(),
                 special: false,
-                span: Some((characters + start, characters + stop)),
+                span: Some((before + start, before + stop)),
             }));
             if !more(tokens.len())? {
                 break;
             }
-            characters += part.chars().count();
+            before += part.len();
         }
         tokens.extend(around(&self.suffix));
         Ok(tokens)

@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::lenient::Maybe;
 use super::s3_notification::{decode_key, malformed};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Change, ChangeKind};
@@ -45,11 +46,12 @@ pub enum TaskCode {
 struct Event {
     invocation_schema_version: String,
     invocation_id: String,
+    #[serde(default)]
     job: JobFields,
     tasks: Vec<TaskFields>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 struct JobFields {
     user_arguments: Option<BTreeMap<String, String>>,
@@ -59,10 +61,13 @@ struct JobFields {
 #[serde(rename_all = "camelCase")]
 struct TaskFields {
     task_id: String,
-    s3_key: String,
+    #[serde(default)]
+    s3_key: Maybe<String>,
     s3_version_id: Option<String>,
-    s3_bucket_arn: Option<String>,
-    s3_bucket: Option<String>,
+    #[serde(default)]
+    s3_bucket_arn: Maybe<String>,
+    #[serde(default)]
+    s3_bucket: Maybe<String>,
 }
 
 impl S3BatchJob {
@@ -104,10 +109,11 @@ impl S3BatchJob {
 
 impl TaskFields {
     fn task(self, force: bool) -> S3BatchTask {
-        let arn_bucket = self.s3_bucket_arn.and_then(|arn| arn.rsplit(':').next().map(str::to_owned));
-        let change = match self.s3_bucket.or(arn_bucket) {
-            None => Err(malformed("batch job's task", "it names no bucket")),
-            Some(bucket) => decode_key(&self.s3_key).map(|key| Change {
+        let arn_bucket = self.s3_bucket_arn.0.and_then(|arn| arn.rsplit(':').next().map(str::to_owned));
+        let change = match (self.s3_bucket.0.or(arn_bucket), self.s3_key.0) {
+            (None, _) => Err(malformed("batch job's task", "it names no bucket")),
+            (_, None) => Err(malformed("batch job's task", "it names no key")),
+            (Some(bucket), Some(key)) => decode_key(&key).map(|key| Change {
                 kind: ChangeKind::Created,
                 bucket,
                 key,
@@ -213,6 +219,14 @@ mod tests {
             let message = S3BatchJob::read(&event.to_string()).unwrap_err().to_string();
             assert!(message.contains(name) && message.contains("there is force, true or false"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_task_without_a_key_fails_alone_and_what_is_not_used_may_be_anything() {
+        let event = json!({"invocationSchemaVersion": "2.0", "invocationId": "i", "job": {"id": 5}, "odd": [], "tasks":
+            [{"taskId": "t", "s3Key": 5, "s3Bucket": "b"}, {"taskId": "u", "s3Key": "k", "s3Bucket": "b", "s3BucketArn": 5}]});
+        let job = S3BatchJob::read(&event.to_string()).unwrap();
+        assert_eq!(job.tasks.iter().map(|task| task.change.is_ok()).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use serde::Deserialize;
 
+use super::lenient;
 use crate::error::{Error, Kind, Result};
 use crate::record::{Change, ChangeKind};
 
@@ -111,7 +112,7 @@ impl BridgeEvent {
             "Object Deleted" => ChangeKind::Removed,
             _ => ChangeKind::Other,
         };
-        let key = event.detail.object.key.clone();
+        let key = whole(&event.detail.object.key)?.to_owned();
         Ok(event.detail.object.change(kind, event.detail.bucket.name, key))
     }
 }
@@ -121,9 +122,14 @@ impl BridgeEvent {
 /// # Errors
 /// [`Kind::Malformed`] for bytes that are not UTF-8, which no key of S3 has.
 pub fn decode_key(encoded: &str) -> Result<String> {
-    let spaced = encoded.replace('+', " ");
+    let spaced = whole(encoded)?.replace('+', " ");
     let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|e| malformed("key", e))
+}
+
+/// `key`, unless a byte of it got lost.
+fn whole(key: &str) -> Result<&str> {
+    if lenient::is_whole(key) { Ok(key) } else { Err(malformed("key", "it is not UTF-8")) }
 }
 
 pub fn malformed(what: &str, cause: impl std::fmt::Display) -> Error {
@@ -148,6 +154,19 @@ mod tests {
             assert_eq!(decode_key(encoded).unwrap(), key);
         }
         assert!(decode_key("%FF%FE").is_err());
+    }
+
+    #[test]
+    fn a_key_that_is_no_utf8_is_malformed_and_no_other_key() {
+        let object = |key: &[u8]| [&br#"{"bucket": {"name": "b"}, "object": {"key": ""#[..], key, br#""}}"#].concat();
+        let event =
+            [&br#"{"Records": [{"eventName": "ObjectCreated:Put", "s3": "#[..], &object(b"a\xE9"), b"}]}"].concat();
+        assert!(Notification::read(&lenient::text(&event)).unwrap_err().to_string().contains("UTF-8"));
+        let event = [&br#"{"detail-type": "Object Created", "detail": "#[..], &object(b"a\xE9"), b"}"].concat();
+        assert!(BridgeEvent::read(&lenient::text(&event)).unwrap_err().to_string().contains("UTF-8"));
+        let event =
+            [&b"{\"detail-type\": \"Object Created\", \"x\": \"\xE9\", \"detail\": "[..], &object(b"a"), b"}"].concat();
+        assert_eq!(BridgeEvent::read(&lenient::text(&event)).unwrap().key, "a");
     }
 
     proptest::proptest! {

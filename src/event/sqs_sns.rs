@@ -8,7 +8,9 @@
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
+use super::lenient::{Maybe, MaybeObject};
 use super::s3_notification::{BridgeEvent, Notification, malformed};
 use crate::error::{Error, Result};
 use crate::record::Change;
@@ -25,26 +27,28 @@ pub struct Message {
 }
 
 /// The fields that identify a message's content.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct MessageShape {
     #[serde(rename = "Records")]
-    records: Option<Vec<MessageRecord>>,
+    records: Maybe<Vec<MessageRecord>>,
     /// EventBridge: `aws.s3`.
-    source: Option<String>,
+    source: Maybe<String>,
     /// SNS as it stands in a queue: `Notification`.
     #[serde(rename = "Type")]
-    kind: Option<String>,
+    kind: Maybe<String>,
     #[serde(rename = "Message")]
-    message: Option<String>,
+    message: Maybe<String>,
     /// S3's message that a notification was set up: `s3:TestEvent`.
     #[serde(rename = "Event")]
-    event: Option<String>,
+    event: Maybe<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct MessageRecord {
     #[serde(rename = "Sns")]
-    sns: Option<Sns>,
+    sns: MaybeObject<Sns>,
     s3: Option<IgnoredAny>,
 }
 
@@ -65,14 +69,38 @@ struct SqsEvent {
 struct SqsRecord {
     #[serde(rename = "messageId")]
     id: String,
-    body: String,
+    #[serde(default)]
+    body: Maybe<String>,
+}
+
+/// A message of SQS as EventBridge Pipes hands it on.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PipedRecord<'a> {
+    #[serde(rename = "messageId")]
+    id: Option<IgnoredAny>,
+    #[serde(rename = "eventSource")]
+    source: Maybe<String>,
+    #[serde(borrow)]
+    body: Option<&'a RawValue>,
 }
 
 /// Reads an event of SQS. A message's own error is in the message.
 pub fn messages(json: &str) -> Result<Vec<Message>> {
     let event: SqsEvent = serde_json::from_str(json).map_err(|e| malformed("queue's event", e))?;
-    let read = |record: SqsRecord| Message { id: record.id, changes: changes(&record.body) };
+    let read = |record: SqsRecord| {
+        let Maybe(body) = record.body;
+        Message { id: record.id, changes: body.ok_or_else(not_s3).and_then(|body| changes(&body)) }
+    };
     Ok(event.records.into_iter().map(read).collect())
+}
+
+/// What a message of SQS holds, as JSON: its text, or, where a pipe has parsed that, its value. `None` for what is no
+/// message of SQS.
+pub fn piped_body(json: &str) -> Option<String> {
+    let record: PipedRecord<'_> = serde_json::from_str(json).ok()?;
+    let body = record.body.filter(|_| record.id.is_some() && record.source.is("aws:sqs"))?;
+    Some(serde_json::from_str(body.get()).unwrap_or_else(|_| body.get().to_owned()))
 }
 
 /// Opens nested messages down to the changes.
@@ -85,17 +113,21 @@ pub fn changes(json: &str) -> Result<Vec<Change>> {
 
 fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
     let shape: MessageShape = serde_json::from_str(json).map_err(|_| not_s3())?;
-    match shape {
-        MessageShape { event: Some(event), .. } if event == "s3:TestEvent" => Ok(Vec::new()),
-        MessageShape { source: Some(source), .. } if source == "aws.s3" => Ok(vec![BridgeEvent::read(json)?]),
-        MessageShape { kind: Some(_), message: Some(message), .. } if depth > 1 => open(&message, depth - 1),
-        MessageShape { records: Some(records), .. } if records.iter().all(|record| record.s3.is_some()) => {
-            Notification::read(json)
-        }
-        MessageShape { records: Some(records), .. }
-            if depth > 1 && records.iter().all(|record| record.sns.is_some()) =>
-        {
-            let messages = records.into_iter().filter_map(|record| record.sns);
+    if shape.event.is("s3:TestEvent") {
+        return Ok(Vec::new());
+    }
+    if shape.source.is("aws.s3") {
+        return Ok(vec![BridgeEvent::read(json)?]);
+    }
+    if let (Maybe(Some(_)), Maybe(Some(message))) = (&shape.kind, &shape.message)
+        && depth > 1
+    {
+        return open(message, depth - 1);
+    }
+    match shape.records.0 {
+        Some(records) if records.iter().all(|record| record.s3.is_some()) => Notification::read(json),
+        Some(records) if depth > 1 && records.iter().all(|record| record.sns.0.is_some()) => {
+            let messages = records.into_iter().filter_map(|record| record.sns.0);
             let opened: Result<Vec<_>> = messages.map(|sns| open(&sns.message, depth - 1)).collect();
             Ok(opened?.concat())
         }
@@ -177,6 +209,37 @@ mod tests {
         assert_eq!(counts, [Some(1), None, None, Some(0), Some(1)]);
         let message = read[1].changes.as_ref().unwrap_err().to_string();
         assert!(message.contains("no event of S3's") && message.contains("aws.s3"), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_used_of_a_message_may_be_anything() {
+        for odd in [json!(null), json!(5), json!([1]), json!({"a": []}), json!("x")] {
+            let mut event = s3();
+            for field in ["Type", "Event", "source", "Message"].into_iter().filter(|_| !odd.is_string()) {
+                event[field] = odd.clone();
+            }
+            for field in ["userIdentity", "requestParameters", "glacierEventData", "eventSource", "awsRegion"] {
+                event["Records"][0][field] = odd.clone();
+            }
+            event["Records"][0]["s3"]["object"]["size"] = odd.clone();
+            event["Records"][0]["s3"]["bucket"]["ownerIdentity"] = odd.clone();
+            assert_eq!(changes(&event.to_string()).unwrap(), changes(&s3().to_string()).unwrap(), "{odd}");
+            let record =
+                |body: Value| json!({"messageId": "1", "body": body, "attributes": odd, "messageAttributes": odd});
+            let queue = json!({"Records": [record(json!(s3().to_string())), record(json!(5)), record(Value::Null)]});
+            let read = messages(&queue.to_string()).unwrap();
+            assert_eq!(read.iter().map(|message| message.changes.is_ok()).collect::<Vec<_>>(), [true, false, false]);
+        }
+    }
+
+    #[test]
+    fn a_piped_message_gives_its_body_as_json() {
+        let record = |body: Value| json!({"messageId": "1", "eventSource": "aws:sqs", "body": body}).to_string();
+        assert_eq!(piped_body(&record(json!("{\"inputs\": 1}"))).unwrap(), "{\"inputs\": 1}");
+        assert_eq!(piped_body(&record(json!({"inputs": 1}))).unwrap(), "{\"inputs\":1}");
+        for other in [json!({"inputs": 1}), json!({"messageId": "1", "body": "{}"}), json!(5), json!([])] {
+            assert_eq!(piped_body(&other.to_string()), None, "{other}");
+        }
     }
 
     #[test]

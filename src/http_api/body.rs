@@ -13,7 +13,6 @@ use serde_path_to_error::{Path, Segment};
 use crate::embedding::{InputType, Truncation};
 use crate::error::{Error, Kind, Result};
 
-/// Some editors and PowerShell put it before UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Parses a body.
@@ -30,8 +29,7 @@ pub fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
 pub fn read_with_names<T: DeserializeOwned>(body: &[u8], name: impl Fn(&Path) -> String) -> Result<T> {
     let malformed = |message| Error::request(Kind::Malformed, None, message);
     let no_object = |e: serde_json::Error| malformed(format!("the body is not a JSON object with known fields: {e}"));
-    let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let text = std::str::from_utf8(body).map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
+    let text = std::str::from_utf8(without_mark(body)).map_err(|e| malformed(format!("the body is not UTF-8: {e}")))?;
     if let Ok(Object(parsed)) = serde_json::from_str(text) {
         return Ok(parsed);
     }
@@ -50,6 +48,11 @@ pub fn read_with_names<T: DeserializeOwned>(body: &[u8], name: impl Fn(&Path) ->
     let kind = if error.is_data() { Kind::Invalid } else { Kind::Malformed };
     let message = format!("{}: {}", name(&path), without_place(&error));
     Err(Error::Request { kind, param: Some(Cow::Owned(field)), message })
+}
+
+/// A body without the mark that some programs put before UTF-8.
+pub fn without_mark(body: &[u8]) -> &[u8] {
+    body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)
 }
 
 /// A parser's message without its line and column, which the field's name replaces.

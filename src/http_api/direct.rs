@@ -5,24 +5,25 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::openai::{self, Usage};
-use super::{Api, body, response, tei};
+use super::openai::{self, Format, Usage};
+use super::vectors::{Vector, vector};
+use super::{Api, Terms, body, response, tei};
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
-use crate::observability::call::Call;
 
-/// Which contract's body it is.
+/// Which contract's body it is, and how its vectors are written, which one of the contracts has no field for.
 #[derive(Deserialize)]
 struct BodyShape {
     input: Option<IgnoredAny>,
+    encoding_format: Option<Format>,
 }
 
 #[derive(Serialize)]
 struct Answer<'a> {
     model: &'a str,
     dimensions: usize,
-    embeddings: &'a [Vec<f32>],
+    embeddings: Vec<Vector<'a>>,
     usage: Usage,
     /// Indices of the texts that were cut.
     truncated: &'a [usize],
@@ -35,23 +36,26 @@ struct Timings {
     inference_ms: f64,
 }
 
-pub(super) async fn answer(api: &Api, event: &[u8], call: &Call) -> Result<Box<RawValue>> {
+pub(super) async fn answer(api: &Api, event: &[u8], terms: Terms<'_>) -> Result<Box<RawValue>> {
     let shape: BodyShape = body::read(event)?;
-    let done: Embeddings = match shape.input {
-        Some(_) => openai::Request::parse(event, api.manifest(), &api.config)?.embed(api, call).await?.0,
-        None => tei::Request::parse(event, api.manifest())?.embed(api, call).await?,
+    let mut job = match shape.input {
+        Some(_) => openai::Request::parse(event, api.manifest(), &api.config)?.0,
+        None => tei::Request::parse(event, api.manifest())?.0,
     };
-    let model = api.model().to_owned();
-    offload::spawn_blocking_if(response::is_large(&done), "writing an answer panicked", move |_| written(&model, &done))
-        .await
+    job.format = shape.encoding_format.unwrap_or_default();
+    let (format, model) = (job.format, api.model().to_owned());
+    let done = job.embed(api, terms).await?;
+    let large = response::is_large(&done);
+    let write = move |_: &_| written(&model, &done, format);
+    offload::spawn_blocking_if(large, "writing an answer panicked", write).await
 }
 
-fn written(model: &str, done: &Embeddings) -> Result<Box<RawValue>> {
+fn written(model: &str, done: &Embeddings, format: Format) -> Result<Box<RawValue>> {
     let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let answer = Answer {
         model,
         dimensions: done.vectors.first().map_or(0, Vec::len),
-        embeddings: &done.vectors,
+        embeddings: done.vectors.iter().map(|values| vector(values, format)).collect(),
         usage: Usage::of(done),
         truncated: &done.truncated,
         timings: Timings { tokenize_ms: ms(done.timings.tokenize), inference_ms: ms(done.timings.inference) },

@@ -1,22 +1,20 @@
-//! OpenAI's contract: `POST /v1/embeddings`, `GET /v1/models`.
+//! OpenAI's contract: `POST /v1/embeddings`, `GET /v1/models`, `GET /v1/models/{id}`.
 //!
-//! Source of the shapes: OpenAI's API reference, "Create embeddings" and "List models". `input_type` and
+//! Source of the shapes: OpenAI's API reference, "Create embeddings", "List models" and "Retrieve model". `input_type` and
 //! `truncate` are ours.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::dimensions::Dimensions;
 use super::openai_input::Input;
-use super::{Api, body, json_vector_bytes, model_names, response};
+use super::vectors::{Item, Job, Reply, VectorList};
+use super::{Api, Terms, body, model_names, response};
 use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Truncation};
 use crate::error::Result;
 use crate::event::HttpResponse;
 use crate::model::Manifest;
-use crate::observability::call::Call;
 
 /// The request's fields.
 #[derive(Deserialize)]
@@ -47,13 +45,22 @@ impl<'de> Deserialize<'de> for Format {
     }
 }
 
-/// A request in OpenAI's shape, read and checked.
-pub struct Request {
-    texts: Vec<String>,
-    format: Format,
-    options: Options,
-    dimensions: Dimensions,
+impl Format {
+    /// The most bytes of a vector in an answer, what stands around it and an envelope's escapes included. The shortest
+    /// form of an f32 below 1 has at most 14 characters and rarely more than 12, so the mean over hundreds of them,
+    /// commas included, stays below 13.
+    pub(super) fn vector_bytes(self, dimensions: usize) -> usize {
+        const AROUND: usize = 64;
+        AROUND
+            + match self {
+                Self::Float => 13 * dimensions,
+                Self::Base64 => (4 * dimensions).div_ceil(3) * 4,
+            }
+    }
 }
+
+/// A request in OpenAI's shape, read and checked.
+pub struct Request(pub(super) Job);
 
 impl Request {
     /// Parses and checks a request body for the model of `manifest`, as `config` allows.
@@ -72,44 +79,19 @@ impl Request {
             truncation: fields.truncate.unwrap_or_default(),
             ..Options::default()
         };
-        Ok(Self { texts, format: fields.encoding_format.unwrap_or_default(), options, dimensions })
-    }
-
-    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, Format)> {
-        let dimensions = self.dimensions.get();
-        let vector_bytes = match self.format {
-            Format::Float => json_vector_bytes(dimensions),
-            Format::Base64 => (4 * dimensions).div_ceil(3) * 4 + 64,
-        };
-        let mut done = api.embed(self.texts, self.options, "input", vector_bytes, call).await?;
-        self.dimensions.cut(&mut done.vectors, true);
-        Ok((done, self.format))
+        let format = fields.encoding_format.unwrap_or_default();
+        Ok(Self(Job { texts, param: "input", options, dimensions, format }))
     }
 }
 
+/// What stands after the vectors.
 #[derive(Serialize)]
-struct List<'a> {
-    object: &'static str,
-    data: Vec<Item<'a>>,
+struct Tail<'a> {
     model: &'a str,
     usage: Usage,
     /// Indices of the texts that were cut; an extension, because no client shows its user `x-truncated`.
     #[serde(skip_serializing_if = "<[usize]>::is_empty")]
     truncated: &'a [usize],
-}
-
-#[derive(Serialize)]
-struct Item<'a> {
-    object: &'static str,
-    index: usize,
-    embedding: Vector<'a>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Vector<'a> {
-    Float(&'a [f32]),
-    Base64(String),
 }
 
 /// Tokens that went through the model; embeddings have no completion, so both counts are the same.
@@ -121,68 +103,51 @@ pub(super) struct Usage {
 
 impl Usage {
     pub(super) fn of(done: &Embeddings) -> Self {
-        let tokens = done.tokens.iter().sum();
+        Self::of_tokens(done.tokens.iter().sum())
+    }
+
+    fn of_tokens(tokens: usize) -> Self {
         Self { prompt_tokens: tokens, total_tokens: tokens }
     }
 }
 
-fn vector(values: &[f32], format: Format) -> Vector<'_> {
-    match format {
-        Format::Float => Vector::Float(values),
-        Format::Base64 => {
-            let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
-            Vector::Base64(BASE64.encode(bytes))
+pub(super) async fn embeddings(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Reply> {
+    let Request(job) = Request::parse(body, api.manifest(), &api.config)?;
+    let format = job.format;
+    job.answer(api, terms, |prepared| {
+        let usage = Usage::of_tokens(prepared.total_tokens());
+        let tail = Tail { model: api.model(), usage, truncated: prepared.truncated() };
+        let tail = serde_json::to_string(&tail).expect("our own types always serialise");
+        VectorList {
+            before: r#"{"object":"list","data":["#.to_owned(),
+            item: Item::Embedding,
+            format,
+            after: format!("],{}", &tail[1..]),
         }
-    }
-}
-
-pub(super) async fn embeddings(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let request = Request::parse(body, api.manifest(), &api.config)?;
-    let characters = request.texts.iter().map(|text| text.chars().count()).sum();
-    let (done, format) = request.embed(api, call).await?;
-    let model = api.model().to_owned();
-    response::of(done, characters, move |done| {
-        let items = done.vectors.iter().enumerate();
-        let list = List {
-            object: "list",
-            data: items
-                .map(|(index, values)| Item { object: "embedding", index, embedding: vector(values, format) })
-                .collect(),
-            model: &model,
-            usage: Usage::of(done),
-            truncated: &done.truncated,
-        };
-        response::json(&list)
     })
     .await
 }
 
 pub(super) fn models(api: &Api) -> HttpResponse {
+    response::json(&json!({"object": "list", "data": model_objects(api)}))
+}
+
+/// The model by the name that the path has.
+///
+/// # Errors
+/// That of [`model_names::check`].
+pub(super) fn model(api: &Api, name: &str) -> Result<HttpResponse> {
+    model_names::check(name, api.manifest(), &api.config.model_aliases)?;
+    let mut models = model_objects(api);
+    let listed = models.iter().position(|model| model["id"].as_str().is_some_and(|id| id.eq_ignore_ascii_case(name)));
+    Ok(response::json(&models.swap_remove(listed.unwrap_or(0))))
+}
+
+/// The model by its own name, then by its aliases.
+fn model_objects(api: &Api) -> Vec<Value> {
     let manifest = api.manifest();
     let owner = manifest.name.split('/').next().unwrap_or_default();
     // The manifest has no date; OpenAI's clients need a number.
     let model = |id| json!({"id": id, "object": "model", "created": 0, "owned_by": owner});
-    let models: Vec<_> = model_names::listed(manifest, &api.config.model_aliases).map(model).collect();
-    response::json(&json!({"object": "list", "data": models}))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    proptest::proptest! {
-        #[test]
-        fn a_vector_arrives_to_the_bit_as_base64_and_as_numbers(
-            values in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO, 0..400),
-        ) {
-            let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            let Vector::Base64(text) = vector(&values, Format::Base64) else { unreachable!() };
-            let bytes = BASE64.decode(text).unwrap();
-            let received: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
-            assert_eq!(bits(&received), bits(&values));
-            let numbers = serde_json::to_string(&vector(&values, Format::Float)).unwrap();
-            let received: Vec<f32> = serde_json::from_str(&numbers).unwrap();
-            assert_eq!(bits(&received), bits(&values));
-        }
-    }
+    model_names::listed(manifest, &api.config.model_aliases).map(model).collect()
 }

@@ -17,13 +17,14 @@ use serde_path_to_error::{Path, Segment};
 
 use super::body::Object;
 use super::dimensions::Dimensions;
-use super::{Api, body, constant_time_eq, json_vector_bytes, model_names, response, unauthorized};
+use super::openai::Format;
+use super::vectors::Job;
+use super::{Api, Terms, body, constant_time_eq, model_names, response, unauthorized};
 use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Timings, Truncation};
 use crate::error::{Error, Kind, Result};
 use crate::event::{HttpRequest, HttpResponse};
 use crate::model::Manifest;
-use crate::observability::call::Call;
 
 /// The request's fields.
 #[derive(Deserialize)]
@@ -111,9 +112,10 @@ impl Request {
     }
 
     /// One vector an input, in their order, and the tokens by model's name.
-    async fn embed(self, api: &Api, call: &Call) -> Result<(Embeddings, BTreeMap<String, usize>)> {
+    async fn embed(self, api: &Api, terms: Terms<'_>) -> Result<(Embeddings, BTreeMap<String, usize>)> {
         let longest = self.inputs.iter().map(|input| input.dimensions.get()).max().unwrap_or(1);
-        api.admit(self.inputs.len(), "inputs", json_vector_bytes(longest))?;
+        let longest = Format::Float.vector_bytes(longest);
+        api.admit(self.inputs.len(), "inputs", longest, Format::Base64, terms)?;
         let mut done = Embeddings {
             vectors: vec![Vec::new(); self.inputs.len()],
             tokens: vec![0; self.inputs.len()],
@@ -122,8 +124,8 @@ impl Request {
         };
         let names: Vec<String> = self.inputs.iter().map(|input| input.model.clone()).collect();
         for (options, dimensions, places, texts) in alike(self.inputs) {
-            let mut part = api.embed(texts, options, "inputs", json_vector_bytes(dimensions.get()), call).await?;
-            dimensions.cut(&mut part.vectors, true);
+            let job = Job { texts, param: "inputs", options, dimensions, format: Format::Float };
+            let part = job.embed(api, terms).await?;
             done.truncated.extend(part.truncated.iter().map(|&cut| places[cut]));
             done.timings.tokenize += part.timings.tokenize;
             done.timings.inference += part.timings.inference;
@@ -211,7 +213,7 @@ fn alike(inputs: Vec<Input>) -> Vec<Alike> {
 }
 
 /// The route. The token may be in the body, so the body is parsed before the token is checked.
-pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: &Call) -> Result<HttpResponse> {
+pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], terms: Terms<'_>) -> Result<HttpResponse> {
     let parsed = Request::parse(body, api.manifest(), &api.config);
     let token = match &parsed {
         Ok(request) => request.token.clone(),
@@ -221,7 +223,7 @@ pub(super) async fn inference(api: &Api, http: &HttpRequest, body: &[u8], call: 
     authorize(api, &http.headers, token.as_deref())?;
     let request = parsed?;
     let characters = request.inputs.iter().map(|input| input.text.chars().count()).sum();
-    let (done, usage) = request.embed(api, call).await?;
+    let (done, usage) = request.embed(api, terms).await?;
     response::of(done, characters, move |done| {
         let models: BTreeMap<_, _> = usage.iter().map(|(name, tokens)| (name, json!({"tokens": tokens}))).collect();
         response::json(&json!({"embeddings": &done.vectors, "usage": {"models": models}}))

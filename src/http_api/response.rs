@@ -1,12 +1,14 @@
 //! Responses: JSON, errors in each contract's shape, the headers that every response has, gzip.
 
 use std::io::Write;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Contract, json_vector_bytes};
+use super::openai::Format;
+use super::routes::Contract;
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
@@ -39,6 +41,7 @@ pub(super) fn error(error: &Error, contract: Contract) -> HttpResponse {
             (row.status, json!({ "error": error }))
         }
         Contract::Qdrant => (row.qdrant_status(), json!({ "error": message })),
+        Contract::Ollama => (row.status, json!({ "error": message })),
         Contract::Tei => (row.tei_status, json!({"error": message, "error_type": row.tei_type})),
     };
     let mut response = json(&body);
@@ -75,7 +78,7 @@ pub async fn of(
 
 /// Whether a response with these vectors is written on a thread of its own.
 pub fn is_large(done: &Embeddings) -> bool {
-    let bytes: usize = done.vectors.iter().map(|vector| json_vector_bytes(vector.len())).sum();
+    let bytes: usize = done.vectors.iter().map(|vector| Format::Float.vector_bytes(vector.len())).sum();
     bytes >= offload::FROM_BYTES
 }
 
@@ -87,18 +90,33 @@ pub fn name_model(response: &mut HttpResponse, id: &str) {
 /// Adds text-embeddings-inference's headers (counts, times in milliseconds) and the indices of truncated texts.
 pub fn describe(response: &mut HttpResponse, done: &Embeddings, characters: usize) {
     let timings = &done.timings;
-    let ms = |time: std::time::Duration| time.as_millis().to_string();
+    describe_texts(response, characters, done.tokens.iter().sum(), &done.truncated, timings.tokenize);
+    let headers = &mut response.headers;
+    set(headers, "x-compute-time", &ms(timings.tokenize + timings.inference));
+    set(headers, "x-total-time", &ms(timings.tokenize + timings.inference));
+    set(headers, "x-inference-time", &ms(timings.inference));
+}
+
+/// Of the headers of [`describe`], those that are known before a vector is computed.
+pub fn describe_texts(
+    response: &mut HttpResponse,
+    characters: usize,
+    tokens: usize,
+    truncated: &[usize],
+    tokenize: Duration,
+) {
     let headers = &mut response.headers;
     headers.insert(HeaderName::from_static("x-compute-type"), HeaderValue::from_static("cpu"));
     set(headers, "x-compute-characters", &characters.to_string());
-    set(headers, "x-compute-tokens", &done.tokens.iter().sum::<usize>().to_string());
-    set(headers, "x-compute-time", &ms(timings.tokenize + timings.inference));
-    set(headers, "x-total-time", &ms(timings.tokenize + timings.inference));
-    set(headers, "x-tokenization-time", &ms(timings.tokenize));
-    set(headers, "x-inference-time", &ms(timings.inference));
-    if !done.truncated.is_empty() {
-        set(headers, "x-truncated", &shown_indices(&done.truncated));
+    set(headers, "x-compute-tokens", &tokens.to_string());
+    set(headers, "x-tokenization-time", &ms(tokenize));
+    if !truncated.is_empty() {
+        set(headers, "x-truncated", &shown_indices(truncated));
     }
+}
+
+fn ms(time: Duration) -> String {
+    time.as_millis().to_string()
 }
 
 /// For example `0,5,9`; at most 100 indices, because front doors limit a header's size.
@@ -123,7 +141,7 @@ fn set(headers: &mut HeaderMap, name: &'static str, value: &str) {
 /// # Errors
 /// A panic while compressing.
 pub async fn compress(request: &HttpRequest, response: HttpResponse) -> Result<HttpResponse> {
-    if !request.binary_answers {
+    if !request.answer.compressed {
         return Ok(response);
     }
     let accepts = request.headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
@@ -146,7 +164,10 @@ pub async fn compress(request: &HttpRequest, response: HttpResponse) -> Result<H
 fn gzip(mut response: HttpResponse) -> HttpResponse {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let compressed = encoder.write_all(&response.body).and_then(|()| encoder.finish());
-    if let Ok(compressed) = compressed {
+    // An envelope carries it as base64, which makes four bytes of three.
+    if let Ok(compressed) = compressed
+        && compressed.len() / 3 * 4 < response.body.len()
+    {
         response.body = compressed;
         response.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
         // One value, because not every event source can repeat a header.
@@ -162,6 +183,7 @@ fn gzip(mut response: HttpResponse) -> HttpResponse {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::{AnswerTerms, BodyEncoding};
     use http::Method;
     use std::task::Poll;
 
@@ -171,8 +193,9 @@ mod tests {
 
     fn taking_gzip() -> HttpRequest {
         let headers = HeaderMap::from_iter([(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
-        let (method, path, body) = (Method::POST, "/embed".to_owned(), Vec::new());
-        HttpRequest { method, path, headers, body, is_base64: false, binary_answers: true }
+        let answer = AnswerTerms { compressed: true, ..AnswerTerms::default() };
+        let (method, path, body, encoding) = (Method::POST, "/embed".to_owned(), Vec::new(), BodyEncoding::Binary);
+        HttpRequest { method, path, stage: None, headers, body, encoding, answer }
     }
 
     #[test]
@@ -183,6 +206,19 @@ mod tests {
             assert_eq!(response.headers.contains_key(header::CONTENT_ENCODING), compressed, "{bytes}");
             assert_eq!(response.body.len() < bytes, compressed, "{bytes}");
         }
+    }
+
+    #[test]
+    fn what_compression_would_not_make_smaller_stays_as_it_is() {
+        // Base64 of bytes without any pattern: gzip takes off what base64 adds again.
+        let mut state = 0x9e37_79b9_u32;
+        let noise = |_| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"[(state >> 26) as usize]
+        };
+        let body: Vec<u8> = (0..50_000).map(noise).collect();
+        let response = block_on(compress(&taking_gzip(), with_type("text/plain", body.clone()))).unwrap();
+        assert_eq!((response.body, response.headers.get(header::CONTENT_ENCODING)), (body, None));
     }
 
     fn many(vectors: usize) -> Embeddings {

@@ -5,16 +5,18 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
+use serde_json::value::RawValue;
 
 use super::body::{Object, Texts};
 use super::dimensions::Dimensions;
-use super::{Api, body, json_vector_bytes, response};
+use super::openai::Format;
+use super::vectors::{Item, Job, Reply, VectorList};
+use super::{Api, Room, Terms, body, response};
 use crate::concurrency::offload;
-use crate::embedding::{self, Embeddings, InputType, Options, Token, Truncation, TruncationDirection};
+use crate::embedding::{self, InputType, Options, Token, Truncation, TruncationDirection};
 use crate::error::{Error, Kind, Result};
 use crate::event::HttpResponse;
 use crate::model::Manifest;
-use crate::observability::call::Call;
 
 /// `/embed`'s fields.
 #[derive(Deserialize)]
@@ -69,11 +71,7 @@ impl<'de> Deserialize<'de> for TruncationDirection {
 }
 
 /// A request in this contract's shape, read and checked.
-pub struct Request {
-    texts: Vec<String>,
-    options: Options,
-    dimensions: Dimensions,
-}
+pub struct Request(pub(super) Job);
 
 impl Request {
     /// Parses and checks a request body for the model of `manifest`.
@@ -91,27 +89,40 @@ impl Request {
             normalize: fields.normalize.unwrap_or(true),
         };
         let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
-        Ok(Self { texts: inputs.texts, options, dimensions })
-    }
-
-    pub(super) async fn embed(self, api: &Api, call: &Call) -> Result<Embeddings> {
-        let normalize = self.options.normalize;
-        let vector_bytes = json_vector_bytes(self.dimensions.get());
-        let mut done = api.embed(self.texts, self.options, "inputs", vector_bytes, call).await?;
-        self.dimensions.cut(&mut done.vectors, normalize);
-        Ok(done)
+        Ok(Self(Job { texts: inputs.texts, param: "inputs", options, dimensions, format: Format::Float }))
     }
 }
 
-pub(super) async fn embed(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
-    let request = Request::parse(body, api.manifest())?;
-    let characters = request.texts.iter().map(|text| text.chars().count()).sum();
-    let done = request.embed(api, call).await?;
-    response::of(done, characters, |done| response::json(&done.vectors)).await
+pub(super) async fn embed(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Reply> {
+    let Request(job) = Request::parse(body, api.manifest())?;
+    job.answer(api, terms, |_| VectorList {
+        before: "[".to_owned(),
+        item: Item::Vector,
+        format: Format::Float,
+        after: "]".to_owned(),
+    })
+    .await
+}
+
+/// The field by which a body is a comparison or a list of texts.
+#[derive(Deserialize)]
+struct InputsShape<'a> {
+    #[serde(borrow)]
+    inputs: Option<&'a RawValue>,
+}
+
+/// TEI's root, and the hub's paths: a body whose `inputs` are an object is a comparison, as TEI and the hub tell them
+/// apart.
+pub(super) async fn embed_or_compare(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Reply> {
+    let shape = serde_json::from_slice(body::without_mark(body)).ok().and_then(|shape: InputsShape<'_>| shape.inputs);
+    match shape.is_some_and(|inputs| inputs.get().starts_with('{')) {
+        true => similarity(api, body, terms).await.map(Reply::Whole),
+        false => embed(api, body, terms).await,
+    }
 }
 
 /// The cosine of one sentence to each of several, in their order.
-pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
+pub(super) async fn similarity(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<HttpResponse> {
     let fields: SimilarityFields = body::read(body)?;
     let Object(Comparison { source_sentence, sentences }) = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
     if sentences.is_empty() {
@@ -128,7 +139,9 @@ pub(super) async fn similarity(api: &Api, body: &[u8], call: &Call) -> Result<Ht
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
     // 16: the response has one number a sentence, not a vector.
-    let done = api.embed(texts, options, "inputs", 16, call).await?;
+    api.admit(texts.len(), "inputs", 16, Format::Float, terms)?;
+    let prepared = api.prepare(texts, options, "inputs", terms).await?;
+    let done = api.run(prepared, terms.call).await?;
     let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
     let cosine = |other: &Vec<f32>| source.iter().zip(other).map(|(a, b)| a * b).sum::<f32>();
     let mut response = response::json(&others.iter().map(cosine).collect::<Vec<_>>());
@@ -169,7 +182,7 @@ impl Tokenization {
     }
 
     /// The answer, unless it passes a limit.
-    fn answer(self, api: &Api, waiting: &offload::Waiting) -> Result<HttpResponse> {
+    fn answer(self, api: &Api, room: Room, waiting: &offload::Waiting) -> Result<HttpResponse> {
         let limits = &api.config.limits;
         let prefix = self.prefix(api);
         let item = |Token { id, text, special, span }: Token| {
@@ -188,11 +201,10 @@ impl Tokenization {
             lists.push(list.into_iter().map(item).collect::<Vec<_>>());
         }
         let response = response::json(&lists);
-        let limit = limits.response_bytes;
-        if response.body.len() > limit {
-            return too_much(format!("the answer would pass the {limit} bytes that one response may have"));
+        match room.takes(&response.body) {
+            true => Ok(response),
+            false => too_much(format!("the answer would pass the {} bytes that one response may have", room.bytes())),
         }
-        Ok(response)
     }
 }
 
@@ -207,19 +219,20 @@ const ANSWER_BYTES_A_BYTE: usize = 4;
 /// Bytes of the shortest list of tokens with its comma: `[],`.
 const SHORTEST_LIST: usize = 3;
 
-pub(super) async fn tokenize(api: &Api, body: &[u8], call: &Call) -> Result<HttpResponse> {
+pub(super) async fn tokenize(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<HttpResponse> {
     let request = Tokenization::parse(body)?;
-    api.admit(request.texts.len(), "inputs", SHORTEST_LIST)?;
+    let room = terms.room;
+    api.admit(request.texts.len(), "inputs", SHORTEST_LIST, Format::Base64, terms)?;
     let bytes = request.texts.iter().map(String::len).sum::<usize>();
-    let limit = api.config.limits.response_bytes / ANSWER_BYTES_A_BYTE;
+    let limit = room.bytes() / ANSWER_BYTES_A_BYTE;
     if bytes > limit {
         return too_much(format!("texts of {bytes} bytes to tokenize in one request; the limit is {limit}"));
     }
     let long = embedding::bytes_to_tokenise(&request.texts, request.prefix(api)) > TOKENIZE_INLINE_BYTES;
     let owned = api.clone();
     let answer =
-        offload::spawn_blocking_if(long, "tokenizing panicked", move |waiting| request.answer(&owned, waiting));
-    embedding::tokenised_within(Api::time_left(call), answer).await
+        offload::spawn_blocking_if(long, "tokenizing panicked", move |waiting| request.answer(&owned, room, waiting));
+    embedding::tokenised_within(Api::time_left(terms.call), answer).await
 }
 
 fn too_much<T>(what: String) -> Result<T> {

@@ -20,8 +20,9 @@ use tokio::sync::watch;
 use crate::app;
 use crate::config::Config;
 use crate::error::{Error, Kind, Result};
-use crate::event::{HttpRequest, HttpResponse, Invocation, without_prefix};
+use crate::event::{EventSource, HttpRequest, HttpResponse, Invocation, ResponseStream};
 use crate::handler::{self, Handler};
+use crate::http_api::{Cors, Router};
 use crate::observability::Observer;
 use crate::observability::call::Call;
 
@@ -40,7 +41,9 @@ pub struct DeferredInit {
     outcome: watch::Receiver<Option<Outcome>>,
     /// Logs and counts calls before the model is loaded too.
     observer: Arc<Observer>,
-    base_path: String,
+    router: Router,
+    cors: Cors,
+    response_stream: bool,
 }
 
 /// Why a call has no answer.
@@ -59,7 +62,13 @@ impl DeferredInit {
     pub async fn begin(config: Config, budget: Duration) -> std::result::Result<Self, Arc<Error>> {
         let (sender, outcome) = watch::channel(None);
         let observer = Arc::new(Observer::new(config.metrics.clone()));
-        let mut deferred = Self { outcome, observer: Arc::clone(&observer), base_path: config.base_path.clone() };
+        let mut deferred = Self {
+            outcome,
+            observer: Arc::clone(&observer),
+            router: Router::new(&config),
+            cors: Cors::new(&config),
+            response_stream: config.response_stream,
+        };
         std::thread::Builder::new()
             .name("load".to_owned())
             .spawn(move || {
@@ -81,8 +90,19 @@ impl DeferredInit {
         Ok(deferred)
     }
 
-    /// Answers an event; waits for the model, unless the event asks for the health.
-    pub async fn handle(&self, event: &[u8], call: &Call) -> std::result::Result<Box<RawValue>, InvocationError> {
+    /// Whether responses are streamed through front doors that can stream.
+    pub fn streams(&self) -> bool {
+        self.response_stream
+    }
+
+    /// Answers an event; waits for the model, unless the event asks for the health. `None`: the response went into
+    /// `stream`, as far as it came.
+    pub async fn handle(
+        &self,
+        event: &[u8],
+        call: &Call,
+        stream: Option<ResponseStream>,
+    ) -> std::result::Result<Option<Box<RawValue>>, InvocationError> {
         let mut failed_start = None;
         let answered = self.observer.watch(call, async {
             let invocation = handler::decode(event, call)?;
@@ -90,18 +110,27 @@ impl DeferredInit {
             let outcome = match loaded {
                 Some(outcome) => outcome,
                 None => match &invocation {
-                    Invocation::Http(source, request) if self.is_health_check(request) => {
-                        return source.encode(loading_response(request, call));
+                    Invocation::Http(source, request) if self.router.is_health_check(request) => {
+                        return self.not_loaded(*source, request, stream, call).await;
                     }
-                    _ => match self.loaded_within(call.remaining()).await {
-                        Some(outcome) => outcome,
-                        None => return not_yet(&invocation, call),
+                    _ => match (self.loaded_within(call.remaining()).await, &invocation) {
+                        (Some(outcome), _) => outcome,
+                        (None, Invocation::Http(source, request)) => {
+                            call.meter.fail(&not_yet());
+                            return self.not_loaded(*source, request, stream, call).await;
+                        }
+                        (None, _) => return Err(not_yet()),
                     },
                 },
             };
-            match outcome {
-                Ok(handler) => handler.answer(handler.enter(event.len()), invocation, call).await,
-                Err(start) => {
+            match (outcome, invocation, stream) {
+                (Ok(handler), Invocation::Http(_, request), Some(stream)) if request.answer.streamed => {
+                    handler.stream(handler.enter(event.len()), &request, stream, call).await.map(|()| None)
+                }
+                (Ok(handler), invocation, _) => {
+                    handler.answer(handler.enter(event.len()), invocation, call).await.map(Some)
+                }
+                (Err(start), ..) => {
                     call.meter.fail(&start);
                     failed_start = Some(Arc::clone(&start));
                     Err(Error::internal("the model did not load", start))
@@ -131,34 +160,36 @@ impl DeferredInit {
         }
     }
 
-    /// Whether a request is a `GET /health`, which is answered before the model is there.
-    fn is_health_check(&self, request: &HttpRequest) -> bool {
-        let path = without_prefix(&request.path, &self.base_path).trim_end_matches('/');
-        path == "/health" && matches!(request.method, Method::GET | Method::HEAD)
-    }
-}
-
-/// The answer to a call whose time ends before the model is loaded; a later call may find it loaded.
-fn not_yet(invocation: &Invocation, call: &Call) -> Result<Box<RawValue>> {
-    let message = "the model is still being loaded and this call's time ends; try again".to_owned();
-    let error = Error::Later { kind: Kind::Deadline, message };
-    match invocation {
-        Invocation::Http(source, request) => {
-            call.meter.fail(&error);
-            source.encode(loading_response(request, call))
+    /// Answers that the model is not loaded.
+    async fn not_loaded(
+        &self,
+        source: EventSource,
+        request: &HttpRequest,
+        stream: Option<ResponseStream>,
+        call: &Call,
+    ) -> Result<Option<Box<RawValue>>> {
+        let mut response = loading_response(request);
+        self.cors.add(request, &mut response.headers);
+        call.meter.note(|m| m.status = Some(response.status.as_u16()));
+        match stream.filter(|_| request.answer.streamed) {
+            Some(stream) => stream.send(response).await.map(|()| None),
+            None => source.encode(response).map(Some),
         }
-        _ => Err(error),
     }
 }
 
-fn loading_response(request: &HttpRequest, call: &Call) -> HttpResponse {
-    let status = StatusCode::SERVICE_UNAVAILABLE;
-    call.meter.note(|m| m.status = Some(status.as_u16()));
+/// The error of a call whose time ends before the model is loaded; a later call may find it loaded.
+fn not_yet() -> Error {
+    let message = "the model is still being loaded and this call's time ends; try again".to_owned();
+    Error::Later { kind: Kind::Deadline, message }
+}
+
+fn loading_response(request: &HttpRequest) -> HttpResponse {
     let headers = HeaderMap::from_iter([
         (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
         // Seconds. What the init did not finish takes about one more, or never ends.
         (header::RETRY_AFTER, HeaderValue::from_static("1")),
     ]);
     let body = if request.method == Method::HEAD { Vec::new() } else { br#"{"status":"loading"}"#.to_vec() };
-    HttpResponse { status, headers, body }
+    HttpResponse { status: StatusCode::SERVICE_UNAVAILABLE, headers, body }
 }

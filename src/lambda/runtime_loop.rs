@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! GET …/next ──> invoke ──> POST …/response or …/error      as many calls at once as Lambda allows
+//! EMBED_RESPONSE_STREAM=on           the response of a front door that can stream is sent while it is computed
 //! the connection breaks              the loop asks again, LOST times at most
 //! the Runtime API answers nonsense   the process ends, and Lambda starts another
 //! SIGTERM                            a call that does not end within DRAIN fails with an error that allows a retry
@@ -16,16 +17,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use hyper::body::Bytes;
+use hyper::body::{Bytes, Frame};
 use lambda_runtime::tower::{Layer, Service};
-use lambda_runtime::{Diagnostic, LambdaEvent, LambdaInvocation, Runtime, service_fn};
+use lambda_runtime::{
+    Diagnostic, FunctionResponse, LambdaEvent, LambdaInvocation, MetadataPrelude, Runtime, service_fn, streaming,
+};
 use serde_json::value::RawValue;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::{DeferredInit, InvocationError};
 use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
+use crate::event::ResponseStream;
 use crate::observability::call::Call;
 
 /// How long calls may go on after SIGTERM. Lambda kills the process 500 ms after it if an internal extension is
@@ -86,14 +90,49 @@ async fn take_calls(handler: &DeferredInit, calls: &Calls) -> Result<ExitCode> {
     }
 }
 
+/// What goes to the Runtime API.
+type RuntimeResponse = FunctionResponse<Box<RawValue>, streaming::Body>;
+
 async fn invoke(
     handler: &DeferredInit,
     calls: &Calls,
     context: &lambda_runtime::Context,
-) -> std::result::Result<Box<RawValue>, Diagnostic> {
+) -> std::result::Result<RuntimeResponse, Diagnostic> {
     let (call, event) = (Call::from(context), EVENT.get());
-    let answered = tokio::select! {
-        answered = handler.handle(&event, &call) => answered,
+    if !handler.streams() {
+        return buffered(answer(handler, calls, &call, &event, None).await, context).await;
+    }
+    let (stream, mut begun) = ResponseStream::new();
+    let (handler, calls) = (handler.clone(), calls.clone());
+    // On a task of its own, because it goes on while the runtime sends what is there.
+    let mut work = tokio::spawn(async move { answer(&handler, &calls, &call, &event, Some(stream)).await });
+    tokio::select! {
+        biased;
+        Ok(response) = &mut begun => Ok(FunctionResponse::StreamingResponse(streaming::Response {
+            metadata_prelude: MetadataPrelude {
+                status_code: response.status,
+                headers: response.headers,
+                cookies: Vec::new(),
+            },
+            stream: streaming::Body::new(StreamedBody(response.pieces)),
+        })),
+        answered = &mut work => {
+            let ended = |e| Err(InvocationError::Call(Error::internal("the call ended early", e)));
+            buffered(answered.unwrap_or_else(ended), context).await
+        }
+    }
+}
+
+/// Answers a call, or ends it with the process.
+async fn answer(
+    handler: &DeferredInit,
+    calls: &Calls,
+    call: &Call,
+    event: &[u8],
+    stream: Option<ResponseStream>,
+) -> std::result::Result<Option<Box<RawValue>>, InvocationError> {
+    tokio::select! {
+        answered = handler.handle(event, call, stream) => answered,
         error = async {
             calls.drained().await;
             let message = "the process received SIGTERM before this call was answered; try again".to_owned();
@@ -102,9 +141,16 @@ async fn invoke(
             call.meter.fail(&error);
             error
         } => Err(InvocationError::Call(error)),
-    };
+    }
+}
+
+/// The response of a call that has no stream.
+async fn buffered(
+    answered: std::result::Result<Option<Box<RawValue>>, InvocationError>,
+    context: &lambda_runtime::Context,
+) -> std::result::Result<RuntimeResponse, Diagnostic> {
     match answered {
-        Ok(response) => Ok(response),
+        Ok(response) => Ok(FunctionResponse::BufferedResponse(response.unwrap_or_default())),
         Err(InvocationError::Call(error)) => Err(Diagnostic::from(error)),
         Err(InvocationError::Start(error)) => {
             tracing::error!(error = %error.chain(), "the model did not load; this process ends");
@@ -113,6 +159,22 @@ async fn invoke(
             // Lambda starts another process for the next call; this one would fail every call.
             std::process::exit(1)
         }
+    }
+}
+
+/// A streamed response's body. One that ends early ends without an error, because the runtime writes an error's text
+/// into the body: what the client got is then no JSON, which every client notices.
+struct StreamedBody(mpsc::Receiver<Vec<u8>>);
+
+impl hyper::body::Body for StreamedBody {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<std::result::Result<Frame<Bytes>, Self::Error>>> {
+        self.0.poll_recv(context).map(|piece| piece.map(|bytes| Ok(Frame::data(Bytes::from(bytes)))))
     }
 }
 

@@ -48,14 +48,23 @@ fn similarity_is_the_cosine_of_the_vectors() {
 }
 
 #[test]
-fn tokenize_gives_ids_and_places_in_characters() {
+fn tokenize_gives_ids_places_in_bytes_and_the_texts_own_characters() {
     let tokens = post("/tokenize", &json!({"inputs": "hello world"})).json();
     let words: Vec<_> = tokens[0].as_array().unwrap().iter().map(|token| token["text"].as_str().unwrap()).collect();
     assert_eq!(words, ["[CLS]", "hello", "world", "[SEP]"]);
     assert_eq!(tokens[0][0], json!({"id": 2, "text": "[CLS]", "special": true, "start": null, "stop": null}));
     assert_eq!((tokens[0][2]["start"].as_u64(), tokens[0][2]["stop"].as_u64()), (Some(6), Some(11)));
     let bare = post("/tokenize", &json!({"inputs": ["é world", "a"], "add_special_tokens": false})).json();
-    assert_eq!(bare[0].as_array().unwrap().last().unwrap()["start"], 2);
+    let last = bare[0].as_array().unwrap().last().unwrap();
+    assert_eq!((last["start"].as_u64(), last["stop"].as_u64()), (Some(3), Some(8)));
+    let text = "É [SEP] ÉÉé 東京!";
+    let list = post("/tokenize", &json!({"inputs": text, "add_special_tokens": false})).json();
+    for token in list[0].as_array().unwrap() {
+        let place = |name: &str| token[name].as_u64().unwrap() as usize;
+        // The vocabulary's piece would be lower-case, without accents, or `[UNK]`.
+        assert_eq!(token["text"], text[place("start")..place("stop")], "{token}");
+        assert_eq!(token["special"], false);
+    }
     assert_eq!(bare.as_array().unwrap().len(), 2);
     let prompted = post("/tokenize", &json!({"inputs": "hello", "prompt_name": "query"})).json();
     let whole = post("/tokenize", &json!({"inputs": "query: hello"})).json();

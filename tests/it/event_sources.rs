@@ -18,19 +18,25 @@ fn every_sample_event_is_answered() {
             continue;
         }
         let reply = invoke(&fixture_handler(), &sample(name));
-        match reply.get("statusCode") {
-            Some(status) => assert_eq!(status, 200, "{name}: {reply}"),
-            None => assert_eq!(reply["model"], "fixture", "{name}: {reply}"),
+        let answers = reply.as_array().cloned().unwrap_or_else(|| vec![reply]);
+        for answer in answers {
+            match answer.get("statusCode") {
+                Some(status) => assert_eq!(status, 200, "{name}: {answer}"),
+                None if name.contains("warm-up") => assert_eq!(answer, json!({"status": "warm"})),
+                None => assert_eq!(answer["model"], "fixture", "{name}: {answer}"),
+            }
         }
         count += 1;
     }
-    assert!(count >= 10, "{count} events");
+    assert!(count >= 14, "{count} events");
 }
 
 #[test]
 fn every_event_source_gets_the_same_body_in_its_own_envelope() {
     let expected = Answer::of(&invoke(&fixture_handler(), &sample("http-embed"))).json();
-    for name in ["http-embed-gzip", "rest-embed", "alb-embed", "alb-multi-value-embed"] {
+    for name in
+        ["http-embed-gzip", "rest-embed", "alb-embed", "alb-multi-value-embed", "lattice-embed", "lattice-1-embed"]
+    {
         let reply = invoke(&fixture_handler(), &sample(name));
         assert_eq!(Answer::of(&reply).json(), expected, "{name}");
         assert_eq!(reply["isBase64Encoded"], false, "{name}");
@@ -45,12 +51,218 @@ fn every_event_source_gets_the_same_body_in_its_own_envelope() {
 }
 
 #[test]
-fn a_stage_is_taken_off_the_path_on_the_apis_own_host_only() {
+fn a_stage_is_taken_off_the_path_behind_any_host() {
     let mut staged = sample("http-embed-stage");
     assert_eq!(staged["rawPath"], "/prod/embed");
-    assert_eq!(invoke(&fixture_handler(), &staged)["statusCode"], 200);
-    staged["requestContext"]["domainName"] = "vectors.example.com".into();
+    for host in [json!("abc.execute-api.eu-north-1.amazonaws.com"), json!("vectors.example.com"), json!(null), json!(5)]
+    {
+        staged["requestContext"]["domainName"] = host;
+        assert_eq!(invoke(&fixture_handler(), &staged)["statusCode"], 200, "{staged}");
+    }
+    staged["requestContext"]["stage"] = "test".into();
     assert_eq!(invoke(&fixture_handler(), &staged)["statusCode"], 404);
+    let mut rest = sample("rest-embed");
+    rest["path"] = "/prod//v1/v1/embeddings/".into();
+    assert_eq!(invoke(&fixture_handler(), &rest)["statusCode"], 200);
+}
+
+#[test]
+fn a_byte_that_is_no_utf8_fails_no_request() {
+    let alb = sample("alb-embed").to_string();
+    let ask = |event: &str, byte: &[u8]| {
+        let event: Vec<u8> = event.split("BYTE").map(str::as_bytes).collect::<Vec<_>>().join(byte);
+        let reply = block_on(fixture_handler().handle(&event, &Call::default())).unwrap();
+        Answer::of(&serde_json::from_str(reply.get()).unwrap())
+    };
+    for byte in [&b"\xE9"[..], b"\xFF\xFE", b"\xED\xA0\x80", b"\xC3", b"\\ud800"] {
+        let answer = ask(&alb.replace("curl/8.5.0", "caf BYTE"), byte);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        // Where it stands in a text it is a mistake, and not replaced.
+        let answer = ask(&alb.replace("Oslo is", "BYTE"), byte);
+        assert_eq!(answer.status, 400, "{}", answer.text);
+        assert!(answer.text.contains("error"), "{}", answer.text);
+    }
+    // In a path it leads nowhere.
+    for byte in [&b"\xE9"[..], b"\xFF"] {
+        assert_eq!(ask(&alb.replace("/v1/embeddings", "/v1/BYTE"), byte).status, 404);
+    }
+}
+
+#[test]
+fn text_that_calls_itself_gzip_is_taken_as_it_is() {
+    let mut rest = sample("rest-embed");
+    rest["headers"]["Content-Encoding"] = "gzip".into();
+    rest["multiValueHeaders"]["Content-Encoding"] = json!(["gzip"]);
+    let http = event("POST", "/v1/embeddings", &[("content-encoding", "gzip")], r#"{"input": "a"}"#);
+    for event in [rest, http] {
+        assert_eq!(invoke(&fixture_handler(), &event)["statusCode"], 200, "{event}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped_plain_and_compressed() {
+    use std::io::Write;
+    let body = "\u{FEFF}{\"input\": \"a\"}";
+    assert_eq!(Answer::of(&invoke(&fixture_handler(), &event("POST", "/v1/embeddings", &[], body))).status, 200);
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(body.as_bytes()).unwrap();
+    let packed = BASE64.encode(packer.finish().unwrap());
+    let mut event = event("POST", "/v1/embeddings", &[("content-encoding", "gzip")], &packed);
+    event["isBase64Encoded"] = true.into();
+    assert_eq!(Answer::of(&invoke(&fixture_handler(), &event)).status, 200);
+    for direct in ["\u{FEFF}{\"input\": \"a\"}", "\u{FEFF} {\"inputs\": [\"a\"]}"] {
+        assert!(block_on(fixture_handler().handle(direct.as_bytes(), &Call::default())).is_ok());
+    }
+}
+
+#[test]
+fn vpc_lattice_is_a_front_door() {
+    for name in ["lattice-embed", "lattice-1-embed"] {
+        let reply = invoke(&fixture_handler(), &sample(name));
+        assert_eq!((reply["statusCode"].as_u64(), reply["statusDescription"].as_str()), (Some(200), Some("200 OK")));
+        assert_eq!(reply["headers"]["content-type"], "application/json");
+        let mut wrong = sample(name);
+        wrong["body"] = "{}".into();
+        assert_eq!(invoke(&fixture_handler(), &wrong)["statusCode"], 400);
+        wrong["method"] = "GET".into();
+        for field in ["path", "raw_path"].into_iter().filter(|field| sample(name).get(field).is_some()) {
+            wrong[field] = "/health?a=b".into();
+        }
+        assert_eq!(invoke(&fixture_handler(), &wrong)["statusCode"], 200);
+    }
+}
+
+#[test]
+fn a_list_of_payloads_is_answered_with_a_list_one_by_one() {
+    let (wrong, http) = (json!({"inputs": 5}), event("POST", "/embed", &[], r#"{"inputs": "a"}"#));
+    let sqs = |body: &str| json!({"messageId": "1", "eventSource": "aws:sqs", "body": body});
+    let list = json!([
+        {"inputs": "hello world"}, wrong, {"input": ["a", "b"], "encoding_format": "base64"}, http,
+        sqs(r#"{"inputs": "hello world"}"#), sqs("no JSON"), {"warmer": true}, {"what": "else"}, [{"inputs": "a"}], "text",
+    ]);
+    let reply = invoke(&fixture_handler(), &list);
+    let answers = reply.as_array().unwrap();
+    assert_eq!(answers.len(), list.as_array().unwrap().len());
+    let expected = invoke(&fixture_handler(), &json!({"inputs": "hello world"}))["embeddings"].clone();
+    assert_eq!((&answers[0]["embeddings"], &answers[4]["embeddings"]), (&expected, &expected));
+    assert!(answers[2]["embeddings"][1].is_string(), "{}", answers[2]);
+    assert_eq!(answers[3]["statusCode"], 200);
+    assert_eq!(answers[6], json!({"status": "warm"}));
+    for (place, kind) in [
+        (1, "Request.Invalid"),
+        (5, "Request.Malformed"),
+        (7, "Event.Unknown"),
+        (8, "Event.Unknown"),
+        (9, "Event.Unknown"),
+    ] {
+        assert_eq!(answers[place]["errorType"], kind, "{}", answers[place]);
+        assert!(!answers[place]["errorMessage"].as_str().unwrap().is_empty());
+    }
+    // One of one is a list as well.
+    assert_eq!(invoke(&fixture_handler(), &json!([{"inputs": "hello world"}]))[0]["embeddings"], expected);
+}
+
+#[test]
+fn the_answers_of_a_list_fit_together() {
+    // 480 bytes for 32 numbers, which is how one text's vector is counted.
+    let handler = handler(&harness::fixture(), &[("EMBED_MAX_RESPONSE_BYTES", "6000")]);
+    let ten = json!({"inputs": vec!["a"; 10]});
+    let reply = invoke(&handler, &json!([ten, ten, {"inputs": 5}]));
+    assert_eq!(reply[0]["embeddings"].as_array().unwrap().len(), 10);
+    assert_eq!(reply[1]["errorType"], "Request.TooLarge", "{reply}");
+    assert_eq!(reply[2]["errorType"], "Request.Invalid");
+}
+
+#[test]
+fn what_a_retry_may_help_fails_the_list() {
+    let call = Call { deadline: Some(std::time::SystemTime::now()), ..Call::default() };
+    let error = block_on(fixture_handler().handle(br#"[{"inputs": "a"}, {"inputs": 5}]"#, &call)).unwrap_err();
+    assert!(error.kind().row().retryable, "{error}");
+}
+
+#[test]
+fn a_ping_is_answered_without_work() {
+    let handler = handler(&harness::fixture(), &[]);
+    let runs = handler.runs();
+    for ping in [
+        json!({"source": "serverless-plugin-warmup"}),
+        json!({"warmer": true}),
+        json!({"detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}),
+        sample("schedule-warm-up"),
+    ] {
+        assert_eq!(invoke(&handler, &ping), json!({"status": "warm"}), "{ping}");
+    }
+    assert_eq!(handler.runs(), runs);
+    assert!(block_on(handler.handle(br#"{"warmer": false}"#, &Call::default())).is_err());
+}
+
+/// The answer to `texts` texts through `event`'s front door, which must be within `largest` bytes.
+fn ask_for(
+    handler: &lambda_embed::handler::Handler,
+    event: &serde_json::Value,
+    texts: usize,
+    largest: usize,
+) -> Answer {
+    let mut event = event.clone();
+    event["body"] = json!({"input": vec!["a"; texts], "encoding_format": "base64"}).to_string().into();
+    let reply = block_on(handler.handle(event.to_string().as_bytes(), &Call::default())).unwrap();
+    assert!(reply.get().len() <= largest, "{} bytes for {texts} texts", reply.get().len());
+    Answer::of(&serde_json::from_str(reply.get()).unwrap())
+}
+
+#[test]
+fn an_answer_fits_a_load_balancer_and_more_texts_are_refused_with_the_number_that_fits() {
+    let handler = handler(&harness::fixture(), &[("EMBED_MAX_TEXTS", "20000")]);
+    for name in ["alb-embed", "alb-multi-value-embed"] {
+        let refused = ask_for(&handler, &sample(name), 10_000, 1_000_000);
+        assert_eq!(refused.status, 413, "{}", refused.text);
+        let fit: usize = refused.text.split(" fit").next().unwrap().rsplit(' ').next().unwrap().parse().unwrap();
+        // 236 bytes for the base64 of 32 floats with what stands around it.
+        assert!((4_000..=1_000_000 / 236).contains(&fit), "{}", refused.text);
+        assert_eq!(ask_for(&handler, &sample(name), fit, 1_000_000).status, 200);
+        assert_eq!(ask_for(&handler, &sample(name), fit + 1, 1_000_000).status, 413);
+        // As many go through an API, and on a socket.
+        assert_eq!(ask_for(&handler, &sample("http-embed"), fit + 1, 6_291_556).status, 200);
+    }
+}
+
+#[test]
+fn tokens_that_a_load_balancer_does_not_take_are_refused() {
+    let mut event = sample("alb-embed");
+    event["path"] = "/tokenize".into();
+    let ask = |words: usize| {
+        let mut event = event.clone();
+        event["body"] = json!({"inputs": "a ".repeat(words)}).to_string().into();
+        let reply = block_on(fixture_handler().handle(event.to_string().as_bytes(), &Call::default())).unwrap();
+        assert!(reply.get().len() <= 1_000_000, "{} bytes", reply.get().len());
+        Answer::of(&serde_json::from_str(reply.get()).unwrap()).status
+    };
+    // A token has about 57 bytes, and 12 more in an envelope, which escapes its quotation marks.
+    assert_eq!((ask(1_000), ask(16_000), ask(100_000)), (200, 413, 413));
+}
+
+#[test]
+fn a_direct_call_gets_the_format_that_it_asks_for() {
+    for field in ["input", "inputs"] {
+        let numbers = invoke(&fixture_handler(), &json!({field: ["a", "hello"], "encoding_format": "float"}));
+        let packed = invoke(&fixture_handler(), &json!({field: ["a", "hello"], "encoding_format": "base64"}));
+        let vectors = harness::vectors(&numbers["embeddings"]);
+        for (text, vector) in packed["embeddings"].as_array().unwrap().iter().zip(vectors) {
+            let bytes = BASE64.decode(text.as_str().unwrap()).unwrap();
+            let floats: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+            assert_eq!(floats, vector, "{field}");
+        }
+        assert_eq!((packed["dimensions"].as_u64(), packed["model"].as_str()), (Some(32), Some("fixture")));
+    }
+    let limited = handler(&harness::fixture(), &[("EMBED_MAX_RESPONSE_BYTES", "10000")]);
+    let ask = |count: usize, format: &str| {
+        let body = json!({"input": vec!["a"; count], "encoding_format": format}).to_string();
+        block_on(limited.handle(body.as_bytes(), &Call::default())).map(|reply| reply.get().len())
+    };
+    for (format, fit) in [("float", 20), ("base64", 42)] {
+        assert!(ask(fit, format).unwrap() <= 10_000, "{format}");
+        assert_eq!(ask(fit + 1, format).unwrap_err().kind(), lambda_embed::error::Kind::TooLarge, "{format}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use lambda_embed::error::Kind;
+use lambda_embed::event::{AnswerTerms, BodyEncoding, HttpRequest};
 use lambda_embed::handler::Handler;
 use lambda_embed::observability::call::Call;
 use serde_json::{Value, json};
@@ -133,12 +134,19 @@ fn beside_a_long_list_a_query_waits_for_one_run() {
     });
 }
 
-/// A call to `/tokenize` that takes hundreds of times as long as a query.
-fn long_tokenization() -> (Handler, String) {
-    let limits = [("EMBED_MAX_TOKENS", "100000000"), ("EMBED_MAX_RESPONSE_BYTES", "1000000000")];
+/// A call to `/tokenize` that takes hundreds of times as long as a query, on a socket: no front door takes its answer.
+fn long_tokenization() -> (Handler, HttpRequest) {
     let body = json!({"inputs": vec!["word ".repeat(500); 1_000]}).to_string();
-    let event = event("POST", "/tokenize", &[("content-type", "application/json")], &body);
-    (handler(&fixture(), &limits), event.to_string())
+    let request = HttpRequest {
+        method: "POST".parse().unwrap(),
+        path: "/tokenize".to_owned(),
+        stage: None,
+        headers: Default::default(),
+        body: body.into_bytes(),
+        encoding: BodyEncoding::Binary,
+        answer: AnswerTerms::default(),
+    };
+    (handler(&fixture(), &[("EMBED_MAX_TOKENS", "100000000")]), request)
 }
 
 #[test]
@@ -147,7 +155,7 @@ fn beside_a_long_tokenization_queries_and_probes_are_answered() {
     let health = event("GET", "/health", &[], "").to_string();
     let (call, other) = (Call::default(), Call::default());
     block_on(async {
-        let mut work = std::pin::pin!(handler.handle(long.as_bytes(), &call));
+        let mut work = std::pin::pin!(handler.http(&long, &call));
         tokio::select! {
             // Sent first, so that it is under way when the others come.
             biased;
@@ -159,8 +167,9 @@ fn beside_a_long_tokenization_queries_and_probes_are_answered() {
                 }
             } => {}
         }
-        let answer = Answer::of(&serde_json::from_str(work.await.unwrap().get()).unwrap());
-        assert_eq!((answer.status, answer.json()[999].as_array().unwrap().len()), (200, 502));
+        let answer = work.await;
+        let lists: Value = serde_json::from_slice(&answer.body).unwrap();
+        assert_eq!((answer.status.as_u16(), lists[999].as_array().unwrap().len()), (200, 502));
     });
 }
 
@@ -168,14 +177,14 @@ fn beside_a_long_tokenization_queries_and_probes_are_answered() {
 fn a_tokenization_that_takes_too_long_ends_before_the_deadline() {
     let (handler, long) = long_tokenization();
     let began = Instant::now();
-    block_on(handler.handle(long.as_bytes(), &Call::default())).unwrap();
+    assert_eq!(block_on(handler.http(&long, &Call::default())).status, 200);
     // A third of that time, besides the time that the program reserves for writing the answer.
     let call = call_with(Duration::from_millis(200) + began.elapsed() / 3);
-    let reply = block_on(handler.handle(long.as_bytes(), &call)).unwrap();
+    let answer = block_on(handler.http(&long, &call));
     assert!(call.remaining() > Some(Duration::ZERO), "answered after the deadline");
-    let answer = Answer::of(&serde_json::from_str(reply.get()).unwrap());
-    assert_eq!((answer.status, answer.header("retry-after")), (503, "1"), "{}", answer.text);
-    assert!(answer.text.contains("deadline"), "{}", answer.text);
+    let text = String::from_utf8(answer.body).unwrap();
+    assert_eq!((answer.status.as_u16(), &answer.headers["retry-after"]), (503, &"1".parse().unwrap()), "{text}");
+    assert!(text.contains("deadline"), "{text}");
 }
 
 #[test]

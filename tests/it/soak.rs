@@ -53,6 +53,9 @@ fn timeless(mut answer: Value) -> Value {
     if let Some(answer) = answer.as_object_mut() {
         answer.remove("timings");
     }
+    if let Some(answers) = answer.as_array_mut() {
+        answers.iter_mut().for_each(|answer| *answer = timeless(answer.take()));
+    }
     answer
 }
 

@@ -21,6 +21,7 @@ EVERYTHING = {
     "Alarms": "true",
     "FunctionUrl": "true",
     "CorsOrigins": "https://app.example",
+    "ResponseStream": "true",
     "ConcurrencyLimit": 7,
     "ProvisionedConcurrency": 2,
     "Dashboard": "true",
@@ -41,6 +42,7 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "ModelBucket": ("models", "other-models"),
     "ModelPrefix": ("bge-small-en-v1.5", "another"),
     "ModelManifestVersion": ("", "v2"),
+    "ResponseStream": ("false", "true"),
     "OutputPrefix": ("vectors", "others"),
 }
 UNSEEN = {"OutputPrefix"}
@@ -226,6 +228,40 @@ class Security(unittest.TestCase):
             has_url = template.parameters["FunctionUrl"] == "true"
             self.assertEqual(len(public), 2 if open_to_all and has_url else 0)
 
+    def test_a_rest_api_is_made_only_where_it_is_asked_for_and_streams(self) -> None:
+        for auth, wanted in (("IAM", "AWS_IAM"), ("API_KEY", "NONE"), ("NONE", "NONE")):
+            template = Template(Auth=auth, ResponseStream="true", RestApi="true")
+            (api,) = template.of_type("AWS::ApiGateway::RestApi").values()
+            methods = [path["x-amazon-apigateway-any-method"] for path in api["Body"]["paths"].values()]
+            self.assertEqual(list(api["Body"]["paths"]), ["/", "/{proxy+}"])
+            for method in methods:
+                self.assertEqual(method["x-amazon-apigateway-auth"], {"type": wanted})
+                integration = method["x-amazon-apigateway-integration"]
+                self.assertEqual(integration["responseTransferMode"], "STREAM")
+                self.assertTrue(json.dumps(integration["uri"]).rstrip('"}]').endswith("/response-streaming-invocations"))
+            permission = template.of_type("AWS::Lambda::Permission")["StreamApiMayInvoke"]
+            self.assertIn("${StreamApi}/*", json.dumps(permission["SourceArn"]))
+            self.assertIn("StreamUrl", template.outputs)
+        first, second = Template().whole["Rules"]["RestApiStreams"]["Assertions"]
+        self.assertEqual(first["Assert"], {"Fn::Equals": [{"Ref": "ResponseStream"}, "true"]})
+        self.assertIn("JWT", json.dumps(second["Assert"]))
+
+    def test_the_function_streams_where_its_url_does(self) -> None:
+        for streams in ("true", "false"):
+            template = Template(FunctionUrl="true", ResponseStream=streams)
+            (url,) = template.of_type("AWS::Lambda::Url").values()
+            function = template.of_type("AWS::Lambda::Function")["EmbedFunction"]
+            both = (url["InvokeMode"], function["Environment"]["Variables"]["EMBED_RESPONSE_STREAM"])
+            self.assertEqual(both, ("RESPONSE_STREAM", "on") if streams == "true" else ("BUFFERED", "off"))
+
+    def test_a_browsers_client_may_send_headers_of_its_own(self) -> None:
+        template = Template(FunctionUrl="true", CorsOrigins="https://app.example")
+        (api,) = template.of_type("AWS::ApiGatewayV2::Api").values()
+        (url,) = template.of_type("AWS::Lambda::Url").values()
+        for cors in (api["CorsConfiguration"], url["Cors"]):
+            self.assertEqual(cors["AllowHeaders"], ["*", "authorization"])
+            self.assertLessEqual({"retry-after", "x-model-id", "x-truncated"}, set(cors["ExposeHeaders"]))
+
     def test_failed_documents_go_to_the_dead_letter_queue(self) -> None:
         for template in self.each():
             queue = template.of_type("AWS::SQS::Queue")["DocumentQueue"]
@@ -342,7 +378,7 @@ class Choices(unittest.TestCase):
         )
         (secret,) = re.findall(r"\[\^:\]\{1,(\d+)\}", definitions["ApiKeySecretArn"]["AllowedPattern"])
         bucket, prefix, version = 63, definitions["ModelPrefix"]["MaxLength"], definitions["ModelManifestVersion"]["MaxLength"]
-        length += int(secret) + len("s3:///?versionId=") + bucket + prefix + version + 6
+        length += int(secret) + len("off") + len("s3:///?versionId=") + bucket + prefix + version + 7
         self.assertLessEqual(length, 256)
 
     def test_a_model_comes_from_the_package_or_from_its_bucket(self) -> None:

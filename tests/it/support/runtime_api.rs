@@ -19,6 +19,11 @@ pub struct Report {
     pub kind: &'static str,
     /// The call's; empty for `init/error`.
     pub id: String,
+    /// The request's line and headers, as they came.
+    pub head: String,
+    /// The request's body, its chunks joined.
+    pub bytes: Vec<u8>,
+    /// The same as JSON; `null` if it is none.
     pub body: Value,
 }
 
@@ -151,12 +156,32 @@ impl RuntimeApi {
     }
 }
 
+/// A body in chunks, to its end.
+fn read_chunks(reader: &mut impl BufRead) -> std::io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        reader.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16).map_err(std::io::Error::other)?;
+        let start = body.len();
+        body.resize(start + size, 0);
+        reader.read_exact(&mut body[start..])?;
+        // Behind a chunk, and behind the last one where trailers might be.
+        let mut end = String::new();
+        reader.read_line(&mut end)?;
+        assert_eq!(end, "\r\n", "a chunk of {size} bytes ends elsewhere");
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
 impl Shared {
     /// One request; whether the connection goes on.
     fn answer_one(&self, client: &TcpStream) -> std::io::Result<bool> {
         let mut reader = BufReader::new(client);
-        let (mut first, mut length) = (String::new(), 0);
-        if reader.read_line(&mut first)? == 0 {
+        let (mut head, mut length, mut chunked) = (String::new(), 0, false);
+        if reader.read_line(&mut head)? == 0 {
             return Ok(false);
         }
         loop {
@@ -165,19 +190,27 @@ impl Shared {
             if line == "\r\n" {
                 break;
             }
-            if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            let lower = line.to_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
                 length = value.trim().parse().unwrap();
             }
+            chunked |= lower.starts_with("transfer-encoding:") && lower.contains("chunked");
+            head += &line;
         }
         let mut body = vec![0; length];
-        reader.read_exact(&mut body)?;
-        let path = first.split(' ').nth(1).unwrap();
+        match chunked {
+            true => body = read_chunks(&mut reader)?,
+            false => reader.read_exact(&mut body)?,
+        }
+        let path = head.split(' ').nth(1).unwrap();
         if path.ends_with("/next") {
             return self.hand_out(client);
         }
         let kind = ["init/error", "response", "error"].into_iter().find(|kind| path.ends_with(kind)).unwrap();
         let id = path.split("/invocation/").nth(1).and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        self.take_report(client, kind, id, &body)
+        let body_json = serde_json::from_slice(&body).unwrap_or(Value::Null);
+        let report = Report { kind, id: id.to_owned(), head: head.clone(), bytes: body, body: body_json };
+        self.take_report(client, report)
     }
 
     fn hand_out(&self, mut client: &TcpStream) -> std::io::Result<bool> {
@@ -235,11 +268,10 @@ impl Shared {
         Ok(true)
     }
 
-    fn take_report(&self, mut client: &TcpStream, kind: &'static str, id: &str, body: &[u8]) -> std::io::Result<bool> {
-        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+    fn take_report(&self, mut client: &TcpStream, report: Report) -> std::io::Result<bool> {
         let mut state = self.state.lock().unwrap();
-        state.reports.push_back(Report { kind, id: id.to_owned(), body });
-        let place = state.receipts.iter().position(|(number, _)| number.to_string() == id);
+        let place = state.receipts.iter().position(|(number, _)| number.to_string() == report.id);
+        state.reports.push_back(report);
         let manner = place.map(|place| state.receipts.remove(place).1);
         drop(state);
         self.changed.notify_all();
