@@ -23,8 +23,9 @@ pub struct Documents {
     /// Tokens of a chunk, special tokens included; `None`: by the model.
     pub chunk_tokens: Option<usize>,
     pub chunk_overlap: Option<usize>,
-    /// The JSON pointer (RFC 6901) from a record to its text; empty: the record itself.
+    /// The JSON pointer (RFC 6901) from a record to its text; empty: the record itself; `*`: all its values.
     pub json_pointer: Option<String>,
+    /// The column that holds the text; `*`: all of them.
     pub csv_column: Option<String>,
     /// Whether navigation, headers, footers and asides of web pages are read.
     pub html_boilerplate: bool,
@@ -174,10 +175,10 @@ impl Given {
         match self.text("EMBED_JSON_POINTER") {
             None => Ok(None),
             Some("#") => Ok(Some(String::new())),
-            Some(pointer) if pointer.starts_with('/') => Ok(Some(pointer.to_owned())),
+            Some(pointer) if pointer.starts_with('/') || pointer == "*" => Ok(Some(pointer.to_owned())),
             Some(_) => {
-                Err(self
-                    .misunderstood("EMBED_JSON_POINTER", "a path like /body/text, or # for the record itself".into()))
+                let expected = "a path like /body/text, # for the record itself, or * for all its values";
+                Err(self.misunderstood("EMBED_JSON_POINTER", expected.to_owned()))
             }
         }
     }
@@ -248,6 +249,7 @@ mod tests {
         let pointer = |value| documents(&[output, ("EMBED_JSON_POINTER", value)]).unwrap().unwrap().json_pointer;
         assert_eq!(pointer("/a/b").as_deref(), Some("/a/b"));
         assert_eq!(pointer("#").as_deref(), Some(""));
+        assert_eq!(pointer("*").as_deref(), Some("*"));
         assert!(refused(&[output, ("EMBED_JSON_POINTER", "text")]).contains("/body/text"));
     }
 }

@@ -46,8 +46,8 @@ use chunk::{ChunkOptions, Chunker};
 use chunk_reader::ReadOptions;
 use context::DocumentContext;
 use document_task::DocumentTask;
-use extract::ExtractOptions;
 pub use extract::pdf::PdfReader;
+use extract::{ExtractOptions, RecordText};
 
 /// Documents of a call at work at once: a small one waits for S3 most of its time, 60 ms against 20 ms of a core.
 const SIDE_BY_SIDE: usize = 8;
@@ -186,8 +186,12 @@ impl DocumentPipeline {
 fn extract_options(settings: &Documents) -> ExtractOptions {
     let default = ExtractOptions::default();
     ExtractOptions {
-        json_pointer: settings.json_pointer.clone().unwrap_or(default.json_pointer),
-        csv_column: settings.csv_column.clone().unwrap_or(default.csv_column),
+        record_text: match settings.json_pointer.as_deref() {
+            None => RecordText::Usual,
+            Some("*") => RecordText::Values,
+            Some(pointer) => RecordText::At(pointer.to_owned()),
+        },
+        text_column: settings.csv_column.clone().filter(|column| column != "*"),
         max_decompressed_bytes: settings.limits.decompressed.unwrap_or(default.max_decompressed_bytes),
         max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
         max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),

@@ -31,6 +31,7 @@ from reportlab.pdfgen.canvas import Canvas
 
 from tests.documents import faulty_pdfs
 from tests.documents.prose import CHINESE, ENGLISH, FRENCH, GERMAN, JAPANESE, RUSSIAN
+from tests.documents.tables import tables
 
 rl_config.invariant = 1
 LARGE = 200 * 2**20
@@ -48,10 +49,11 @@ class Expected:
     outcome: str
     content_type: str | None = None
     content_encoding: str | None = None
-    # For what is read: format, encoding, and words of the text in their order.
+    # For what is read: format, encoding, and words of the text in their order, or all sections' texts.
     format: str | None = None
     charset: str | None = None
     contains: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
     # Fields of some section's place, or of the fields beside its text.
     place: dict[str, object] = field(default_factory=dict)
     fields: dict[str, object] = field(default_factory=dict)
@@ -259,7 +261,9 @@ def records(made: Set) -> None:
     made.good("lines-inside.json", lines.encode(), "json", ["59. Most"], fields={"id": 59})
     made.good("nameless-lines", lines.encode(), "json_lines", ["59. Most"])
     torn = '{"text": "good one"}\n\n{"text": "torn\n{"body": "elsewhere"}\n{"text": 7}\n{"text": "good two"}'
-    made.good("torn.jsonl", torn.encode(), "json_lines", ["good one", "good two"], place={"record": 4}, left_out=3)
+    made.good(
+        "torn.jsonl", torn.encode(), "json_lines", ["good one", "elsewhere", "good two"], place={"record": 4}, left_out=2
+    )
     table = [("id", "text", "note")] + [(str(n), f'{n}. "{ENGLISH[n % 5]}"', "a, b\nc") for n in range(40)]
     quoted = "\r\n".join(",".join('"' + cell.replace('"', '""') + '"' for cell in row) for row in table)
     made.good(
@@ -274,10 +278,9 @@ def records(made: Set) -> None:
         "semicolons.csv",
         ("id;Text;ort\n1;" + GERMAN.replace(";", ",") + ";Küste\n2").encode("cp1252"),
         "csv",
-        ["Düne"],
+        ["Düne", "ort: Küste", "id: 2"],
         charset="windows-1252",
         fields={"ort": "Küste"},
-        left_out=1,
     )
     made.good(
         "table.tsv",
@@ -440,8 +443,8 @@ def poison(made: Set) -> None:
     made.poison("deep.json", b"[" * 200_000 + b"]" * 200_000, "skipped", "too_deep")
     made.poison("deep-in.json", b'{"text": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "skipped", "too_deep")
     made.poison("torn.json", b'{"text": "half', "broken")
-    made.poison("elsewhere.json", b'{"body": "text is elsewhere"}', "skipped", "unreadable")
-    made.poison("other-columns.csv", b"a,b\n1,2\n", "skipped", "unreadable")
+    made.poison("numbers.json", b'{"count": 1, "more": [2, 3]}', "skipped", "unreadable")
+    made.poison("header-only.csv", b"a,b\n", "skipped", "empty")
     made.poison("not-json.jsonl", b"these are\njust words\n", "broken")
     made.poison("awkward", essay(1).encode(), "read", key=AWKWARD_KEY, format="text", contains=["A lighthouse"])
 
@@ -471,7 +474,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="the files of 200 MB as well")
     options = parser.parse_args()
     made = Set(options.folder)
-    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, pdfs, packed, poison]
+    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, tables, pdfs, packed, poison]
     for kind in kinds + ([large] if options.large else []):
         kind(made)
     made.finish()

@@ -49,14 +49,17 @@ fn check(expected: &Expected) -> Result<(), String> {
                 let at = rest.find(words).ok_or_else(|| format!("{words:?} is not in {:.2000}", text))?;
                 rest = &rest[at + words.len()..];
             }
-            let joined: Vec<_> = sections.iter().map(|section| section.text.as_str()).collect();
-            let words: Vec<_> = joined.iter().flat_map(|text| text.split_whitespace()).collect();
+            let texts: Vec<_> = sections.iter().map(|section| section.text.as_str()).collect();
+            let words: Vec<_> = texts.iter().flat_map(|text| text.split_whitespace()).collect();
             if expected.words.as_ref().is_some_and(|expected| *expected != words.join(" ")) {
                 return Err(format!("read as {words:?}"));
             }
             let found = in_order(&expected.reference, &words);
             if found * 100 < expected.reference.len() * REFERENCE_PERCENT {
                 return Err(format!("{found} of {} words of the reference: {words:?}", expected.reference.len()));
+            }
+            if !expected.texts.is_empty() && texts != expected.texts {
+                return Err(format!("read as {texts:#?}"));
             }
             if text.contains("hidden words") {
                 return Err(format!("what no reader sees was read: {text}"));

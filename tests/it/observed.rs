@@ -176,6 +176,7 @@ fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
     let (endpoint, output) = (format!("http://{}", documents.server), output(&vectors));
     let mut variables = vec![("EMBED_LOG", "trace"), ("EMBED_OUTPUT", output.as_str())];
     variables.extend([("AWS_ENDPOINT_URL_S3", endpoint.as_str()), ("EMBED_CHUNK_TOKENS", "16")]);
+    variables.extend([("EMBED_CSV_COLUMN", "text"), ("EMBED_JSON_POINTER", "/text")]);
     variables.extend(CREDENTIALS);
     let function = Function::start(&variables);
     let line = format!("{{\"{word}\": \"{word}\"}}\n");
@@ -214,7 +215,10 @@ fn nothing_of_a_document_and_no_misspelt_secret_is_ever_logged() {
         assert!(cause.is_none_or(|cause| line["cause"] == cause), "{line}");
         assert_eq!((line["requestId"].as_str(), line["bucket"].as_str()), (Some("1"), Some(documents.name.as_str())));
     }
-    assert_eq!(function.lines("parts were left out")[0]["first"], "record 0: no_text; record 2: not_json");
+    assert_eq!(
+        function.lines("parts were left out")[0]["first"],
+        "record 0, line 1: no_text; record 2, line 3: not_json"
+    );
     // The owner of the documents finds the reason beside the vectors.
     let noted = vectors.get(&format!("out/{}/headless.csv.outcome.json", documents.name)).unwrap();
     assert!(String::from_utf8(noted).unwrap().contains(word));

@@ -197,13 +197,13 @@ fn a_document_that_cannot_be_read_to_its_end_leaves_no_points() {
     pipeline.put("other.txt", "Another document.");
     pipeline.created("other.txt");
     for good in [10, 300] {
-        pipeline.put("a.json", r#"[{"text": "An older version."}]"#);
-        assert_eq!(pipeline.created("a.json")["embedded"], 1);
+        pipeline.put("a.html", "<p>An older version.</p>");
+        assert_eq!(pipeline.created("a.html")["embedded"], 1);
         assert_eq!(collection.points().len(), 2);
-        pipeline.put("a.json", unreadable_at_its_end(good));
-        let summary = pipeline.created("a.json");
+        pipeline.put("a.html", unreadable_at_its_end(good));
+        let summary = pipeline.created("a.html");
         assert_eq!((&summary["skipped"], collection.points().len()), (&json!(1), 1), "{summary}");
-        assert!(pipeline.outcome("a.json").unwrap()["reason"].as_str().unwrap().contains("limit"));
+        assert!(pipeline.outcome("a.html").unwrap()["reason"].as_str().unwrap().contains("limit"));
     }
 }
 

@@ -284,11 +284,11 @@ fn a_document_that_cannot_be_read_to_its_end_leaves_no_vectors() {
     pipeline.put("other.txt", "Another document.");
     pipeline.created("other.txt");
     for good in [10, 1_200] {
-        pipeline.put("a.json", r#"[{"text": "An older version."}]"#);
-        assert_eq!(pipeline.created("a.json")["embedded"], 1);
+        pipeline.put("a.html", "<p>An older version.</p>");
+        assert_eq!(pipeline.created("a.html")["embedded"], 1);
         assert_eq!(setup.vectors().len(), 2);
-        pipeline.put("a.json", unreadable_at_its_end(good));
-        let summary = pipeline.created("a.json");
+        pipeline.put("a.html", unreadable_at_its_end(good));
+        let summary = pipeline.created("a.html");
         assert_eq!((&summary["skipped"], setup.vectors().len()), (&json!(1), 1), "{summary}");
     }
 }

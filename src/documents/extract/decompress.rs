@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
 use std::rc::Rc;
 
+use brotli_decompressor::Decompressor;
 use flate2::read::MultiGzDecoder;
 
 use super::{Skip, Unreadable};
@@ -23,6 +24,9 @@ const LAYERS: usize = 2;
 /// Memory that zstd's window may take, as a power of two: 8 MiB is what its levels up to 19 use, and what RFC 8878
 /// asks every reader to have.
 const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Compressed bytes that the Brotli decoder reads at once.
+const BROTLI_BUFFER: usize = 4096;
 
 /// Why reading ended early. It is kept beside the readers, because parsers hide the error that a reader gives them.
 #[derive(Clone, Default)]
@@ -54,15 +58,21 @@ pub struct Opened<'a> {
     pub decompressed: usize,
 }
 
-/// Decompresses gzip and zstd. The first bytes decide: names and headers may be wrong, and a client on the way may
-/// have decompressed the object.
-pub fn open<'a>(input: impl Read + 'a, max_decompressed: u64, verdict: &Verdict) -> Result<Opened<'a>, Unreadable> {
+/// Decompresses gzip, zstd and, where `brotli` says that the object is stored so, Brotli. The first bytes decide: names
+/// and headers may be wrong, and a client on the way may have decompressed the object. Brotli has no magic number.
+pub fn open<'a>(
+    input: impl Read + 'a,
+    brotli: bool,
+    max_decompressed: u64,
+    verdict: &Verdict,
+) -> Result<Opened<'a>, Unreadable> {
     let compressed = Rc::new(Cell::new(0));
     let mut bytes = original(input, &compressed, verdict);
     let mut decompressed = 0;
     loop {
         let (head, peeked) = peek(bytes, SNIFFED as u64).map_err(|e| verdict.or_broken(e))?;
-        let Some(compression) = Compression::of(&head) else {
+        let is_brotli = || brotli && decompressed == 0 && Compression::begins_brotli(&head);
+        let Some(compression) = Compression::of(&head).or_else(|| is_brotli().then_some(Compression::Brotli)) else {
             return Ok(Opened { bytes: peeked, head, decompressed });
         };
         if decompressed == LAYERS {
@@ -95,10 +105,20 @@ fn peek<'a>(mut bytes: Box<dyn Read + 'a>, length: u64) -> io::Result<(Vec<u8>, 
     Ok((head.clone(), Cursor::new(head).chain(bytes)))
 }
 
+/// The end of bytes that were cut off, which Brotli's decoder takes for invalid data if it is a plain end.
+struct CutOff;
+
+impl Read for CutOff {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Compression {
     Gzip,
     Zstd,
+    Brotli,
 }
 
 impl Compression {
@@ -107,6 +127,20 @@ impl Compression {
             [0x1f, 0x8b, 8, ..] => Some(Self::Gzip),
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(Self::Zstd),
             _ => None,
+        }
+    }
+
+    /// Whether `head`, an object's first bytes, is no text and can be decompressed to its end.
+    fn begins_brotli(head: &[u8]) -> bool {
+        let text = head.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let is_control = |c: char| c.is_control() && !c.is_ascii_whitespace();
+        if text.len() + 3 >= head.len() && !text.contains(is_control) {
+            return false;
+        }
+        let mut decompressed = Decompressor::new(head.chain(CutOff), BROTLI_BUFFER).take(SNIFFED as u64);
+        match io::copy(&mut decompressed, &mut io::sink()) {
+            Ok(count) => count > 0,
+            Err(e) => e.kind() == io::ErrorKind::UnexpectedEof && head.len() == SNIFFED,
         }
     }
 
@@ -129,6 +163,7 @@ impl Compression {
     fn reader<'a>(self, compressed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
         Ok(match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(compressed)),
+            Self::Brotli => Box::new(Decompressor::new(compressed, BROTLI_BUFFER)),
             Self::Zstd => {
                 let mut decoder = zstd::Decoder::new(compressed)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG)?;

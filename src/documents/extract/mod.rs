@@ -1,7 +1,7 @@
 //! A document's bytes to its text, whatever format, compression and encoding they are in.
 //!
 //! ```text
-//! bytes -> decompress (gzip, zstd) -> sniff the format -> decode to UTF-8 -> the format's reader -> Section, …
+//! bytes -> decompress (gzip, zstd, Brotli) -> sniff the format -> decode to UTF-8 -> the format's reader -> Section, …
 //! ```
 //!
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
@@ -11,7 +11,6 @@ mod charset;
 mod decompress;
 mod html;
 mod json;
-mod json_lines;
 mod markdown;
 pub mod pdf;
 mod position;
@@ -21,6 +20,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod text;
+mod window;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -49,10 +49,10 @@ pub struct Hints<'a> {
 /// What a document may cost, and where text lies in formats that have fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExtractOptions {
-    /// JSON Pointer (RFC 6901) from a record of JSON or JSON Lines to its text; `""` is the record itself.
-    pub json_pointer: String,
-    /// The column of CSV and TSV that holds the text, by its name in the first line.
-    pub csv_column: String,
+    /// What of a record of JSON or JSON Lines is its text.
+    pub record_text: RecordText,
+    /// The column of CSV and TSV that holds the text, by its name in the first line; `None`: the whole row is the text.
+    pub text_column: Option<String>,
     /// Whether navigation, headers, footers and asides of web pages are read.
     pub html_boilerplate: bool,
     /// Bytes that an object may have once it is decompressed.
@@ -71,8 +71,8 @@ pub struct ExtractOptions {
 impl Default for ExtractOptions {
     fn default() -> Self {
         Self {
-            json_pointer: "/text".to_owned(),
-            csv_column: "text".to_owned(),
+            record_text: RecordText::Usual,
+            text_column: None,
             html_boilerplate: true,
             max_decompressed_bytes: 4 << 30,
             max_whole_bytes: 32 << 20,
@@ -81,6 +81,17 @@ impl Default for ExtractOptions {
             pdf_reader: None,
         }
     }
+}
+
+/// What of a JSON record is its text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordText {
+    /// Its `text`, `content` or `body`, the first that has text, else all its values.
+    Usual,
+    /// All its values, `name: value` a line.
+    Values,
+    /// What this JSON Pointer (RFC 6901) leads to; `""` is the record itself.
+    At(String),
 }
 
 /// The formats that are read.
@@ -131,9 +142,13 @@ pub struct Cursor {
     records: u64,
     #[serde(rename = "left_out")]
     skipped_records: SkippedRecords,
-    /// A CSV file's first line, and what separates its columns.
+    /// Line ends before it, where the format has records.
+    lines: u64,
+    /// Whether it lies in a list of JSON records.
+    in_list: bool,
+    /// A table's names, and how its rows are written.
     columns: Vec<String>,
-    delimiter: u8,
+    dialect: table::Dialect,
 }
 
 /// The result of a reading, after its last section.
@@ -246,12 +261,13 @@ pub fn extract(
             (bytes, cursor.format, Position::resume(cursor), 0)
         }
         None => {
-            let opened = decompress::open(input, options.max_decompressed_bytes, &verdict)?;
+            let brotli = sniff::is_stored_in_brotli(hints);
+            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
             let format = sniff::format(hints, &opened.head, opened.decompressed);
-            if let Some(what) = sniff::not_text(&opened.head, format) {
+            if let Some(what) = sniff::not_text(hints, &opened.head, opened.decompressed, format) {
                 return Err(Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")));
             }
             let declared = sniff::declared_charset(hints, &opened.head, format);
@@ -267,7 +283,7 @@ pub fn extract(
     }
     let mut bytes = bytes;
     io::copy(&mut bytes.by_ref().take(mark as u64), &mut io::sink()).map_err(|e| verdict.or_broken(e))?;
-    position.advance(mark);
+    position.skip_mark(mark);
     let mut utf8 = Utf8::new(bytes, position.settled(), position.declared());
     let found = utf8.found();
     position.watch(Rc::clone(&found));
@@ -275,9 +291,8 @@ pub fn extract(
         Format::Text => text::read(&mut utf8, &mut position, &mut out),
         Format::Markdown => markdown::read(&mut utf8, &mut out),
         Format::Html => html::read(utf8, options, &verdict, &mut out),
-        Format::Json => json::read(utf8, options, &verdict, &mut out),
-        Format::JsonLines => json_lines::read(&mut utf8, options, &mut position, &mut out),
-        Format::Csv | Format::Tsv => table::read(utf8, options, &verdict, resumed, &mut position, &mut out),
+        Format::Json | Format::JsonLines => json::read(&mut utf8, options, &mut position, &mut out),
+        Format::Csv | Format::Tsv => table::read(&mut utf8, options, resumed.is_some(), &mut position, &mut out),
         Format::Pdf => unreachable!("read above"),
     };
     finish(outcome, &verdict, out, found.encoding())

@@ -46,6 +46,8 @@ pub struct Out<'a> {
     pub sections: u64,
     /// Records so far, skipped ones included.
     pub records: u64,
+    /// The line on which the current record begins, from 1, where the format has lines.
+    pub line: Option<u64>,
     pub skipped_records: SkippedRecords,
     /// What to say if no section comes of content that should have text.
     pub lost: Option<(Skip, String)>,
@@ -54,7 +56,8 @@ pub struct Out<'a> {
 impl<'a> Out<'a> {
     pub fn new(emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>, format: Format, resumed: Option<&Cursor>) -> Self {
         let skipped_records = SkippedRecords::default();
-        let mut out = Self { emit, format, characters: 0, sections: 0, records: 0, skipped_records, lost: None };
+        let (characters, sections, records) = (0, 0, 0);
+        let mut out = Self { emit, format, characters, sections, records, line: None, skipped_records, lost: None };
         if let Some(cursor) = resumed {
             out.characters = cursor.characters;
             out.sections = cursor.sections;
@@ -102,9 +105,21 @@ impl<'a> Out<'a> {
 
     /// Counts a record without text. `kind` and `reason` as in [`SkippedRecords::add`].
     pub fn skip_record(&mut self, kind: &'static str, reason: &str) {
-        let record = self.records;
+        self.left_out(kind, reason);
         self.records += 1;
-        self.skipped_records.add(format_args!("record {record}"), kind, reason);
+    }
+
+    /// Counts the fields of the current record, which is emitted without them.
+    pub fn leave_out_fields(&mut self, reason: &str) {
+        self.left_out("fields_too_large", reason);
+    }
+
+    fn left_out(&mut self, kind: &'static str, reason: &str) {
+        let record = self.records;
+        match self.line {
+            Some(line) => self.skipped_records.add(format_args!("record {record}, line {line}"), kind, reason),
+            None => self.skipped_records.add(format_args!("record {record}"), kind, reason),
+        }
     }
 
     fn emit(

@@ -9,6 +9,9 @@ use super::{Format, Hints, charset};
 /// Where a PDF's header may begin: Acrobat allows this much before it.
 const PDF_HEADER_WITHIN: usize = 1024;
 
+/// Control characters that a short text may have.
+const STRAY: usize = 3;
+
 /// Bytes within which HTML has to declare its encoding.
 const META_WITHIN: usize = 1024;
 
@@ -32,6 +35,12 @@ pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
     }
 }
 
+/// Whether the object's `Content-Encoding` or name says that it is compressed with Brotli.
+pub fn is_stored_in_brotli(hints: &Hints<'_>) -> bool {
+    let mut codings = hints.content_encoding.unwrap_or_default().split(',');
+    codings.any(|coding| coding.trim().eq_ignore_ascii_case("br")) || hints.key.to_ascii_lowercase().ends_with(".br")
+}
+
 /// The encoding that the content type declares, or HTML itself.
 pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Option<&'static Encoding> {
     let parameter = hints.content_type.and_then(|content_type| {
@@ -53,8 +62,9 @@ pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Optio
     charset::labelled(&label[..end]).filter(|found| found.is_ascii_compatible())
 }
 
-/// What `head` is if it is not text: a media type, or "binary data".
-pub fn not_text(head: &[u8], format: Format) -> Option<Cow<'static, str>> {
+/// What `head` is if it is not text: a media type, or "binary data". Text has zero bytes only if a hint says that it is
+/// text.
+pub fn not_text(hints: &Hints<'_>, head: &[u8], decompressed: usize, format: Format) -> Option<Cow<'static, str>> {
     // A PDF may come with what a server sent before it.
     let is_pdf = format == Format::Pdf && head.windows(5).any(|window| window == b"%PDF-");
     if is_pdf || charset::at_once(head, None).is_some() {
@@ -62,13 +72,21 @@ pub fn not_text(head: &[u8], format: Format) -> Option<Cow<'static, str>> {
     }
     // Control characters that no text has. Logs and manual pages have escape, form feed and backspace.
     let odd = |byte: &&u8| matches!(**byte, 0..=7 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f);
+    // One in a hundred, as a log with stray bytes has, or a few in a short one.
+    let odd = head.iter().filter(odd).count();
+    let mostly_text = odd * 100 <= head.len();
     let zero = head.contains(&0);
-    // One in a hundred, as a log with stray bytes has.
-    if !zero && head.iter().filter(odd).count() * 100 <= head.len() {
+    if mostly_text && !zero {
         return None;
     }
     // Not before: a text may start with the letters of a magic number, such as "BM".
-    Some(infer::get(head).map_or(Cow::Borrowed("binary data"), |kind| kind.mime_type().into()))
+    let known = infer::get(head);
+    let hinted = by_name(hints.key, decompressed).is_some()
+        || hints.content_type.map(essence).as_deref().and_then(by_content_type).is_some();
+    if known.is_none() && hinted && (mostly_text || odd <= STRAY) {
+        return None;
+    }
+    Some(known.map_or(Cow::Borrowed("binary data"), |kind| kind.mime_type().into()))
 }
 
 fn is_pdf(head: &[u8]) -> bool {
@@ -106,7 +124,8 @@ fn by_content_type(essence: &str) -> Option<Format> {
 fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
     let mut name = key.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     while decompressed > 0 {
-        let Some(inner) = [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|compressed| name.strip_suffix(compressed))
+        let Some(inner) =
+            [".gz", ".gzip", ".zst", ".zstd", ".br"].iter().find_map(|compressed| name.strip_suffix(compressed))
         else {
             break;
         };

@@ -7,7 +7,7 @@ use super::sections::SECTION;
 use super::*;
 
 /// All sections and how it ended.
-fn run(
+pub fn run(
     input: impl Read,
     key: &str,
     content_type: Option<&str>,
@@ -22,19 +22,38 @@ fn run(
     (sections, outcome)
 }
 
-fn read(input: impl AsRef<[u8]>, key: &str) -> (Vec<Section>, Result<Extracted, Unreadable>) {
+pub fn read(input: impl AsRef<[u8]>, key: &str) -> (Vec<Section>, Result<Extracted, Unreadable>) {
     run(Bytes::new(input), key, None, &ExtractOptions::default())
 }
 
-fn texts(sections: &[Section]) -> Vec<&str> {
+pub fn texts(sections: &[Section]) -> Vec<&str> {
     sections.iter().map(|section| section.text.as_str()).collect()
 }
 
-fn skipped(outcome: Result<Extracted, Unreadable>) -> (Skip, String) {
+pub fn skipped(outcome: Result<Extracted, Unreadable>) -> (Skip, String) {
     match outcome {
         Err(Unreadable::Skipped { why, reason }) => (why, reason),
         other => panic!("{other:?}"),
     }
+}
+
+/// The texts of a document and what was left out of it. From its cursors on, reading gives the same rest.
+pub fn read_whole(bytes: &[u8], key: &str, options: &ExtractOptions) -> (Vec<String>, Vec<String>) {
+    let (sections, outcome) = run(bytes, key, None, options);
+    let extracted = outcome.unwrap_or_else(|e| panic!("{key}: {e:?}"));
+    for (number, section) in sections.iter().enumerate().step_by(sections.len() / 8 + 1) {
+        let Some(cursor) = &section.resume else { continue };
+        let cursor: Cursor = serde_json::from_str(&serde_json::to_string(cursor).unwrap()).unwrap();
+        let mut rest = Vec::new();
+        let hints = Hints { key, ..Hints::default() };
+        let again = extract(&bytes[cursor.byte as usize..], &hints, options, Some(&cursor), &mut |section| {
+            rest.push(section);
+            ControlFlow::Continue(())
+        });
+        assert_eq!(rest, sections[number + 1..], "{key}: after section {number}");
+        assert_eq!(again.unwrap(), extracted, "{key}: after section {number}");
+    }
+    (sections.into_iter().map(|section| section.text).collect(), extracted.skipped_records.reasons)
 }
 
 /// `bytes`, handed out one at a time, then an error.
@@ -88,7 +107,6 @@ fn what_a_format_must_hold_is_limited() {
     let long = |start: &'static [u8]| Bytes::new(start).chain(Endless(b"a", 0).take(200 * MEBIBYTE));
     for (key, start) in [
         ("a.json", &b"{\"text\": \""[..]),
-        ("a.json", b"[{\"text\": \"one\"}, {\"text\": \""),
         ("a.csv", b"text\n\""),
         ("a.html", b"<p title=\""),
         ("a.html", b"<p>one<!-- "),
@@ -97,11 +115,19 @@ fn what_a_format_must_hold_is_limited() {
         let (why, reason) = skipped(run(long(start), key, None, &options).1);
         assert!(why == Skip::TooLarge && reason.contains("1048576 bytes"), "{key}: {reason}");
     }
-    let line = long(b"{\"text\": \"one\"}\n{\"text\": \"").chain(&b"\"}\n{\"text\": \"two\"}"[..]);
-    let (sections, outcome) = run(line, "a.jsonl", None, &options);
-    assert_eq!(texts(&sections), ["one", "two"]);
-    let skipped_records = outcome.unwrap().skipped_records;
-    assert_eq!((skipped_records.count, skipped_records.reasons[0].contains("larger than 1048576 bytes")), (1, true));
+    for (key, start, end) in [
+        ("a.jsonl", &b"{\"text\": \"one\"}\n{\"text\": \""[..], &b"\"}\n{\"text\": \"two\"}"[..]),
+        ("a.json", b"[{\"text\": \"one\"}, {\"text\": \"", b"\"}, {\"text\": \"two\"}]"),
+        ("a.csv", b"text\none\n\"", b"\"\ntwo"),
+        ("a.csv", b"text\none\n", b"\ntwo"),
+    ] {
+        let large = Bytes::new(start).chain(Endless(b"a", 0).take(20 * MEBIBYTE)).chain(end);
+        let (sections, outcome) = run(large, key, None, &options);
+        let texts: Vec<_> = sections.iter().map(|section| section.text.trim_start_matches("text: ")).collect();
+        assert_eq!(texts, ["one", "two"], "{key}");
+        let SkippedRecords { count, reasons, .. } = outcome.unwrap().skipped_records;
+        assert_eq!((count, reasons[0].contains("larger than 1048576 bytes")), (1, true), "{key}: {reasons:?}");
+    }
 }
 
 #[test]
@@ -204,7 +230,7 @@ fn hints_decide_in_their_order() {
 #[test]
 fn a_pointer_leads_anywhere_and_the_rest_stays() {
     let at = |pointer: &str, json: &str| {
-        let options = ExtractOptions { json_pointer: pointer.to_owned(), ..ExtractOptions::default() };
+        let options = ExtractOptions { record_text: RecordText::At(pointer.to_owned()), ..ExtractOptions::default() };
         let (sections, outcome) = run(json.as_bytes(), "a.json", None, &options);
         (sections.first().map(|section| (section.text.clone(), Value::Object(section.fields.clone()))), outcome)
     };
@@ -383,4 +409,107 @@ fn read_to_nothing_is_not_empty() {
     assert_eq!(why("[1, 2]", "a.json"), Skip::Unreadable);
     let pdf = run(&b"%PDF-1.4"[..], "a.pdf", None, &ExtractOptions::default()).1;
     assert!(matches!(pdf, Err(Unreadable::NoReader(reason)) if reason.contains("EMBED_PDFIUM_LIB")));
+}
+
+#[test]
+fn brotli_is_undone_where_a_header_or_a_name_says_so() {
+    // Written by Node.js 20's zlib.brotliCompressSync.
+    let hex =
+        "1b4b006014a1d2413796ea42b2044b79c80741d0c3061cb8b74e3458649787051b6363b9950865b0dbb71923be2f54ead8f0623c02";
+    let packed: Vec<u8> =
+        (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
+    let text = "Words that Brotli packs. Words that it packs again. Words that Brotli packs.";
+    let read = |bytes: &[u8], key, content_encoding| {
+        let mut found = String::new();
+        let hints = Hints { key, content_type: None, content_encoding };
+        let outcome = extract(bytes, &hints, &ExtractOptions::default(), None, &mut |section| {
+            found += &section.text;
+            ControlFlow::Continue(())
+        });
+        outcome.map(|extracted| (found, extracted.format))
+    };
+    for (key, content_encoding) in [("a.md", Some("br")), ("a.md", Some("aws-chunked, BR")), ("a.md.br", None)] {
+        assert_eq!(read(&packed, key, content_encoding).unwrap(), (text.to_owned(), Format::Markdown), "{key}");
+        // A client on the way has decompressed it.
+        assert_eq!(read(text.as_bytes(), key, content_encoding).unwrap().0, text, "{key}");
+    }
+    let long: Vec<u8> = stored_brotli(&text.repeat(900).into_bytes());
+    assert_eq!(read(&long, "a.txt", Some("br")).unwrap().0, text.repeat(900));
+    assert!(matches!(read(&long[..long.len() - 9], "a.txt", Some("br")), Err(Unreadable::Broken(_))));
+}
+
+/// Brotli (RFC 7932) that holds `bytes` as they are: blocks after a header of 20 bits, and an empty last one.
+fn stored_brotli(bytes: &[u8]) -> Vec<u8> {
+    let mut packed = Vec::new();
+    for (number, block) in bytes.chunks(1 << 16).enumerate() {
+        // The first bit of all says that the window has 64 KiB.
+        let bits = (block.len() as u32 - 1) << 3 | 1 << 19;
+        packed.extend_from_slice(&(if number == 0 { bits << 1 } else { bits }).to_le_bytes()[..3]);
+        packed.extend_from_slice(block);
+    }
+    packed.push(3);
+    packed
+}
+
+/// A small generator of numbers that look random (Knuth's MMIX), the same on every run.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % limit
+    }
+
+    /// `seed` with a few bytes changed, doubled, removed, or put between.
+    fn mutated(&mut self, seed: &[u8], tokens: &[&str]) -> Vec<u8> {
+        let mut bytes = seed.to_vec();
+        for _ in 0..=self.below(4) {
+            let at = self.below(bytes.len());
+            let end = (at + self.below(12)).min(bytes.len());
+            match self.below(4) {
+                0 => drop(bytes.drain(at..end)),
+                1 => bytes.extend_from_within(at..end),
+                2 => bytes[at] = self.below(256) as u8,
+                _ => drop(bytes.splice(at..at, tokens[self.below(tokens.len())].bytes())),
+            }
+            if bytes.is_empty() {
+                bytes.push(b' ');
+            }
+        }
+        bytes
+    }
+}
+
+#[test]
+fn mutated_records_are_the_same_wherever_a_buffer_ends() {
+    let json = r#"{"text": "on\u00e9 \"two\"", "a": [1, {"b": null}]}
+{"title": "x", "c": {"d": [true, 1.5e3]}}
+{"text": "three"}
+"#;
+    let list = format!("[{}]", json.trim_end().replace('\n', ",\n"));
+    let table = "1,one,\"a, b\"\n2,\"two\nlines\",\"c \"\"d\"\"\"\n3,three,\n4,four,e\n";
+    let tokens = ["\"", "{", "}", "[", "]", ",", ":", "\n", "\r\n", "\"\"", ",\"", "\u{feff}", "\0", "é", "NaN"];
+    let mut numbers = Numbers(7);
+    for (key, seed, filler) in [
+        ("a.jsonl", json, "{\"text\": \"filler\"}\n"),
+        ("a.json", json, "{\"text\": \"filler\"}\n"),
+        ("a.json", &list, "[\"filler\"]\n"),
+        ("a.csv", table, "sep=,\nid,name,note\n0,filler,x\n"),
+    ] {
+        for number in 0..400 {
+            // A letter right before it, so that the same bytes decide about the encoding.
+            let mutated = numbers.mutated(seed.as_bytes(), &tokens);
+            let after = |blanks: usize| {
+                let bytes = [filler.as_bytes(), &vec![b'\n'; blanks], "\"é\"\n".as_bytes(), &mutated].concat();
+                read_whole(&bytes, key, &ExtractOptions::default())
+            };
+            let (texts, reasons) = after(0);
+            // The buffer's first 64 KiB end somewhere in the mutated part.
+            let lines = numbers.below(mutated.len()) + 30;
+            let (far_texts, far_reasons) = after((64 << 10) - lines);
+            let shown = String::from_utf8_lossy(&mutated).into_owned();
+            assert_eq!(far_texts, texts, "{key}, mutation {number}: {shown:?}");
+            assert_eq!(far_reasons.len(), reasons.len(), "{key}, mutation {number}: {shown:?}");
+        }
+    }
 }

@@ -27,6 +27,7 @@ pub struct Expected {
     pub format: Option<Format>,
     pub charset: Option<String>,
     pub contains: Vec<String>,
+    pub texts: Vec<String>,
     pub place: Map<String, Value>,
     pub fields: Map<String, Value>,
     pub left_out: u64,

@@ -137,10 +137,10 @@ pub fn result_key(bucket: &str, key: &str) -> String {
 }
 
 /// A record of S3's notification of a new object; further fields of the object may be set.
-/// A JSON array of so many good records and one that is too long, at which reading ends.
+/// A web page of so many good sections and a tag that is too long, at which reading ends.
 pub fn unreadable_at_its_end(good: usize) -> String {
-    let good = r#"{"text": "The river is high today."},"#.repeat(good);
-    format!(r#"[{good}{{"text": "{}"}}]"#, "x".repeat(9 << 20))
+    let good = "<h2>River</h2><p>The river is high today.</p>".repeat(good);
+    format!("{good}<p title='{}'>", "x".repeat(9 << 20))
 }
 
 /// The value of `chunks` in every record of a document: null in a long one, which is written while it is read.
