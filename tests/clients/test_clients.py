@@ -90,11 +90,16 @@ CLIENTS = {
     "@langchain/openai": node("langchain", keyless=MISSING, batches="set"),
     "AI SDK": node("ai_sdk", batches="set"),
     "@huggingface/inference": node("huggingface", **TEI),
+    "@huggingface/inference with a model's path": node("huggingface", base="/models/fixture", names_model=False),
+    "@huggingface/inference with a model's pipeline": node(
+        "huggingface", base="/models/fixture/pipeline/feature-extraction", names_model=False
+    ),
     "openai-java": java(
         "openai-java", keyless=Told(None, "At least one credential source must be specified"), truncated=True
     ),
     "LangChain4j": java("langchain4j", empty=Told(None, "cannot be null or blank"), batches="set"),
     "Spring AI 1": java("spring-ai-1", base=""),
+    "Spring AI 1 with /v1": java("spring-ai-1"),
     "openai-go": go("openai-go", truncated=True),
     "go-openai": go("go-openai"),
 }
@@ -160,6 +165,9 @@ class Clients(unittest.TestCase):
         yield "an empty text", job("open", [""]), client.empty
         yield "2,000 words", job("open", [WORDS]), None
         yield "long texts among short ones", job("open", [*ONE_TEXT, WORDS, *ONE_TEXT, WORDS]), None
+        # As the URLs of stages and Lambda Function URLs end, before the version and behind it.
+        yield "a slash too many", job("open", url=f"{self.servers['open'].url}/{client.base}"), None
+        yield "a base URL that ends in a slash", job("open", url=f"{self.servers['open'].url}{client.base}/"), None
         if client.names_model:
             yield "another model", job("open", model="text-embedding-3-small"), Told(404, "EMBED_MODEL_ALIASES")
             yield "an alias", job("aliased", model="text-embedding-3-small"), None
