@@ -137,6 +137,12 @@ impl<'de> Deserialize<'de> for TokenId {
                 Err(E::invalid_value(Unexpected::Signed(number), &self))
             }
 
+            /// To JSON `69.0` is the whole number 69.
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<TokenId, E> {
+                let whole = (number as u64 as f64 == number).then_some(number as u64);
+                whole.and_then(TokenId::new).ok_or_else(|| E::invalid_value(Unexpected::Float(number), &self))
+            }
+
             fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<TokenId, E> {
                 Err(E::custom("a string in a list of its own, or among token ids; send strings in one list"))
             }
@@ -167,6 +173,8 @@ mod tests {
             (r#"["a", "\u00e9", ""]"#, &["a", "é", ""]),
             ("[]", &[]),
             ("[15339, 1917]", &["hello world"]),
+            ("[15339.0, 1917]", &["hello world"]),
+            ("[[15339.0, 1.917e3]]", &["hello world"]),
             ("[[15339, 1917], [], [9468, 99, 222], [100257]]", &["hello world", "", "🦀", "<|endoftext|>"]),
         ];
         for (json, expected) in cases {
