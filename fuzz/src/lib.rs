@@ -45,6 +45,20 @@ pub fn html(bytes: &[u8]) {
     assert!(outcome.is_err() || outcome.is_ok_and(|read| read.characters >= end));
 }
 
+/// Reads `bytes` as a document, once under each extension that leads to a reader of its own. Nothing may panic, and
+/// what is emitted is in order.
+pub fn document(bytes: &[u8]) {
+    for key in ["a", "a.docx", "a.eml", "a.rtf", "a.epub"] {
+        let hints = Hints { key, ..Hints::default() };
+        let mut end = 0;
+        let _ = extract(bytes, &hints, &ExtractOptions::default(), None, &mut |section| {
+            assert!(section.start >= end || section.place.record.is_some(), "sections overlap");
+            end = section.start + section.text.chars().count();
+            ControlFlow::Continue(())
+        });
+    }
+}
+
 /// Parses `bytes` as a request body under OpenAI's contract.
 pub fn openai_body(bytes: &[u8]) -> Result<()> {
     openai::Request::parse(bytes, &MODEL, &CONFIG).map(drop)

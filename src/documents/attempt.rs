@@ -27,7 +27,7 @@ use crate::aws::Body;
 use crate::embedding::{Embedder, Embeddings, Options, Truncation};
 use crate::error::{Error, Result};
 use crate::observability::call::{self, Deadline};
-use crate::record::{Document, DocumentWriter, Existing, Record, SourceVersion, WriteError, WriteRequest};
+use crate::record::{Document, DocumentWriter, Existing, Place, Record, SourceVersion, WriteError, WriteRequest};
 
 /// Chunks of a document that is read to its end before it is written: 20 s of one core at most.
 pub const SHORT: usize = 2 * BATCH;
@@ -173,7 +173,10 @@ impl<'a> Attempt<'a> {
             end: numbered.chunk.end,
             tokens,
             text: numbered.chunk.text,
-            place: numbered.place,
+            place: Place {
+                properties: numbered.place.properties.filter(|_| self.context.settings.metadata),
+                ..numbered.place
+            },
             fields: numbered.fields,
             vector,
         };

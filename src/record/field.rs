@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
-use super::{Document, ModelRef, Record};
+use super::{Document, ModelRef, Properties, Record};
 
 /// A record together with all that its fields are taken from.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,37 @@ pub enum Presence {
     IfGiven,
 }
 
+/// The object's `x-amz-meta-` entries and, where it has none of that name, what the document says of itself: `author`,
+/// `modified` and `title`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Metadata<'a> {
+    object: &'a BTreeMap<String, String>,
+    document: Option<&'a Properties>,
+}
+
+impl<'a> Metadata<'a> {
+    fn of(row: &Row<'a>) -> Self {
+        Self { object: &row.document.metadata, document: row.record.place.properties.as_deref() }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries().is_empty()
+    }
+
+    fn entries(&self) -> BTreeMap<&'a str, &'a str> {
+        let mut entries: BTreeMap<&'a str, &'a str> =
+            self.document.map(Properties::entries).into_iter().flatten().collect();
+        entries.extend(self.object.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        entries
+    }
+}
+
+impl Serialize for Metadata<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.entries().serialize(serializer)
+    }
+}
+
 /// A field's value in one record. Serialized as JSON, times are seconds since 1970 and vectors are numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 #[serde(untagged)]
@@ -78,7 +109,7 @@ pub enum FieldValue<'a> {
     Time(i64),
     TextList(&'a [String]),
     Fields(&'a Map<String, Value>),
-    Metadata(&'a BTreeMap<String, String>),
+    Metadata(Metadata<'a>),
     Vector(&'a [f32]),
 }
 
@@ -106,7 +137,7 @@ pub static FIELDS: [Field; 25] = [
     field("headings", TextList, Required, |row| FieldValue::TextList(&row.record.place.headings)),
     field("record", Int64, Nullable, |row| row.record.place.record.map_or(FieldValue::Null, FieldValue::Integer)),
     field("fields", Json, Required, |row| FieldValue::Fields(&row.record.fields)),
-    field("metadata", Json, Required, |row| FieldValue::Metadata(&row.document.metadata)),
+    field("metadata", Json, Required, |row| FieldValue::Metadata(Metadata::of(row))),
     field("model", Text, Required, |row| FieldValue::Text(&row.model.id)),
     field("model_revision", Text, Required, |row| FieldValue::Text(&row.model.revision)),
     field("model_sha256", Text, Required, |row| FieldValue::Text(&row.model.hash)),

@@ -9,7 +9,7 @@ mod vector_store;
 use std::collections::BTreeMap;
 
 pub use change::{Change, ChangeKind};
-pub use field::{FIELDS, Field, FieldType, FieldValue, Presence, RecordKind, Row};
+pub use field::{FIELDS, Field, FieldType, FieldValue, Metadata, Presence, RecordKind, Row};
 pub use output_layout::OutputLayout;
 pub use source_version::{SourceVersion, VersionOrder, compare_sequencers};
 pub use vector_store::{DocumentWriter, Existing, VectorStore, WriteError, WriteRequest};
@@ -39,14 +39,34 @@ pub struct Document {
 /// Where a chunk stands in its document; fields that do not apply to a format are absent.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Place {
-    /// Of a PDF, from 1.
+    /// Of a PDF or a slide, from 1.
     pub page: Option<u32>,
-    /// Of an HTML document.
+    /// Of the document.
     pub title: Option<String>,
-    /// The headings above the text, outermost first (Markdown, HTML).
+    /// The headings above the text, outermost first; a sheet's name, an attachment's.
     pub headings: Vec<String>,
     /// The number of the record in JSON, JSON Lines or CSV, from 0; skipped records count.
     pub record: Option<u64>,
+    /// What the document says of itself; `None` where it says nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub properties: Option<Box<Properties>>,
+}
+
+/// What a document says of itself (office formats, e-books, mail). These are claims: nobody has checked them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Properties {
+    pub title: Option<String>,
+    pub author: Option<String>,
+    /// When it was last changed, or a mail was sent: RFC 3339, or what the document has in its place.
+    pub modified: Option<String>,
+}
+
+impl Properties {
+    /// The properties that there are, by their names in a record's metadata.
+    pub fn entries(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let all = [("author", &self.author), ("modified", &self.modified), ("title", &self.title)];
+        all.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?)))
+    }
 }
 
 /// One chunk with its vector.

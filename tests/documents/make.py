@@ -29,7 +29,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.documents import faulty_pdfs
+from tests.documents import faulty_pdfs, mail, office
 from tests.documents.prose import CHINESE, ENGLISH, FRENCH, GERMAN, JAPANESE, RUSSIAN
 from tests.documents.tables import tables
 
@@ -54,6 +54,8 @@ class Expected:
     charset: str | None = None
     contains: list[str] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    # The whole text, with a blank line between sections.
+    text: str | None = None
     # Fields of some section's place, or of the fields beside its text.
     place: dict[str, object] = field(default_factory=dict)
     fields: dict[str, object] = field(default_factory=dict)
@@ -439,7 +441,7 @@ def poison(made: Set) -> None:
     made.poison("picture-as.txt", png, "skipped", "not_text", content_type="text/plain")
     made.poison("random.bin", random.Random(6).randbytes(50_000), "skipped", "not_text")
     made.poison("program", b"\x7fELF\x02\x01\x01" + bytes(500), "skipped", "not_text")
-    made.poison("archive.docx", b"PK\x03\x04\x14\x00\x06\x00" + bytes(200), "skipped", "not_text")
+    made.poison("archive.docx", b"PK\x03\x04\x14\x00\x06\x00" + bytes(200), "broken")
     made.poison("deep.json", b"[" * 200_000 + b"]" * 200_000, "skipped", "too_deep")
     made.poison("deep-in.json", b'{"text": ' + b'{"a":' * 100_000 + b"1" + b"}" * 100_001, "skipped", "too_deep")
     made.poison("torn.json", b'{"text": "half', "broken")
@@ -474,7 +476,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="the files of 200 MB as well")
     options = parser.parse_args()
     made = Set(options.folder)
-    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, tables, pdfs, packed, poison]
+    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, tables, pdfs, packed, poison, office.make, mail.make]
     for kind in kinds + ([large] if options.large else []):
         kind(made)
     made.finish()

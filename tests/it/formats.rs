@@ -61,6 +61,13 @@ fn check(expected: &Expected) -> Result<(), String> {
             if !expected.texts.is_empty() && texts != expected.texts {
                 return Err(format!("read as {texts:#?}"));
             }
+            if let Some(whole) = &expected.text {
+                let sections: Vec<_> = sections.iter().map(|section| section.text.as_str()).collect();
+                let text = sections.join("\n\n");
+                if text != *whole {
+                    return Err(format!("expected {whole:?}\n     found {text:?}"));
+                }
+            }
             if text.contains("hidden words") {
                 return Err(format!("what no reader sees was read: {text}"));
             }

@@ -29,6 +29,7 @@ mod metrics_page;
 mod model_names;
 mod mutations;
 mod observed;
+mod office;
 mod pdf;
 mod qdrant;
 mod qdrant_example;

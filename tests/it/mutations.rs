@@ -103,6 +103,11 @@ fn mutated_events_are_decoded_or_refused() {
     each_mutation("events", 20_000, fuzz_checks::event);
 }
 
+#[test]
+fn mutated_documents_are_read_or_refused() {
+    each_mutation("fuzz/seeds/document", 4_000, fuzz_checks::document);
+}
+
 type Check = fn(&[u8]) -> Result<()>;
 
 #[test]

@@ -13,10 +13,10 @@ use super::{Skip, Unreadable};
 pub const SNIFFED: usize = 8 * 1024;
 
 /// Text compresses to a third or a quarter, repetitive logs to a fiftieth; what exceeds this ratio is a bomb.
-const MAX_COMPRESSION_RATIO: u64 = 100;
+pub const MAX_COMPRESSION_RATIO: u64 = 100;
 
 /// Decompressed bytes of a bomb at least: a short run of spaces compresses further than any text.
-const BOMB_AT_LEAST: u64 = 16 << 20;
+pub const BOMB_AT_LEAST: u64 = 16 << 20;
 
 /// Layers of compression: one for storage, one more for the way there.
 const LAYERS: usize = 2;
@@ -34,7 +34,7 @@ pub struct Verdict(Rc<RefCell<Option<Unreadable>>>);
 
 impl Verdict {
     /// Keeps `why`, and makes an error for the parser that reads.
-    fn pronounce(&self, why: Unreadable) -> io::Error {
+    pub fn pronounce(&self, why: Unreadable) -> io::Error {
         let error = io::Error::other(why.to_string());
         *self.0.borrow_mut() = Some(why);
         error
@@ -173,7 +173,7 @@ impl Compression {
     }
 }
 
-fn bomb() -> Unreadable {
+pub fn bomb() -> Unreadable {
     let reason = format!("it unpacks to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
     Unreadable::skipped(Skip::DecompressionBomb, reason)
 }

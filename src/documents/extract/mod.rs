@@ -7,13 +7,18 @@
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
 //! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process.
 
+mod blocks;
 mod charset;
 mod decompress;
 mod html;
 mod json;
+mod mail;
 mod markdown;
+mod nested;
+mod office;
 pub mod pdf;
 mod position;
+mod rtf;
 mod sections;
 mod sniff;
 mod table;
@@ -32,10 +37,11 @@ use serde_json::{Map, Value};
 
 use crate::record::Place;
 use charset::Utf8;
-use decompress::Verdict;
+use decompress::{Limited, Verdict};
 use pdf::PdfReader;
 use position::Position;
 use sections::{Out, Stop};
+use sniff::Container;
 
 /// What is known of an object before its first byte.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +63,7 @@ pub struct ExtractOptions {
     pub html_boilerplate: bool,
     /// Bytes that an object may have once it is decompressed.
     pub max_decompressed_bytes: u64,
-    /// Bytes of a format that has to be held whole (PDF).
+    /// Bytes of a format that has to be held whole (PDF, office documents, e-books, mail).
     pub max_whole_bytes: u64,
     /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV; and of an HTML
     /// document's text between two tags.
@@ -106,6 +112,15 @@ pub enum Format {
     Csv,
     Tsv,
     Pdf,
+    Docx,
+    Pptx,
+    Xlsx,
+    Odt,
+    Odp,
+    Ods,
+    Epub,
+    Eml,
+    Rtf,
 }
 
 /// A stretch of text that no chunk reaches beyond: a page, the text under a heading, a record, some paragraphs.
@@ -254,8 +269,20 @@ pub fn extract(
     resumed: Option<&Cursor>,
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
+    extract_within(input, hints, options, resumed, 0, emit)
+}
+
+/// [`extract`] for a document that lies in `depth` others.
+fn extract_within(
+    input: impl Read,
+    hints: &Hints<'_>,
+    options: &ExtractOptions,
+    resumed: Option<&Cursor>,
+    depth: usize,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
     let verdict = Verdict::default();
-    let (bytes, format, mut position, mark) = match resumed {
+    let (mut bytes, format, mut position, mark) = match resumed {
         Some(cursor) => {
             let bytes = decompress::resume(input, &verdict);
             (bytes, cursor.format, Position::resume(cursor), 0)
@@ -265,6 +292,9 @@ pub fn extract(
             let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
+            }
+            if let Some(container) = sniff::container(hints, &opened.head, opened.decompressed) {
+                return read_container(container, opened.bytes, options, &verdict, depth, emit);
             }
             let format = sniff::format(hints, &opened.head, opened.decompressed);
             if let Some(what) = sniff::not_text(hints, &opened.head, opened.decompressed, format) {
@@ -276,12 +306,18 @@ pub fn extract(
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
-    let mut out = Out::new(emit, format, resumed);
-    if format == Format::Pdf {
-        let outcome = pdf::read(bytes, options, &verdict, &mut out);
+    let mut out = Out::new(emit, format, resumed, depth);
+    let outcome = match format {
+        Format::Pdf => Some(pdf::read(bytes.by_ref(), options, &verdict, &mut out)),
+        Format::Rtf => Some(rtf::read(bytes.by_ref(), options, &mut out)),
+        Format::Eml => Some(
+            whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| mail::read(&mail, options, &mut out)),
+        ),
+        _ => None,
+    };
+    if let Some(outcome) = outcome {
         return finish(outcome, &verdict, out, None);
     }
-    let mut bytes = bytes;
     io::copy(&mut bytes.by_ref().take(mark as u64), &mut io::sink()).map_err(|e| verdict.or_broken(e))?;
     position.skip_mark(mark);
     let mut utf8 = Utf8::new(bytes, position.settled(), position.declared());
@@ -293,9 +329,41 @@ pub fn extract(
         Format::Html => html::read(utf8, options, &verdict, &mut out),
         Format::Json | Format::JsonLines => json::read(&mut utf8, options, &mut position, &mut out),
         Format::Csv | Format::Tsv => table::read(&mut utf8, options, resumed.is_some(), &mut position, &mut out),
-        Format::Pdf => unreachable!("read above"),
+        _ => unreachable!("read above, or a container"),
     };
     finish(outcome, &verdict, out, found.encoding())
+}
+
+/// Reads a file of which the first bytes only say that others are in it.
+fn read_container(
+    container: Container,
+    bytes: impl Read,
+    options: &ExtractOptions,
+    verdict: &Verdict,
+    depth: usize,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
+    let ended = |stop| match stop {
+        Stop::Unreadable(why) => why,
+        Stop::Read(e) => verdict.or_broken(e),
+        Stop::BrokeOff => Unreadable::Broken("it was not read".to_owned()),
+    };
+    let whole = whole(bytes, "an office document", options, verdict).map_err(ended)?;
+    if container == Container::Ole {
+        return Err(office::ole::refused(&whole));
+    }
+    let document = office::open(&whole, options, verdict).map_err(ended)?;
+    let mut out = Out::new(emit, document.format, None, depth);
+    let outcome = document.read(options, verdict, &mut out);
+    finish(outcome, verdict, out, None)
+}
+
+/// All bytes of a document that has to be held. `what` is the subject of the error message.
+fn whole(bytes: impl Read, what: &'static str, options: &ExtractOptions, verdict: &Verdict) -> Result<Vec<u8>, Stop> {
+    let (mut limited, _) = Limited::new(bytes, options.max_whole_bytes, what, verdict);
+    let mut whole = Vec::new();
+    limited.read_to_end(&mut whole)?;
+    Ok(whole)
 }
 
 fn finish(

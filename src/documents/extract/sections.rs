@@ -51,13 +51,23 @@ pub struct Out<'a> {
     pub skipped_records: SkippedRecords,
     /// What to say if no section comes of content that should have text.
     pub lost: Option<(Skip, String)>,
+    /// Documents that this one lies in.
+    pub depth: usize,
+    /// Documents within this one so far.
+    nested: u64,
 }
 
 impl<'a> Out<'a> {
-    pub fn new(emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>, format: Format, resumed: Option<&Cursor>) -> Self {
+    pub fn new(
+        emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>,
+        format: Format,
+        resumed: Option<&Cursor>,
+        depth: usize,
+    ) -> Self {
         let skipped_records = SkippedRecords::default();
-        let (characters, sections, records) = (0, 0, 0);
-        let mut out = Self { emit, format, characters, sections, records, line: None, skipped_records, lost: None };
+        let (characters, sections, records, nested) = (0, 0, 0, 0);
+        let (line, lost) = (None, None);
+        let mut out = Self { emit, format, characters, sections, records, line, skipped_records, lost, depth, nested };
         if let Some(cursor) = resumed {
             out.characters = cursor.characters;
             out.sections = cursor.sections;
@@ -84,6 +94,30 @@ impl<'a> Out<'a> {
             self.characters += PART_SEPARATOR.len();
         }
         self.stretch(text, place, |_| None)
+    }
+
+    /// Emits a section of a document within this one. Beyond `limit` characters in all, the document is too large.
+    pub fn nested(&mut self, section: &Section, place: &Place, limit: u64) -> Result<(), Stop> {
+        if self.sections > 0 {
+            self.characters += PART_SEPARATOR.len();
+        }
+        let start = self.characters;
+        self.characters += section.text.chars().count();
+        if self.characters as u64 > limit {
+            let reason = format!("the documents in it have more than {limit} characters, the limit");
+            return Err(Unreadable::skipped(Skip::TooLarge, reason).into());
+        }
+        // Markdown within a mail is cut at its marks all the same.
+        let format = std::mem::replace(&mut self.format, section.format);
+        let emitted = self.emit(&section.text, start, place, &section.fields, |_| None);
+        self.format = format;
+        emitted
+    }
+
+    /// The number of the next document within this one, from 1.
+    pub fn next_nested(&mut self) -> u64 {
+        self.nested += 1;
+        self.nested
     }
 
     /// Emits a record's text, which is a text of its own. `resume` gives the cursor of the next record.
@@ -161,6 +195,16 @@ impl SkippedRecords {
             self.reasons.push(format!("{place}: {reason}"));
             self.kinds.push(format!("{place}: {kind}"));
         }
+    }
+}
+
+impl SkippedRecords {
+    /// Counts what the document at `place` skipped of itself.
+    pub(super) fn join(&mut self, place: std::fmt::Arguments<'_>, inner: &Self) {
+        self.count += inner.count;
+        let room = REASONS.saturating_sub(self.reasons.len());
+        self.reasons.extend(inner.reasons.iter().take(room).map(|reason| format!("{place}, {reason}")));
+        self.kinds.extend(inner.kinds.iter().take(room).map(|kind| format!("{place}, {kind}")));
     }
 }
 

@@ -1,6 +1,7 @@
 //! Which format an object is in: by its content type, then its name, then its first bytes.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use encoding_rs::Encoding;
 
@@ -19,6 +20,9 @@ const META_WITHIN: usize = 1024;
 pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
     if is_pdf(head) {
         return Format::Pdf;
+    }
+    if is_rtf(head) {
+        return Format::Rtf;
     }
     let (declared, generic) = match hints.content_type.map(essence) {
         Some(essence) => (by_content_type(&essence), essence == "text/plain"),
@@ -67,7 +71,7 @@ pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Optio
 pub fn not_text(hints: &Hints<'_>, head: &[u8], decompressed: usize, format: Format) -> Option<Cow<'static, str>> {
     // A PDF may come with what a server sent before it.
     let is_pdf = format == Format::Pdf && head.windows(5).any(|window| window == b"%PDF-");
-    if is_pdf || charset::at_once(head, None).is_some() {
+    if is_pdf || format == Format::Rtf || charset::at_once(head, None).is_some() {
         return None;
     }
     // Control characters that no text has. Logs and manual pages have escape, form feed and backspace.
@@ -97,6 +101,74 @@ fn is_pdf(head: &[u8]) -> bool {
     }
 }
 
+/// A file in which others lie, so that its first bytes do not say what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Container {
+    /// A zip file that may be an office document or an e-book.
+    Zip,
+    /// What Office wrote before 2007.
+    Ole,
+}
+
+/// The container that the document is; `None` for other zip files, which need not be held to know that they are no
+/// documents.
+pub fn container(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Option<Container> {
+    match head {
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => Some(Container::Ole),
+        [b'P', b'K', 3, 4, ..] if is_package(head) || claims_package(hints, decompressed) => Some(Container::Zip),
+        _ => None,
+    }
+}
+
+/// Whether a zip file's first entry is one that office documents and e-books begin with.
+fn is_package(head: &[u8]) -> bool {
+    let length = head.get(26..28).map_or(0, |length| usize::from(u16::from_le_bytes([length[0], length[1]])));
+    let name = String::from_utf8_lossy(head.get(30..30 + length).unwrap_or_default()).replace('\\', "/");
+    let folders = ["_rels/", "docProps/", "word/", "xl/", "ppt/", "customXml/", "META-INF/", "OEBPS/", "OPS/"];
+    let files = ["[Content_Types].xml", "mimetype", "content.xml", "meta.xml", "styles.xml"];
+    // What programs in Java are packed in.
+    name != "META-INF/"
+        && name != "META-INF/MANIFEST.MF"
+        && (files.contains(&name.as_str()) || folders.iter().any(|folder| name.starts_with(folder)))
+}
+
+/// Whether the name or the content type is that of an office document or e-book.
+fn claims_package(hints: &Hints<'_>, decompressed: usize) -> bool {
+    const EXTENSIONS: [&str; 22] = [
+        "docx", "docm", "dotx", "dotm", "pptx", "pptm", "ppsx", "ppsm", "potx", "potm", "xlsx", "xlsm", "xltx", "xltm",
+        "xlsb", "odt", "ott", "ods", "ots", "odp", "otp", "epub",
+    ];
+    let essence = hints.content_type.map(essence).unwrap_or_default();
+    let declared = ["application/vnd.openxmlformats-officedocument.", "application/vnd.oasis.opendocument."];
+    declared.iter().any(|start| essence.starts_with(start))
+        || essence == "application/epub+zip"
+        || extension(hints.key, decompressed).is_some_and(|found| EXTENSIONS.contains(&found.as_str()))
+}
+
+fn is_rtf(head: &[u8]) -> bool {
+    head.trim_ascii_start().starts_with(b"{\\rtf")
+}
+
+/// Mail as servers store it, often under names that say nothing: some of the headers that every mail has, and none
+/// that no mail has.
+fn is_mail(head: &str) -> bool {
+    const HEADERS: [&str; 8] =
+        ["from:", "to:", "date:", "subject:", "message-id:", "mime-version:", "received:", "return-path:"];
+    let mut found = HashSet::new();
+    for line in head.lines() {
+        if line.starts_with([' ', '\t']) && !found.is_empty() {
+            continue;
+        }
+        let Some((name, _)) = line.split_once(':') else { break };
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            break;
+        }
+        let name = format!("{}:", name.to_ascii_lowercase());
+        found.extend(HEADERS.into_iter().find(|header| *header == name));
+    }
+    found.contains("from:") && found.len() >= 3
+}
+
 fn essence(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -116,12 +188,14 @@ fn by_content_type(essence: &str) -> Option<Format> {
         "text/csv" | "application/csv" => Format::Csv,
         "text/tab-separated-values" => Format::Tsv,
         "application/pdf" | "application/x-pdf" => Format::Pdf,
+        "message/rfc822" | "message/global" => Format::Eml,
         other if other.ends_with("+json") => Format::Json,
         _ => return None,
     })
 }
 
-fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
+/// The extension in lower case, of what is under as many layers of compression as were undone.
+fn extension(key: &str, mut decompressed: usize) -> Option<String> {
     let mut name = key.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
     while decompressed > 0 {
         let Some(inner) =
@@ -132,7 +206,11 @@ fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
         name = inner.to_owned();
         decompressed -= 1;
     }
-    Some(match name.rsplit_once('.')?.1 {
+    Some(name.rsplit_once('.')?.1.to_owned())
+}
+
+fn by_name(key: &str, decompressed: usize) -> Option<Format> {
+    Some(match extension(key, decompressed)?.as_str() {
         "txt" | "text" | "log" | "rst" | "adoc" | "tex" | "org" => Format::Text,
         "md" | "markdown" | "mdown" | "mkd" => Format::Markdown,
         "html" | "htm" | "xhtml" => Format::Html,
@@ -141,17 +219,21 @@ fn by_name(key: &str, mut decompressed: usize) -> Option<Format> {
         "csv" => Format::Csv,
         "tsv" | "tab" => Format::Tsv,
         "pdf" => Format::Pdf,
+        "eml" | "mht" | "mhtml" => Format::Eml,
         _ => return None,
     })
 }
 
-/// HTML and JSON are known by their start. Markdown and CSV are plain text unless a hint names them.
+/// HTML, JSON and mail are known by their start. Markdown and CSV are plain text unless a hint names them.
 fn by_content(head: &[u8]) -> Format {
     let head = String::from_utf8_lossy(head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head));
     let text = head.trim_start();
     let lower = text.get(..text.floor_char_boundary(64)).unwrap_or_default().to_ascii_lowercase();
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| lower.starts_with(start)) {
         return Format::Html;
+    }
+    if is_mail(text) {
+        return Format::Eml;
     }
     if !text.starts_with(['{', '[']) {
         return Format::Text;

@@ -46,7 +46,13 @@ fn record(chunk: usize) -> Record {
         end: chunk * 10 + 15,
         tokens: 7,
         text: format!("chunk {chunk} \u{2028} \"ü\"\n"),
-        place: Place { page: Some(3), title: None, headings: vec!["A".to_owned(), "B".to_owned()], record: None },
+        place: Place {
+            page: Some(3),
+            title: None,
+            headings: vec!["A".to_owned(), "B".to_owned()],
+            record: None,
+            properties: None,
+        },
         fields: json!({"n": chunk}).as_object().unwrap().clone(),
         vector: raw.iter().map(|value| value / length).collect(),
     }

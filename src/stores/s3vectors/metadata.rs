@@ -111,7 +111,13 @@ mod tests {
             end: 1_234_567_990,
             tokens: 8192,
             text: text.to_owned(),
-            place: Place { page: Some(9999), title: None, headings: vec!["One".to_owned()], record: Some(123_456) },
+            place: Place {
+                page: Some(9999),
+                title: None,
+                headings: vec!["One".to_owned()],
+                record: Some(123_456),
+                properties: None,
+            },
             fields: fields.as_object().cloned().unwrap_or_default(),
             vector: vec![1.0],
         };

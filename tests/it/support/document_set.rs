@@ -28,6 +28,7 @@ pub struct Expected {
     pub charset: Option<String>,
     pub contains: Vec<String>,
     pub texts: Vec<String>,
+    pub text: Option<String>,
     pub place: Map<String, Value>,
     pub fields: Map<String, Value>,
     pub left_out: u64,

@@ -54,7 +54,7 @@ impl PdfReader {
         let mut emit = |_: Section| ControlFlow::Continue(());
         let options = ExtractOptions { pdf_reader: Some(self.clone()), ..ExtractOptions::default() };
         // What is no PDF is refused by the library, once it is loaded.
-        let mut out = Out::new(&mut emit, Format::Pdf, None);
+        let mut out = Out::new(&mut emit, Format::Pdf, None, 0);
         match read(io::empty(), &options, &Verdict::default(), &mut out) {
             Err(Stop::Unreadable(Unreadable::NoReader(reason))) => Err(reason),
             Err(Stop::Read(error)) => Err(format!("{} cannot be started: {error}", self.program.display())),

@@ -1,0 +1,173 @@
+//! A zip file as a package of parts, within limits.
+//!
+//! It is held whole, because its directory is at its end. Parts are unpacked while they are read.
+
+use std::collections::HashMap;
+use std::io::{self, Cursor, Read};
+
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use crate::documents::extract::decompress::{BOMB_AT_LEAST, MAX_COMPRESSION_RATIO, Verdict, bomb};
+use crate::documents::extract::sections::Stop;
+use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
+
+/// Parts of a package; a book of a thousand chapters with their pictures has half as many.
+const MAX_PARTS: usize = 10_000;
+
+/// Before each entry of a zip's directory.
+const ENTRY_MARK: &[u8] = b"PK\x01\x02";
+
+/// An opened package.
+pub struct Package<'d> {
+    archive: ZipArchive<Cursor<&'d [u8]>>,
+    /// Indices of parts by their names, as [`normal`] writes them.
+    names: HashMap<String, usize>,
+    /// Bytes as stored.
+    size: u64,
+    unpacked: u64,
+    max_unpacked: u64,
+    max_small: u64,
+    verdict: Verdict,
+}
+
+impl<'d> Package<'d> {
+    pub fn open(bytes: &'d [u8], options: &ExtractOptions, verdict: &Verdict) -> Result<Self, Unreadable> {
+        // The zip library keeps some hundred bytes an entry, so they are counted before it reads them.
+        let marks = memchr::memmem::find_iter(bytes, ENTRY_MARK).take(MAX_PARTS + 1).count();
+        if marks > MAX_PARTS {
+            return Err(Unreadable::skipped(Skip::TooLarge, format!("it has more than {MAX_PARTS} parts, the limit")));
+        }
+        let archive = ZipArchive::new(Cursor::new(bytes))
+            .map_err(|e| Unreadable::Broken(format!("it is not a zip file that can be read: {e}")))?;
+        let names =
+            archive.file_names().enumerate().filter_map(|(index, name)| Some((normal(&name.ok()?), index))).collect();
+        let (size, max_unpacked) = (bytes.len() as u64, options.max_decompressed_bytes);
+        let max_small = options.max_whole_bytes;
+        Ok(Self { archive, names, size, unpacked: 0, max_unpacked, max_small, verdict: verdict.clone() })
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.names.contains_key(&normal(name))
+    }
+
+    /// The part called `name`, to be read while it is unpacked; `None` if there is none.
+    pub fn part<'p>(&'p mut self, name: &str) -> Result<Option<Part<'p>>, Stop> {
+        self.part_within(name, u64::MAX)
+    }
+
+    /// A part whose content is kept: it may unpack to no more than a document that is held whole.
+    pub fn small_part<'p>(&'p mut self, name: &str) -> Result<Option<Part<'p>>, Stop> {
+        self.part_within(name, self.max_small)
+    }
+
+    fn part_within<'p>(&'p mut self, name: &str, limit: u64) -> Result<Option<Part<'p>>, Stop> {
+        let Some(&index) = self.names.get(&normal(name)) else { return Ok(None) };
+        let entry = self.archive.by_index(index).map_err(|e| match e {
+            ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
+                Unreadable::skipped(Skip::Encrypted, "it needs a password")
+            }
+            other => Unreadable::Broken(format!("its part {name} cannot be read: {other}")),
+        })?;
+        let limits = Limits {
+            part: limit,
+            packed: entry.compressed_size(),
+            package: self.size,
+            total: &mut self.unpacked,
+            max_unpacked: self.max_unpacked,
+            verdict: &self.verdict,
+        };
+        Ok(Some(Part { inner: Box::new(entry), unpacked: 0, limits }))
+    }
+
+    /// The bytes of the part called `name`.
+    pub fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>, Stop> {
+        let Some(mut part) = self.small_part(name)? else { return Ok(None) };
+        let mut bytes = Vec::new();
+        part.read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+}
+
+/// A part's bytes, unpacked.
+pub struct Part<'p> {
+    inner: Box<dyn Read + 'p>,
+    unpacked: u64,
+    limits: Limits<'p>,
+}
+
+struct Limits<'p> {
+    /// Bytes that this part may unpack to.
+    part: u64,
+    /// Bytes of this part as stored.
+    packed: u64,
+    /// Bytes of the whole package.
+    package: u64,
+    /// Bytes that all parts so far unpacked to.
+    total: &'p mut u64,
+    max_unpacked: u64,
+    verdict: &'p Verdict,
+}
+
+impl Read for Part<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(into)?;
+        self.unpacked += read as u64;
+        *self.limits.total += read as u64;
+        let total = *self.limits.total;
+        let is_bomb = |unpacked, packed| unpacked > BOMB_AT_LEAST && unpacked / MAX_COMPRESSION_RATIO > packed;
+        let why = if self.unpacked > self.limits.part {
+            let reason = format!("one of its parts is larger than {} bytes, the limit", self.limits.part);
+            Unreadable::skipped(Skip::TooLarge, reason)
+        } else if total > self.limits.max_unpacked {
+            let reason = format!("it unpacks to more than {} bytes, the limit", self.limits.max_unpacked);
+            Unreadable::skipped(Skip::TooLarge, reason)
+        // Entries that overlap may unpack the same bytes again and again, each within the ratio.
+        } else if is_bomb(self.unpacked, self.limits.packed) || is_bomb(total, self.limits.package) {
+            bomb()
+        } else {
+            return Ok(read);
+        };
+        Err(self.limits.verdict.pronounce(why))
+    }
+}
+
+/// A part's name as it is looked up: some writers use backslashes, a leading slash, or other cases than they refer by.
+fn normal(name: &str) -> String {
+    name.replace('\\', "/").trim_start_matches('/').to_lowercase()
+}
+
+/// The name that `target` means in a part of the folder `base`.
+pub fn resolve(base: &str, target: &str) -> String {
+    let target = target.replace('\\', "/");
+    let mut segments: Vec<&str> = match target.starts_with('/') {
+        true => Vec::new(),
+        false => base.split('/').filter(|segment| !segment.is_empty()).collect(),
+    };
+    for segment in target.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()),
+            other => segments.push(other),
+        }
+    }
+    segments.join("/")
+}
+
+/// The folder of a part.
+pub fn folder(name: &str) -> &str {
+    name.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_relative_to_their_part() {
+        assert_eq!(resolve("ppt/slides", "../notesSlides/notesSlide1.xml"), "ppt/notesSlides/notesSlide1.xml");
+        assert_eq!(resolve("ppt", "/ppt/slides/slide1.xml"), "ppt/slides/slide1.xml");
+        assert_eq!(resolve("", "word\\document.xml"), "word/document.xml");
+        assert_eq!(resolve("a", "../../../b"), "b");
+    }
+}
