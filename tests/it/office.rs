@@ -94,8 +94,8 @@ fn reference(program: &str, file: &Path, filter: &str) -> Vec<String> {
     std::fs::remove_dir_all(&folder).unwrap();
     // Of XML the text between tags, from the body on.
     let mut body = text.find("<office:body>").map_or(text.clone(), |at| text[at..].to_owned());
-    // Pictures, comments, and the numbers of notes, which are no words of the text.
-    for element in ["office:binary-data", "office:annotation", "text:note-citation"] {
+    // Pictures, comments, and the numbers of notes and pages, which are no words of the text.
+    for element in ["office:binary-data", "office:annotation", "text:note-citation", "text:page-number"] {
         body = without(&body, element);
     }
     let mut plain = String::new();
