@@ -66,6 +66,7 @@ def saved(document: object) -> bytes:
 
 W = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 RELATIONS = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 STRICT = "http://purl.oclc.org/ooxml/officeDocument/relationships"
 
 
@@ -74,12 +75,14 @@ def relations(targets: dict[str, tuple[str, str]], kind: str = RELATIONS) -> str
     each = "".join(
         f'<Relationship Id="{name}" Type="{kind}/{of}" Target="{target}"/>' for name, (of, target) in targets.items()
     )
-    return f'<?xml version="1.0"?><Relationships xmlns="x">{each}</Relationships>'
+    return f'<?xml version="1.0"?><Relationships xmlns="{PACKAGE}/relationships">{each}</Relationships>'
 
 
 def content_types(main: str, content_type: str) -> str:
     return (
-        '<?xml version="1.0"?><Types xmlns="x"><Default Extension="xml" ContentType="application/xml"/>'
+        '<?xml version="1.0"?>'
+        f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="xml" ContentType="application/xml"/>'
+        '<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'
         f'<Override PartName="/{main}" ContentType="{content_type}"/></Types>'
     )
 
