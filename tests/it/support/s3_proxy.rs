@@ -118,10 +118,11 @@ impl Shared {
         match fault {
             Fault::Refuse(status, code, region) => {
                 let header = region.map_or(String::new(), |region| format!("x-amz-bucket-region: {region}\r\n"));
-                return refuse(client, status, code, &header).map(|()| true);
+                return refuse(client, method, status, code, &header).map(|()| true);
             }
             Fault::Busy(status, seconds) => {
-                return refuse(client, status, "SlowDown", &format!("retry-after: {seconds}\r\n")).map(|()| true);
+                return refuse(client, method, status, "SlowDown", &format!("retry-after: {seconds}\r\n"))
+                    .map(|()| true);
             }
             Fault::Late(pause) => std::thread::sleep(pause),
             _ => {}
@@ -183,9 +184,11 @@ impl Shared {
 }
 
 /// An error as S3 sends it, with one more line in its head.
-fn refuse(mut client: &TcpStream, status: u16, code: &str, header: &str) -> std::io::Result<()> {
+fn refuse(mut client: &TcpStream, method: &str, status: u16, code: &str, header: &str) -> std::io::Result<()> {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as planned</Message></Error>");
     let length = body.len();
+    // The answer to a HEAD has the length of a body, and none.
+    let body = if method == "HEAD" { "" } else { &body };
     write!(
         client,
         "HTTP/1.1 {status} Planned\r\ncontent-type: application/xml\r\n{header}content-length: {length}\r\n\r\n{body}"
