@@ -118,7 +118,18 @@ fn broken_events() -> Vec<(&'static str, String)> {
     let mut plain = |expected, events: &[&str]| broken.extend(events.iter().map(|event| (expected, event.to_string())));
     plain(
         "Request.Malformed",
-        &["", " ", "{", "}", "[", "]", "{\"a\": }", "{'inputs': 'a'}", "{\"inputs\": \"\\ud800\"}"],
+        &[
+            "",
+            " ",
+            "{",
+            "}",
+            "[",
+            "]",
+            "{\"a\": }",
+            "{'inputs': 'a'}",
+            "{\"inputs\": \"\\ud800\"}",
+            "{\"inputs\": 1e999}",
+        ],
     );
     plain(
         "Event.Unknown",
@@ -146,7 +157,7 @@ fn broken_events() -> Vec<(&'static str, String)> {
             "{\"detail-type\": \"?\", \"detail\": 5}",
         ],
     );
-    plain("Request.Invalid", &["{\"inputs\": 1e999}", "{\"inputs\": {}}", "{\"inputs\": [[]]}", "{\"input\": [1, 2]}"]);
+    plain("Request.Invalid", &["{\"inputs\": {}}", "{\"inputs\": [[]]}", "{\"input\": [-1]}"]);
     plain("Request.Empty", &["{\"inputs\": []}"]);
     let mut with = |expected, change: &dyn Fn(&mut Value)| {
         let mut event = good.clone();
@@ -154,18 +165,16 @@ fn broken_events() -> Vec<(&'static str, String)> {
         broken.push((expected, event.to_string()));
     };
     with("400", &|event| event["isBase64Encoded"] = true.into());
-    with("Event.Unknown", &|event| event["isBase64Encoded"] = "yes".into());
+    with("400", &|event| {
+        event["isBase64Encoded"] = true.into();
+        event["headers"]["content-encoding"] = "gzip".into();
+        event["body"] = "bm8gZ3ppcA==".into();
+    });
     with("Event.Unknown", &|event| event["requestContext"]["http"]["method"] = "G E T".into());
-    with("400", &|event| event["headers"]["content-encoding"] = "gzip".into());
     with("415", &|event| event["headers"]["content-encoding"] = "br".into());
     with("415", &|event| event["headers"]["content-type"] = "text/html".into());
-    with("Event.Unknown", &|event| event["headers"]["bad name"] = "a".into());
-    with("Event.Unknown", &|event| event["headers"]["x"] = "line\nbreak".into());
-    with("Event.Unknown", &|event| event["headers"] = json!(["a"]));
-    with("Event.Unknown", &|event| event["body"] = json!({"inputs": "a"}));
     with("400", &|event| event["body"] = Value::Null);
     with("404", &|event| event["rawPath"] = "/../../etc/passwd".into());
-    with("Event.Unknown", &|event| event["rawPath"] = 5.into());
     let bodies = [
         ("400", ""),
         ("400", "null"),
