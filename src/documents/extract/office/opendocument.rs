@@ -250,11 +250,10 @@ impl Visitor for Reader<'_, '_> {
             "list" => self.lists = self.lists.saturating_sub(1),
             "note" | "text-box" if !self.levels.is_empty() => self.blocks.close_aside()?,
             "frame" | "custom-shape" => {
-                if self.titles.pop() == Some(true) {
-                    let title = self.blocks.take_aside();
-                    if !title.is_empty() {
-                        self.blocks.add(&title, Paragraph::Heading(1))?;
-                    }
+                let is_title = self.titles.pop() == Some(true);
+                let title = if is_title { self.blocks.take_aside() } else { String::new() };
+                if !title.is_empty() {
+                    self.blocks.add(&title, Paragraph::Heading(1))?;
                 }
             }
             "table-cell" => {
