@@ -11,8 +11,8 @@ DATA ?=
 PREFIX ?= $(MODEL)
 STACK ?= lambda-embed
 ARCH ?= $(shell uname -m)
-# Whether packages have PDFium: yes or no.
-PDF ?= yes
+# Whether packages have PDFium: yes, no, or fit, which leaves it out of a zip that would be too large for one upload.
+PDF ?= fit
 # AWS and macOS say arm64, compilers aarch64.
 override ARCH := $(subst arm64,aarch64,$(ARCH))
 PYTHON ?= python3
@@ -310,7 +310,7 @@ PACK := $(PACKAGING)/bin/python -m tools.package --arch $(ARCH) --runtime target
 .PHONY: packable
 packable: runtime $(PACKAGING)/.ready $(if $(PACKED),model)
 
-package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none] [PDF=no])
+package: packable ## Make a deployment package in dist/ (ARCH=x86_64|arm64 [MODEL=<id>|none] [PDF=fit|yes|no])
 	@$(PACK)
 
 # `sam build` calls these with the folder that it zips. The template cannot pass the architecture, so ARCH does.

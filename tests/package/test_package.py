@@ -79,6 +79,8 @@ class Archive(Scratch):
         with self.assertRaisesRegex(Unfit, "Lambda takes"):
             package(self.entries(), path)
         self.assertFalse(path.exists())
+        with self.assertRaises(main.TooLarge):
+            package(self.entries(), path)
 
 
 class Compiled(Scratch):

@@ -32,6 +32,10 @@ class Unfit(Exception):
     """Lambda could not use the package; one line for each reason."""
 
 
+class TooLarge(Unfit):
+    """The zip has more bytes than the API takes in one upload."""
+
+
 def contents(bootstrap: Path, libraries: Sequence[Path], model: Path | None) -> list[archive.Entry]:
     """The function's files. From a model folder only the files in its manifest are taken."""
     entries = [archive.Entry("bootstrap", bootstrap, 0o755)]
@@ -67,7 +71,7 @@ def lay_out(entries: list[archive.Entry], folder: Path) -> None:
 
 
 def package(entries: list[archive.Entry], path: Path) -> None:
-    """Writes the zip and prints the size of each part. Raises Unfit when it is too large to upload."""
+    """Writes the zip and prints the size of each part. Raises TooLarge when it is too large to upload."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
     packed = archive.write(draft, entries)
@@ -78,7 +82,7 @@ def package(entries: list[archive.Entry], path: Path) -> None:
     print(f"{path.name:40} {sum(part.size for part in packed) / 1e6:9.2f} MB {size / 1e6:9.2f} MB")
     if size > LONGEST_ZIP:
         draft.unlink()
-        raise Unfit(f"{path.name} has {size / 1e6:.1f} MB, Lambda takes {LONGEST_ZIP / 1e6:.1f}")
+        raise TooLarge(f"{path.name} has {size / 1e6:.1f} MB, Lambda takes {LONGEST_ZIP / 1e6:.1f} in one upload")
     draft.rename(path)
 
 
@@ -96,7 +100,9 @@ def main() -> int:
     parser.add_argument("--arch", choices=sorted(AWS_NAMES), required=True)
     parser.add_argument("--runtime", type=Path, required=True, help="folder with the libraries of that architecture")
     parser.add_argument("--model", type=Path, help="model folder; none: the function fetches its model from S3")
-    parser.add_argument("--pdf", choices=("yes", "no"), default="yes", help="whether PDFium's library is packed")
+    parser.add_argument(
+        "--pdf", choices=("fit", "yes", "no"), default="fit", help="whether PDFium's library is packed; fit: if a zip has room"
+    )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--out", type=Path, default=Path("dist"), help="default: %(default)s")
     where.add_argument("--folder", type=Path, help="lay the files out here instead of zipping them")
@@ -104,7 +110,7 @@ def main() -> int:
 
     model_id = manifest.read(options.model)["id"] if options.model else "no-model"
     try:
-        libraries = [path for path in sorted(options.runtime.iterdir()) if options.pdf == "yes" or not _is_pdfium(path)]
+        libraries = [path for path in sorted(options.runtime.iterdir()) if options.pdf != "no" or not _is_pdfium(path)]
         bootstrap = binary.build(options.arch)
         entries = contents(bootstrap, libraries, options.model)
         check(entries, options.arch)
@@ -112,7 +118,15 @@ def main() -> int:
             lay_out(entries, options.folder)
             return 0
         base = options.out / f"lambda-embed-{model_id}-{AWS_NAMES[options.arch]}"
-        package(entries, base.with_name(f"{base.name}.zip"))
+        zipped = base.with_name(f"{base.name}.zip")
+        try:
+            package(entries, zipped)
+        except TooLarge as error:
+            if options.pdf != "fit":
+                raise
+            print(f"{error}. PDFium is left out; the package reads no PDFs. docs/deploy.md says how it can.")
+            libraries = [path for path in libraries if not _is_pdfium(path)]
+            package(contents(bootstrap, libraries, options.model), zipped)
         own, linked = crates.linked(f"{options.arch}-unknown-linux-gnu")
         library = options.runtime / "libonnxruntime.so"
         pdfium = next((path for path in libraries if path.name == LIBRARY), None)
