@@ -203,6 +203,7 @@ BY_HAND = {
     "deploy": "an AWS account; tests/sam/test_deploy.py goes as far as its questions",
     **dict.fromkeys(("bench", "bench-cold", "bench-http", "bench-ingest", "bench-memory", "bench-resident"), "a quiet machine"),
     "test-hub": "a network that reaches the model hub",
+    "test-tei-document": "a network that reaches text-embeddings-inference's own repository",
     "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
     **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }
