@@ -78,7 +78,9 @@ fn libreoffice() -> Option<&'static str> {
 
 /// The words of `file` as LibreOffice reads it.
 fn reference(program: &str, file: &Path, filter: &str) -> Vec<String> {
-    let folder = std::env::temp_dir().join(format!("lambda-embed-reference-{}", std::process::id()));
+    // A profile for each file: LibreOffice hands a second start over to one that is ending.
+    let name = file.file_name().unwrap().display();
+    let folder = std::env::temp_dir().join(format!("lambda-embed-reference-{}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
     let profile = format!("-env:UserInstallation=file://{}/profile", folder.display());
     let status = Command::new(program)
