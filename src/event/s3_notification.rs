@@ -64,6 +64,8 @@ impl Record {
         let name = self.event_name.strip_prefix("s3:").unwrap_or(&self.event_name);
         let kind = match name.split(':').next() {
             Some("ObjectCreated") => ChangeKind::Created,
+            // An archived object that can be read for some days now.
+            Some("ObjectRestore") if name.ends_with(":Completed") => ChangeKind::Created,
             // Deleted by a request, or by a lifecycle rule; in a bucket with versions also hidden by a marker.
             Some("ObjectRemoved" | "LifecycleExpiration") => ChangeKind::Removed,
             _ => ChangeKind::Other,
@@ -108,7 +110,7 @@ impl BridgeEvent {
     pub fn read(json: &str) -> Result<Change> {
         let event: Self = serde_json::from_str(json).map_err(|e| malformed("EventBridge event", e))?;
         let kind = match event.detail_type.as_str() {
-            "Object Created" => ChangeKind::Created,
+            "Object Created" | "Object Restore Completed" => ChangeKind::Created,
             "Object Deleted" => ChangeKind::Removed,
             _ => ChangeKind::Other,
         };
@@ -204,11 +206,12 @@ mod tests {
     fn every_name_of_an_event_has_its_kind() {
         for (name, kind) in [
             ("ObjectCreated:CompleteMultipartUpload", ChangeKind::Created),
+            ("ObjectRestore:Completed", ChangeKind::Created),
+            ("ObjectRestore:Post", ChangeKind::Other),
             ("s3:ObjectCreated:Copy", ChangeKind::Created),
             ("ObjectRemoved:DeleteMarkerCreated", ChangeKind::Removed),
             ("LifecycleExpiration:Delete", ChangeKind::Removed),
             ("ObjectTagging:Put", ChangeKind::Other),
-            ("ObjectRestore:Completed", ChangeKind::Other),
         ] {
             let record = format!(r#"{{"eventName":"{name}","s3":{{"bucket":{{"name":"b"}},"object":{{"key":"k"}}}}}}"#);
             assert_eq!(notification(&record).unwrap()[0].kind, kind, "{name}");
@@ -216,6 +219,8 @@ mod tests {
         for (name, kind) in [
             ("Object Created", ChangeKind::Created),
             ("Object Deleted", ChangeKind::Removed),
+            ("Object Restore Completed", ChangeKind::Created),
+            ("Object Restore Initiated", ChangeKind::Other),
             ("Object Tags Added", ChangeKind::Other),
         ] {
             let event =
