@@ -9,5 +9,5 @@ pub mod secrets;
 
 pub use bucket::{Body, Bucket, Headers, ObjectMetadata, Part, Precondition, is_bucket_name};
 pub use retry::{Retry, RetryPolicy};
-pub use s3_client::{Attempts, S3, TraceHeader, connect};
+pub use s3_client::{Attempts, RequestHeaders, S3, connect};
 pub use sdk_config::sdk_config;

@@ -23,37 +23,19 @@ pub enum Attempts {
     Standard,
 }
 
-/// Adds the call's X-Ray header to each request. The SDK reads `_X_AMZN_TRACE_ID`, which can hold one call's header
-/// only: Lambda's runtime leaves it unset where several calls run at once.
-#[derive(Debug)]
-pub struct TraceHeader;
-
-impl Intercept for TraceHeader {
-    fn name(&self) -> &'static str {
-        "TraceHeader"
-    }
-
-    fn modify_before_signing(
-        &self,
-        context: &mut BeforeTransmitInterceptorContextMut<'_>,
-        _: &RuntimeComponents,
-        _: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        const NAME: &str = "x-amzn-trace-id";
-        if let Some(trace) = call::trace().and_then(|trace| http::HeaderValue::try_from(trace).ok()) {
-            context.request_mut().headers_mut().insert(NAME, trace);
-        }
-        Ok(())
-    }
+/// Adds headers that the SDK does not set by itself: the call's X-Ray header, and who pays.
+///
+/// The SDK reads `_X_AMZN_TRACE_ID`, which can hold one call's header only: Lambda's runtime leaves it unset where several
+/// calls run at once.
+#[derive(Debug, Default)]
+pub struct RequestHeaders {
+    /// Says that this function's account pays for requests and transfers ("Requester Pays buckets" in S3's user guide).
+    pub requester_pays: bool,
 }
 
-/// Says that this function's account pays for requests and transfers ("Requester Pays buckets" in S3's user guide).
-#[derive(Debug)]
-struct RequesterPays;
-
-impl Intercept for RequesterPays {
+impl Intercept for RequestHeaders {
     fn name(&self) -> &'static str {
-        "RequesterPays"
+        "RequestHeaders"
     }
 
     fn modify_before_signing(
@@ -62,8 +44,13 @@ impl Intercept for RequesterPays {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let requester = http::HeaderValue::from_static("requester");
-        context.request_mut().headers_mut().insert("x-amz-request-payer", requester);
+        let headers = context.request_mut().headers_mut();
+        if let Some(trace) = call::trace().and_then(|trace| http::HeaderValue::try_from(trace).ok()) {
+            headers.insert("x-amzn-trace-id", trace);
+        }
+        if self.requester_pays {
+            headers.insert("x-amz-request-payer", http::HeaderValue::from_static("requester"));
+        }
         Ok(())
     }
 }
@@ -91,17 +78,13 @@ pub async fn connect(aws: &Aws, attempts: Attempts) -> S3 {
         Some(endpoint) => builder.endpoint_url(endpoint).force_path_style(true),
         None => builder,
     };
-    let builder = match aws.requester_pays {
-        true => builder.interceptor(RequesterPays),
-        false => builder,
-    };
     let retries = match attempts {
         Attempts::Once => RetryConfig::disabled(),
         Attempts::Standard => RetryConfig::standard(),
     };
     let config = builder
         .retry_config(retries)
-        .interceptor(TraceHeader)
+        .interceptor(RequestHeaders { requester_pays: aws.requester_pays })
         .timeout_config(TimeoutConfig::disabled())
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)

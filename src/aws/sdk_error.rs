@@ -45,6 +45,7 @@ impl StoreError {
             }
             (_, "InvalidObjectState") => (StoreErrorKind::Archived, RESTORE.to_owned()),
             (_, code) if code.starts_with("KMS.") => (StoreErrorKind::Other, KMS_KEY.to_owned()),
+            // S3 has no code of its own for this one, nor for the next: only the message tells.
             (400, _) if said.contains("Server Side Encryption") => (StoreErrorKind::Other, CUSTOMER_KEY.to_owned()),
             (_, "AccessDenied" | "AccessDeniedException") if said.contains("kms:") => {
                 let right = said.split_whitespace().find(|word| word.starts_with("kms:")).unwrap_or("kms:Decrypt");

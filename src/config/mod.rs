@@ -7,6 +7,7 @@ mod api_key;
 mod aws;
 mod documents;
 mod stores;
+mod variables;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,71 +16,10 @@ pub use api_key::{ApiKey, Reference, Secret, masked};
 pub use aws::{AccessKeys, Aws, S3Location};
 pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};
 pub use stores::{HybridVectors, Qdrant, S3Vectors};
+pub use variables::{VARIABLES, Variable};
 
 use crate::error::{Error, Result};
 use crate::observability::metrics;
-
-/// One variable: its name, its default as users should read it, and what it does.
-pub struct Variable {
-    pub name: &'static str,
-    pub default: &'static str,
-    pub about: &'static str,
-}
-
-/// Every variable there is; `bootstrap doctor`, `--help` and the README show this table.
-#[rustfmt::skip]
-pub const VARIABLES: &[Variable] = &[
-    Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "folder with manifest.json, the graph and the tokenizer" },
-    Variable { name: "EMBED_MODEL_S3", default: "none: the folder above", about: "s3://bucket/prefix of a model that `make push-model` uploaded, fetched at start; ?versionId=… pins a version of its manifest.json" },
-    Variable { name: "EMBED_CACHE_DIR", default: "/tmp/lambda-embed", about: "where a model from S3 is written; it must hold the whole model" },
-    Variable { name: "EMBED_ORT_LIB", default: "lib/libonnxruntime.so beside the binary", about: "ONNX Runtime's library" },
-    Variable { name: "EMBED_PDFIUM_LIB", default: "lib/libpdfium.so beside the binary", about: "PDFium's library, which reads PDFs; where it is absent they fail and say so" },
-    Variable { name: "EMBED_VERIFY", default: "always", about: "always: every model byte is hashed before use; sizes: trust the package, compare sizes only" },
-    Variable { name: "EMBED_THREADS", default: "the cores there are, under Lambda those its memory pays for", about: "texts embedded side by side, 1 to 64" },
-    Variable { name: "EMBED_MAX_TEXTS", default: "2048", about: "texts in one request" },
-    Variable { name: "EMBED_MAX_TOKENS", default: "300000", about: "tokens in one request" },
-    Variable { name: "EMBED_MAX_BODY_BYTES", default: "6291456", about: "bytes of one request's body, decompressed" },
-    Variable { name: "EMBED_MAX_RESPONSE_BYTES", default: "6000000, under `bootstrap serve` none", about: "bytes of one response's body; a front door that takes less, as a load balancer does with 1 MB, keeps its own limit" },
-    Variable { name: "EMBED_RESPONSE_STREAM", default: "off", about: "on: answers through a Function URL in RESPONSE_STREAM mode and a REST API with response streaming are streamed; every such front door of the function must be set up so" },
-    Variable { name: "EMBED_MAX_STREAM_BYTES", default: "64000000", about: "bytes of one streamed response's body; Lambda's limit is 200 MB" },
-    Variable { name: "EMBED_MAX_CALLS", default: "64", about: "calls taken at once; one more is answered with 429" },
-    Variable { name: "EMBED_MODEL_ALIASES", default: "none", about: "further names that requests may have for the model, between commas, as text-embedding-3-small; * takes any name" },
-    Variable { name: "EMBED_TOKEN_IDS", default: "cl100k", about: "cl100k: OpenAI's input of token ids is read as cl100k_base; refuse: it is answered with 400" },
-    Variable { name: "EMBED_BASE_PATH", default: "none", about: "path prefix that a custom domain puts before every route" },
-    Variable { name: "EMBED_API_KEY", default: "none: no check", about: "bearer token that every route that embeds or tells of the model asks for, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
-    Variable { name: "EMBED_CORS_ORIGINS", default: "none: CORS off", about: "origins, separated by commas, or *" },
-    Variable { name: "EMBED_OUTPUT", default: "none: S3's events are refused", about: "s3://bucket/prefix below which the vectors of documents are written" },
-    Variable { name: "EMBED_INPUT", default: "wherever the events say", about: "s3://bucket/prefix of the documents; objects elsewhere are ignored, and an output inside it stops the start. If unset, anyone who can invoke the function can have it read any object that its role can read" },
-    Variable { name: "EMBED_REQUEST_PAYER", default: "owner", about: "requester: this account pays for requests to S3, as Requester Pays buckets ask for; owner: the bucket's" },
-    Variable { name: "EMBED_SINK", default: "s3", about: "where vectors go, between commas: s3, qdrant, s3vectors; a document is done when each of them has it" },
-    Variable { name: "EMBED_QDRANT_URL", default: "none", about: "Qdrant's REST address, as https://host:6333; version 1.17 or later" },
-    Variable { name: "EMBED_QDRANT_COLLECTION", default: "documents", about: "the collection, made with the model's size and cosine distance if it is not there" },
-    Variable { name: "EMBED_QDRANT_API_KEY", default: "none", about: "Qdrant's API key, or its reference: a secret's ARN, ssm:/name or a parameter's ARN" },
-    Variable { name: "EMBED_QDRANT_HYBRID", default: "off", about: "on: each point also has its text's BM25 vector, which Qdrant makes, for hybrid search" },
-    Variable { name: "EMBED_QDRANT_DENSE_VECTOR", default: "dense", about: "with EMBED_QDRANT_HYBRID=on, the name of the model's vector; unnamed: the collection's vector without a name" },
-    Variable { name: "EMBED_QDRANT_SPARSE_VECTOR", default: "bm25", about: "with EMBED_QDRANT_HYBRID=on, the name of BM25's vector" },
-    Variable { name: "EMBED_S3VECTORS_BUCKET", default: "none", about: "a vector bucket of S3 Vectors, in the function's region" },
-    Variable { name: "EMBED_S3VECTORS_INDEX", default: "none", about: "the index in it, made with the model's size and cosine distance if it is not there" },
-    Variable { name: "EMBED_OUTPUT_FORMAT", default: "jsonl", about: "jsonl or parquet" },
-    Variable { name: "EMBED_OUTPUT_TEXT", default: "on", about: "on: records carry their text; off: its place in the document only" },
-    Variable { name: "EMBED_OUTPUT_VECTORS", default: "numbers", about: "vectors in JSON Lines: numbers, or base64 of little-endian float32" },
-    Variable { name: "EMBED_DOCUMENT_VECTOR", default: "off", about: "on: a last record holds the mean of the chunks' vectors, of length 1" },
-    Variable { name: "EMBED_METADATA", default: "on", about: "on: x-amz-meta- entries of the object, and an office document's own title, author and time of change, are carried along; off: they are not" },
-    Variable { name: "EMBED_ON_DELETE", default: "keep", about: "remove: the vectors go when the object goes; keep: they stay" },
-    Variable { name: "EMBED_CHUNK_TOKENS", default: "three quarters of what the model takes", about: "tokens of a chunk at most, special tokens included" },
-    Variable { name: "EMBED_CHUNK_OVERLAP", default: "an eighth of a chunk", about: "tokens that a chunk repeats of the one before it at most" },
-    Variable { name: "EMBED_JSON_POINTER", default: "/text, /content or /body, else all values", about: "where a record of JSON or JSON Lines has its text, as RFC 6901 writes it; #: the record itself; *: all its values, name: value a line" },
-    Variable { name: "EMBED_CSV_COLUMN", default: "the whole row", about: "the column that holds the text; * or unset: the whole row, name: value a line" },
-    Variable { name: "EMBED_HTML_BOILERPLATE", default: "on", about: "on: navigation, header, footer and aside of web pages are read; off: they are left out" },
-    Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
-    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
-    Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as PDFs, office documents, e-books and mail have" },
-    Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
-    Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
-    Variable { name: "EMBED_LOG", default: "AWS_LAMBDA_LOG_LEVEL, else info", about: "error, warn, info, debug or trace" },
-    Variable { name: "EMBED_SERVICE", default: "the function's name, else lambda-embed", about: "what logs and metrics call this function, their dimension service" },
-    Variable { name: "EMBED_METRICS_NAMESPACE", default: "LambdaEmbed under Lambda, else off", about: "CloudWatch namespace of the metrics; off writes none" },
-];
 
 const PAYERS: &[(&str, bool)] = &[("owner", false), ("requester", true)];
 

@@ -33,7 +33,7 @@ use uuid::Uuid;
 use self::index::{Bring, Index, PUT_AT_ONCE};
 use self::metadata::{HEAD, document, generation, head, metadata};
 use super::generation::{DocumentHead, WriteSession, state};
-use crate::aws::{TraceHeader, sdk_config};
+use crate::aws::{RequestHeaders, sdk_config};
 use crate::config::{Aws, S3Vectors};
 use crate::error::StoreError;
 use crate::record::{
@@ -56,7 +56,7 @@ const BATCH_BYTES: usize = 8 << 20;
 /// A client; nothing is sent yet.
 pub async fn connect(aws: &Aws) -> Client {
     let endpoint = aws.vectors_endpoint.as_deref();
-    let builder = Builder::from(&sdk_config(aws, endpoint).await).interceptor(TraceHeader);
+    let builder = Builder::from(&sdk_config(aws, endpoint).await).interceptor(RequestHeaders::default());
     let builder = match endpoint {
         Some(endpoint) => builder.endpoint_url(endpoint),
         None => builder,
