@@ -78,6 +78,9 @@ goldens: $(READY)
 verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
 	@$(PY) -m tools.verify models/$(MODEL) --fp32 target/fp32/$(MODEL).onnx
 
+ablation: goldens ## Print what each step of the quantization recipe gives, on bge-small-en-v1.5
+	@$(PY) -m tools.ablation
+
 retrieval: build runtime ## nDCG@10 and recall@100 on a benchmark, of float32, ours and the stock int8 file (DATA=<BEIR folder>)
 	@test -n "$(DATA)" || { echo "retrieval: name the benchmark's folder, as in make retrieval DATA=scifact"; exit 2; }
 	@$(MAKE) --no-print-directory model MODEL=bge-small-en-v1.5
