@@ -9,7 +9,7 @@
 //! | `Records[0].eventSource` is `aws:sqs` | SQS; each message holds one of the four below |
 //! | `Records[0].EventSource` is `aws:sns` | SNS; each message holds one of the three below |
 //! | `Records[0].s3` | S3's notification |
-//! | `source` is `aws.s3` | EventBridge, from S3 |
+//! | `source` is `aws.s3` | EventBridge, from S3 or CloudTrail; see [`eventbridge`] |
 //! | `Event` is `s3:TestEvent` | S3, when a notification is set up |
 //! | `invocationSchemaVersion`, `tasks` | S3 Batch Operations |
 //! | `input` or `inputs` | direct invocation: the request body itself |
@@ -18,6 +18,7 @@
 //!
 //! Fields that are not used may hold anything; [`lenient`] has the rules.
 
+mod eventbridge;
 mod front_door;
 mod http;
 mod lenient;

@@ -10,8 +10,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::eventbridge;
 use super::lenient::{Maybe, MaybeObject};
-use super::s3_notification::{BridgeEvent, Notification, malformed};
+use super::s3_notification::{Notification, malformed};
 use crate::error::{Error, Result};
 use crate::record::Change;
 
@@ -117,7 +118,7 @@ fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
         return Ok(Vec::new());
     }
     if shape.source.is("aws.s3") {
-        return Ok(vec![BridgeEvent::read(json)?]);
+        return Ok(vec![eventbridge::change(json)?]);
     }
     if let (Maybe(Some(_)), Maybe(Some(message))) = (&shape.kind, &shape.message)
         && depth > 1
