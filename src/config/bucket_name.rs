@@ -1,7 +1,8 @@
 //! Names that S3's client takes in a bucket's place: ARNs, aliases of access points, other kinds of buckets.
 //!
-//! None of them is supported, for documents and for outputs. S3's events name general purpose buckets by their own
-//! names, so under another name the function would take its own results for documents, and documents for strangers'.
+//! None of them is supported, for documents and for their vectors. S3's events name general purpose buckets by their own
+//! names. So with another name in `EMBED_OUTPUT` the function would take its own results for documents, and with one in
+//! `EMBED_INPUT` it would ignore every event.
 
 /// How such a name ends ("General purpose bucket naming rules" in S3's user guide reserves these endings), what it is
 /// and what to do instead.

@@ -90,7 +90,7 @@ pub fn change(json: &str) -> Result<Change> {
     match event.detail_type.as_str() {
         "Object Created" | "Object Restore Completed" => detail.own(ChangeKind::Created),
         "Object Deleted" => detail.own(ChangeKind::Removed),
-        // "AWS API Call via CloudTrail"; documentation of AWS's partitions has other first words.
+        // "AWS API Call via CloudTrail"; the documentation of AWS's regions in China has another first word.
         name if name.ends_with("API Call via CloudTrail") => detail.call(),
         _ => detail.own(ChangeKind::Other(NO_CONTENT)),
     }
@@ -280,8 +280,8 @@ mod tests {
             {"accountId": "111122223333", "type": "AWS::S3::AccessPoint", "ARN": point},
         ]);
         assert_eq!(read(&event).bucket, "behind");
-        event["detail"]["requestParameters"]["bucketName"] = "b".into();
-        assert_eq!(read(&event).bucket, "b");
+        event["detail"]["requestParameters"]["bucketName"] = "documents".into();
+        assert_eq!(read(&event).bucket, "documents");
     }
 
     #[test]

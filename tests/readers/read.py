@@ -24,7 +24,7 @@ def clickhouse(path: Path) -> Rows:
     asked = f"file('{path}')"
     described = chdb.query(f"describe {asked}", "JSONEachRow").bytes().decode().splitlines()
     types = {column["name"]: column["type"] for column in map(json.loads, described)}
-    assert types["vector"] in ("Array(Float32)", "Array(Nullable(Float32))"), types
+    assert types["vector"] == "Array(Float32)", types
     distances = f"select max(abs(cosineDistance(vector, vector))) as largest from {asked}"
     assert json.loads(chdb.query(distances, "JSONEachRow").bytes())["largest"] < 1e-5
     unquoted = "settings output_format_json_quote_64bit_integers = 0, date_time_output_format = 'iso'"

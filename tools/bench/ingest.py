@@ -32,8 +32,8 @@ SOURCE, OUTPUT = "documents", "vectors"
 # Tokens of a document without the special tokens of its chunks, and the number of documents, so that each size takes
 # some seconds.
 SIZES = {45: 600, 200: 200, 500: 80, 1000: 40, 2000: 20}
-# Sizes of documents for the stores: most of a chunk, and several chunks.
-STORED = (200, 2000)
+# Sizes of documents for the stores: less than a chunk, and several chunks.
+STORED = (45, 500)
 # The stores, with the function's variables. Files come first, because the others are counted against them.
 DENSE = "Qdrant, dense"
 STORES: dict[str, dict[str, str]] = {
