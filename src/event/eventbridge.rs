@@ -1,4 +1,4 @@
-//! EventBridge's events of source `aws.s3`: S3's own, and the calls of S3's API that CloudTrail records.
+//! EventBridge's events of S3: its own, and the calls of its API that CloudTrail records.
 //!
 //! | `detail-type` | what it tells of | where the object is named |
 //! |---|---|---|
@@ -19,6 +19,9 @@ use super::s3_notification::{Bucket, NO_CONTENT, Object, malformed, whole_key};
 use crate::aws::why_no_bucket;
 use crate::error::Result;
 use crate::record::{Change, ChangeKind};
+
+/// The sources of these events. Directory buckets have one of their own, and CloudTrail's events alone.
+const SOURCES: [&str; 2] = ["aws.s3", "aws.s3express"];
 
 /// Calls that change what an object holds.
 const CALLS: [(&str, ChangeKind); 5] = [
@@ -77,6 +80,11 @@ struct Resource {
     kind: Maybe<String>,
     #[serde(rename = "ARN", alias = "arn")]
     arn: Maybe<String>,
+}
+
+/// Whether an event is of S3, by its `source`.
+pub fn is_s3(source: &Maybe<String>) -> bool {
+    SOURCES.iter().any(|name| source.is(name))
 }
 
 /// Reads an event.

@@ -117,7 +117,7 @@ fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
     if shape.event.is("s3:TestEvent") {
         return Ok(Vec::new());
     }
-    if shape.source.is("aws.s3") {
+    if eventbridge::is_s3(&shape.source) {
         return Ok(vec![eventbridge::change(json)?]);
     }
     if let (Maybe(Some(_)), Maybe(Some(message))) = (&shape.kind, &shape.message)

@@ -177,3 +177,15 @@ fn a_call_through_an_access_point_is_one_of_the_bucket_behind_it() {
     assert_eq!(pipeline.invoke(&event).unwrap()["embedded"], 1);
     assert_eq!(pipeline.records("a.txt").len(), 1);
 }
+
+#[test]
+fn a_call_on_a_directory_bucket_fails_for_good() {
+    needs!(s3);
+    let pipeline = Pipeline::new("express", &[]);
+    let mut event = call("PutObject", "theirs--use1-az4--x-s3", "a.txt");
+    event["source"] = "aws.s3express".into();
+    event["detail"]["eventSource"] = "s3express.amazonaws.com".into();
+    assert_eq!(pipeline.invoke(&event).unwrap()["failed"], 1);
+    assert_eq!(pipeline.invoke(&queue(&[event])).unwrap(), json!({"batchItemFailures": []}));
+    assert!(pipeline.vectors.keys().is_empty());
+}
