@@ -207,7 +207,7 @@ BY_HAND = {
     "test-tei-document": "a network that reaches text-embeddings-inference's own repository",
     "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
     "readers": "1.4 GB of packages",
-    **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
+    **dict.fromkeys(("ablation", "chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }
 
 
