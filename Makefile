@@ -29,6 +29,7 @@ READY := $(VENV)/.ready
 S3_SERVER := target/s3-server
 DOCUMENTS := target/documents
 QDRANT_SERVER := target/qdrant-server
+READERS := target/readers
 # Clients that users have, and the tests' tools; apart from $(VENV), because packages are never built with them.
 CLIENTS := target/clients
 CLIENTS_READY := $(CLIENTS)/.ready
@@ -43,7 +44,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model ablation retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model ablation retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference readers chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -228,6 +229,17 @@ soak: build runtime s3-server ## Send 100,000 mixed calls, 20,000 lengths, a gig
 reference: build runtime documents ## Compare what LibreOffice reads in office documents with what we read
 	$(LONG_TEST) office::
 
+# Apart from `make documents`, whose readers take a third of the space.
+$(READERS)/.ready: tests/readers/requirements.txt
+	@command -v java >/dev/null || { echo "readers: Java 17 or later is missing, in which Spark runs"; exit 1; }
+	@echo "preparing $(READERS) from $<"
+	@rm -rf $(READERS) && $(PYTHON) -m venv $(READERS)
+	@$(READERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<
+	@touch $@
+
+readers: build runtime s3-server $(READERS)/.ready ## Read the function's Parquet with ClickHouse and Spark (1.4 GB; needs Java 17 or later)
+	$(LONG_TEST) readers::
+
 chaos: build runtime ## Send 2,000 calls from a Runtime API that misbehaves
 	$(LONG_TEST) chaos::
 
@@ -286,7 +298,7 @@ $(LANGCHAIN4J)/.ready: benches/peers/java/pom.xml benches/peers/java/Peer.java
 bench: build peers ## Measure documents per second, beside other programs (PYTORCH=yes: PyTorch too, 5.8 GB)
 	@$(PY) -m tools.bench.engine
 
-bench-ingest: build runtime model ## Measure documents and tokens per second from S3 to vectors, against the embedder's own speed
+bench-ingest: build runtime model qdrant-server ## Measure documents and tokens per second from S3 to vectors, against the embedder's own speed, and into Qdrant, dense and hybrid
 	@$(PY) -m tools.bench.ingest
 
 bench-cold: build peers ## Measure the time from process start to ready and to the first answer, beside other programs

@@ -7,7 +7,7 @@ mod sdk_config;
 mod sdk_error;
 pub mod secrets;
 
-pub use bucket::{Body, Bucket, Headers, ObjectMetadata, Part, Precondition, is_bucket_name};
+pub use bucket::{Body, Bucket, Headers, ObjectMetadata, Part, Precondition, why_no_bucket};
 pub use retry::{Retry, RetryPolicy};
 pub use s3_client::{Attempts, RequestHeaders, S3, connect};
 pub use sdk_config::sdk_config;

@@ -1,5 +1,6 @@
 //! A location in S3, and the variables of AWS that the clients need.
 
+use super::stand_in;
 use crate::config::Secret;
 
 /// A parsed `s3://bucket/prefix?versionId=…`.
@@ -19,6 +20,12 @@ impl S3Location {
     /// What was expected instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         let expected = |why: &str| format!("s3://bucket/prefix, optionally with ?versionId=…; {why}");
+        let named = text.strip_prefix("s3://").unwrap_or(text);
+        if named.starts_with("arn:")
+            && let Some(what) = stand_in(named)
+        {
+            return Err(expected(&format!("this is {what}")));
+        }
         let rest = text.strip_prefix("s3://").ok_or_else(|| expected("it starts with s3://"))?;
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
         let (bucket, prefix) = path.split_once('/').unwrap_or((path, ""));
@@ -149,6 +156,8 @@ mod tests {
             "s3://bucket/prefix?version=1",
             "s3://bucket/prefix?versionId=",
             "s3://bucket/prefix?versionId=1&x=2",
+            "s3://arn:aws:s3:us-east-1:111122223333:accesspoint/theirs/prefix",
+            "arn:aws:s3:::bucket",
         ];
         for text in wrong {
             assert!(S3Location::parse(text).unwrap_err().starts_with("s3://bucket/prefix"), "{text}");

@@ -1,6 +1,6 @@
 //! The variables for documents: where they come from, where vectors go, how they are read and written.
 
-use super::{Given, Qdrant, S3Location, S3Vectors, split_list};
+use super::{Given, Qdrant, S3Location, S3Vectors, split_list, stand_in};
 use crate::error::Result;
 
 /// The settings for documents; they exist only where `EMBED_OUTPUT` is set.
@@ -149,9 +149,12 @@ impl Given {
         let Some(value) = self.text(name) else { return Ok(None) };
         let wrong = |expected| self.misunderstood(name, expected);
         match S3Location::parse(value) {
-            Ok(location) if location.version.is_none() => Ok(Some(location)),
-            Ok(_) => Err(wrong("s3://bucket/prefix without a version".to_owned())),
             Err(expected) => Err(wrong(expected)),
+            Ok(location) if location.version.is_some() => Err(wrong("s3://bucket/prefix without a version".to_owned())),
+            Ok(location) => match stand_in(&location.bucket) {
+                Some(what) => Err(wrong(format!("s3://bucket/prefix; {} is {what}", location.bucket))),
+                None => Ok(Some(location)),
+            },
         }
     }
 
@@ -232,6 +235,27 @@ mod tests {
             ("s3://ccc", "s3://bbb"),
         ] {
             assert!(documents(&[("EMBED_OUTPUT", output), ("EMBED_INPUT", input)]).unwrap().is_some());
+        }
+    }
+
+    #[test]
+    fn an_access_point_or_a_directory_bucket_is_refused_by_its_kind() {
+        for (place, what) in [
+            (
+                "s3://arn:aws:s3:us-east-1:111122223333:accesspoint/ours/docs",
+                "the ARN of an access point: name the bucket",
+            ),
+            ("arn:aws:s3:us-east-1:111122223333:accesspoint/ours", "the ARN of an access point: name the bucket"),
+            ("s3://arn:aws:s3::111122223333:accesspoint/mfzwi23gnjvgw.mrap", "the ARN of a Multi-Region Access Point"),
+            ("s3://ours-abcdefghijklmnopqrstuvwxyz1234-s3alias/docs", "the alias of an access point: name the bucket"),
+            ("s3://mfzwi23gnjvgw.mrap/docs", "the alias of a Multi-Region Access Point"),
+            ("s3://ours--use1-az4--x-s3/docs", "a directory bucket (S3 Express One Zone)"),
+            ("s3://ours--use1-az4--xa-s3/docs", "an access point of a directory bucket"),
+        ] {
+            for variable in ["EMBED_OUTPUT", "EMBED_INPUT"] {
+                let message = refused(&[("EMBED_OUTPUT", "s3://vectors"), (variable, place)]);
+                assert!(message.contains(variable) && message.contains(what), "{message}");
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 mod api_key;
 mod aws;
+mod bucket_name;
 mod documents;
 mod stores;
 mod variables;
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use api_key::{ApiKey, Reference, Secret, masked};
 pub use aws::{AccessKeys, Aws, S3Location};
+pub use bucket_name::stand_in;
 pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};
 pub use stores::{HybridVectors, Qdrant, S3Vectors};
 pub use variables::{VARIABLES, Variable};

@@ -55,7 +55,7 @@ fn repeats(change: &Change, earlier: &Change) -> bool {
     let same_version = change.version.is_some() && change.version == earlier.version;
     let same_event = change.sequencer == earlier.sequencer && change.etag == earlier.etag;
     change.kind == earlier.kind
-        && change.kind != ChangeKind::Other
+        && !matches!(change.kind, ChangeKind::Other(_))
         && change.version == earlier.version
         && (same_version || same_event)
         && (earlier.force || !change.force)

@@ -47,14 +47,13 @@ impl<'a> DocumentTask<'a> {
         Self { context, change, deadline, source, clock, times: Times::default() }
     }
 
-    /// Does what the change asks for; every error becomes an outcome.
+    /// Does what the change, a creation or a removal, asks for; every error becomes an outcome.
     pub async fn run(mut self) -> (Outcome, Times) {
-        let outcome = match (self.change.kind, self.deadline.hard()) {
+        let outcome = match self.deadline.hard() {
             _ if self.deadline.is_soon() => Outcome::Unfinished,
-            (ChangeKind::Other, _) => Outcome::Ignored { why: "the event tells of no new content" },
-            (_, None) => self.rounds().await,
+            None => self.rounds().await,
             // Work that is cut off here goes on at what the stores and the checkpoint have.
-            (_, Some(hard)) => tokio::time::timeout_at(hard.into(), self.rounds()).await.unwrap_or(Outcome::Unfinished),
+            Some(hard) => tokio::time::timeout_at(hard.into(), self.rounds()).await.unwrap_or(Outcome::Unfinished),
         };
         self.times.read = self.clock.total();
         (outcome, self.times)

@@ -35,12 +35,12 @@ use tokio::sync::Semaphore;
 
 pub use outcome::{DocumentFailure, Outcome, Summary, Times};
 
-use crate::aws::{S3, is_bucket_name};
+use crate::aws::{S3, why_no_bucket};
 use crate::config::{Documents, S3Location};
 use crate::embedding::Embedder;
 use crate::error::{Error, Result};
 use crate::observability::call::{self, Deadline};
-use crate::record::{Change, ModelRef, OutputLayout, VectorStore};
+use crate::record::{Change, ChangeKind, ModelRef, OutputLayout, VectorStore};
 use call_order::ObjectChanges;
 use chunk::{ChunkOptions, Chunker};
 use chunk_reader::ReadOptions;
@@ -152,11 +152,13 @@ impl DocumentPipeline {
     ) -> Vec<(usize, Outcome, Times)> {
         let (mut outcomes, mut waits) = (Vec::new(), false);
         for repetitions in object {
-            let (outcome, times) = match waits {
-                false => self.one(&changes[repetitions[0]], deadline).await,
-                true => (call_order::after_a_retry(), Times::default()),
+            let change = &changes[repetitions[0]];
+            let (outcome, times) = match self.why_ignored(change) {
+                Some(why) => (Outcome::Ignored { why }, Times::default()),
+                None if waits => (call_order::after_a_retry(), Times::default()),
+                None => self.one(change, deadline).await,
             };
-            waits = outcome.should_retry();
+            waits |= outcome.should_retry();
             let repeated = call_order::repeated(&outcome);
             outcomes.push((repetitions[0], outcome, times));
             outcomes.extend(repetitions[1..].iter().map(|&index| (index, repeated.clone(), Times::default())));
@@ -168,26 +170,23 @@ impl DocumentPipeline {
     }
 
     async fn one(&self, change: &Change, deadline: Deadline) -> (Outcome, Times) {
-        if let Some(why) = self.why_ignored(change) {
-            return (Outcome::Ignored { why }, Times::default());
-        }
-        if !is_bucket_name(&change.bucket) {
+        if let Some(reason) = why_no_bucket(&change.bucket) {
             // It has no outcome record, whose key begins with the bucket's name.
-            let reason =
-                "the event's bucket is no plain name of a bucket; access points, by ARN or alias, are not read";
-            let failure = DocumentFailure { cause: "no_bucket_name", reason: reason.to_owned(), retryable: false };
+            let reason = format!("the event's bucket is {reason}");
+            let failure = DocumentFailure { cause: "no_bucket_name", reason, retryable: false };
             return (Outcome::Failed(failure), Times::default());
         }
         DocumentTask::new(&self.context, change, deadline).run().await
     }
 
     fn why_ignored(&self, change: &Change) -> Option<&'static str> {
-        let Change { bucket, key, .. } = change;
+        let Change { kind, bucket, key, .. } = change;
         let is_outside = |input: &S3Location| *bucket != input.bucket || !input.covers(key);
-        match key {
+        match (kind, key) {
+            (ChangeKind::Other(why), _) => Some(why),
             _ if self.context.layout.is_ours(bucket, key) => Some("it lies below EMBED_OUTPUT"),
             _ if self.context.settings.input.as_ref().is_some_and(is_outside) => Some("it lies outside EMBED_INPUT"),
-            key if key.ends_with('/') || key.ends_with("_$folder$") => Some("it marks a folder"),
+            (_, key) if key.ends_with('/') || key.ends_with("_$folder$") => Some("it marks a folder"),
             _ => None,
         }
     }

@@ -81,6 +81,17 @@ impl Maybe<String> {
     }
 }
 
+/// A string, or the first of a list of strings; `None` for anything else.
+#[derive(Debug, Default)]
+pub struct Text(pub Option<String>);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        Ok(Self(strings(raw.get()).into_iter().next()))
+    }
+}
+
 /// A truth value, or the word for it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Flag(pub bool);
@@ -180,6 +191,20 @@ mod tests {
     fn a_flag_is_true_as_a_word_too() {
         for (json, is) in [("true", true), ("\"true\"", true), ("\"True\"", true), ("false", false), ("null", false)] {
             assert_eq!(serde_json::from_str::<Flag>(json).unwrap().0, is, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_text_may_stand_in_a_list() {
+        for (json, text) in [
+            ("\"a\"", Some("a")),
+            ("[\"a\", \"b\"]", Some("a")),
+            ("[]", None),
+            ("5", None),
+            ("{}", None),
+            ("null", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Text>(json).unwrap().0.as_deref(), text, "{json}");
         }
     }
 

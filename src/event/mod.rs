@@ -9,7 +9,7 @@
 //! | `Records[0].eventSource` is `aws:sqs` | SQS; each message holds one of the four below |
 //! | `Records[0].EventSource` is `aws:sns` | SNS; each message holds one of the three below |
 //! | `Records[0].s3` | S3's notification |
-//! | `source` is `aws.s3` | EventBridge, from S3 |
+//! | `source` is `aws.s3` or `aws.s3express` | EventBridge, from S3 or CloudTrail; see [`eventbridge`] |
 //! | `Event` is `s3:TestEvent` | S3, when a notification is set up |
 //! | `invocationSchemaVersion`, `tasks` | S3 Batch Operations |
 //! | `input` or `inputs` | direct invocation: the request body itself |
@@ -18,6 +18,7 @@
 //!
 //! Fields that are not used may hold anything; [`lenient`] has the rules.
 
+mod eventbridge;
 mod front_door;
 mod http;
 mod lenient;
@@ -178,7 +179,7 @@ fn one(json: &str) -> Result<Invocation> {
         Some(None) => return Err(unknown()),
         None => (),
     }
-    if shape.source.is("aws.s3") || shape.event.is("s3:TestEvent") {
+    if eventbridge::is_s3(&shape.source) || shape.event.is("s3:TestEvent") {
         return sqs_sns::changes(json).map(Invocation::S3);
     }
     if warm_up::is_ping(json) { Ok(Invocation::WarmUp) } else { Err(unknown()) }

@@ -109,7 +109,9 @@ impl S3BatchJob {
 
 impl TaskFields {
     fn task(self, force: bool) -> S3BatchTask {
-        let arn_bucket = self.s3_bucket_arn.0.and_then(|arn| arn.rsplit(':').next().map(str::to_owned));
+        // An ARN of something else than a bucket stays whole, and is named by its kind later.
+        let arn_bucket =
+            self.s3_bucket_arn.0.map(|arn| arn.split_once(":::").map_or(arn.clone(), |(_, name)| name.to_owned()));
         let change = match (self.s3_bucket.0.or(arn_bucket), self.s3_key.0) {
             (None, _) => Err(malformed("batch job's task", "it names no bucket")),
             (_, None) => Err(malformed("batch job's task", "it names no key")),

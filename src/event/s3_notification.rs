@@ -1,14 +1,16 @@
-//! Changes of S3 objects, from S3's notifications and from EventBridge.
+//! Changes of S3 objects, from S3's notifications.
 //!
-//! Source of the shapes: "Event message structure" and "EventBridge events" in S3's user guide. The types are our own,
-//! because `aws_lambda_events` requires fields that S3-compatible servers omit, and needs a time library for the
-//! sequencer.
+//! Source of the shapes: "Event message structure" in S3's user guide. The types are our own, because
+//! `aws_lambda_events` requires fields that S3-compatible servers omit, and needs a time library for the sequencer.
 
 use serde::Deserialize;
 
-use super::lenient;
+use super::lenient::{self, Maybe, MaybeObject};
 use crate::error::{Error, Kind, Result};
 use crate::record::{Change, ChangeKind};
+
+/// Why an event of S3 needs no work.
+pub const NO_CONTENT: &str = "the event tells of no new content";
 
 /// `{"Records": [{"s3": …}]}`.
 #[derive(Deserialize)]
@@ -21,37 +23,42 @@ pub struct Notification {
 #[serde(rename_all = "camelCase")]
 struct Record {
     event_name: String,
-    s3: Entity,
+    #[serde(default)]
+    s3: MaybeObject<Entity>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
+#[serde(default)]
 struct Entity {
-    bucket: Bucket,
-    object: Object,
+    bucket: MaybeObject<Bucket>,
+    object: MaybeObject<Object>,
 }
 
-#[derive(Deserialize)]
-struct Bucket {
-    name: String,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Bucket {
+    pub name: Maybe<String>,
 }
 
 /// In notifications the ETag is `eTag` and the version `versionId`, in EventBridge's events `etag` and
 /// `version-id`.
-#[derive(Deserialize)]
-struct Object {
-    key: String,
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub struct Object {
+    pub key: Maybe<String>,
     #[serde(rename = "eTag", alias = "etag")]
-    etag: Option<String>,
+    pub etag: Maybe<String>,
     #[serde(rename = "versionId", alias = "version-id")]
-    version: Option<String>,
-    sequencer: Option<String>,
+    pub version: Maybe<String>,
+    pub sequencer: Maybe<String>,
 }
 
 impl Notification {
     /// Reads an event that has `Records` of S3.
     ///
     /// # Errors
-    /// [`Kind::Malformed`] for a record that lacks bucket or key, or whose key is not text.
+    /// [`Kind::Malformed`] for a record that lacks its name, for one of a change that lacks bucket or key, or whose key
+    /// is not text.
     pub fn read(json: &str) -> Result<Vec<Change>> {
         let notification: Self = serde_json::from_str(json).map_err(|e| malformed("notification", e))?;
         notification.records.into_iter().map(Record::change).collect()
@@ -68,54 +75,39 @@ impl Record {
             Some("ObjectRestore") if name.ends_with(":Completed") => ChangeKind::Created,
             // Deleted by a request, or by a lifecycle rule; in a bucket with versions also hidden by a marker.
             Some("ObjectRemoved" | "LifecycleExpiration") => ChangeKind::Removed,
-            _ => ChangeKind::Other,
+            _ => ChangeKind::Other(NO_CONTENT),
         };
-        let key = decode_key(&self.s3.object.key)?;
-        Ok(self.s3.object.change(kind, self.s3.bucket.name, key))
+        let Entity { bucket, object } = self.s3.0.unwrap_or_default();
+        object.0.unwrap_or_default().change(kind, bucket.0.and_then(|bucket| bucket.name.0), decode_key)
     }
 }
 
 impl Object {
-    fn change(self, kind: ChangeKind, bucket: String, key: String) -> Change {
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        Change {
+    /// The change of this object, whose key `read_key` reads. What needs no work need not name an object.
+    ///
+    /// # Errors
+    /// [`Kind::Malformed`] where bucket or key are missing; those of `read_key`.
+    pub fn change(
+        self,
+        kind: ChangeKind,
+        bucket: Option<String>,
+        read_key: fn(&str) -> Result<String>,
+    ) -> Result<Change> {
+        let key = self.key.0.map(|key| read_key(&key));
+        if let ChangeKind::Other(why) = kind {
+            return Ok(Change::other(why, bucket, key.and_then(Result::ok)));
+        }
+        let given = |Maybe(text): Maybe<String>| text.filter(|text| !text.is_empty());
+        Ok(Change {
             kind,
-            bucket,
-            key,
+            bucket: bucket.ok_or_else(|| malformed("event", "it names no bucket"))?,
+            key: key.unwrap_or_else(|| Err(malformed("event", "it names no key")))?,
             // Buckets without versioning have no version, an empty one or "null".
             version: given(self.version).filter(|version| version != "null"),
             etag: given(self.etag).map(|etag| etag.trim_matches('"').to_owned()),
             sequencer: given(self.sequencer),
             force: false,
-        }
-    }
-}
-
-/// EventBridge's `{"source": "aws.s3", "detail-type": …, "detail": …}`.
-#[derive(Deserialize)]
-pub struct BridgeEvent {
-    #[serde(rename = "detail-type")]
-    detail_type: String,
-    detail: Detail,
-}
-
-#[derive(Deserialize)]
-struct Detail {
-    bucket: Bucket,
-    object: Object,
-}
-
-impl BridgeEvent {
-    /// Reads EventBridge's event. Its key is not URL-encoded.
-    pub fn read(json: &str) -> Result<Change> {
-        let event: Self = serde_json::from_str(json).map_err(|e| malformed("EventBridge event", e))?;
-        let kind = match event.detail_type.as_str() {
-            "Object Created" | "Object Restore Completed" => ChangeKind::Created,
-            "Object Deleted" => ChangeKind::Removed,
-            _ => ChangeKind::Other,
-        };
-        let key = whole(&event.detail.object.key)?.to_owned();
-        Ok(event.detail.object.change(kind, event.detail.bucket.name, key))
+        })
     }
 }
 
@@ -124,14 +116,17 @@ impl BridgeEvent {
 /// # Errors
 /// [`Kind::Malformed`] for bytes that are not UTF-8, which no key of S3 has.
 pub fn decode_key(encoded: &str) -> Result<String> {
-    let spaced = whole(encoded)?.replace('+', " ");
+    let spaced = whole_key(encoded)?.replace('+', " ");
     let decoded = percent_encoding::percent_decode_str(&spaced).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|e| malformed("key", e))
 }
 
-/// `key`, unless a byte of it got lost.
-fn whole(key: &str) -> Result<&str> {
-    if lenient::is_whole(key) { Ok(key) } else { Err(malformed("key", "it is not UTF-8")) }
+/// A key that is not encoded.
+///
+/// # Errors
+/// [`Kind::Malformed`] if a byte of it got lost.
+pub fn whole_key(key: &str) -> Result<String> {
+    if lenient::is_whole(key) { Ok(key.to_owned()) } else { Err(malformed("key", "it is not UTF-8")) }
 }
 
 pub fn malformed(what: &str, cause: impl std::fmt::Display) -> Error {
@@ -164,15 +159,10 @@ mod tests {
         let event =
             [&br#"{"Records": [{"eventName": "ObjectCreated:Put", "s3": "#[..], &object(b"a\xE9"), b"}]}"].concat();
         assert!(Notification::read(&lenient::text(&event)).unwrap_err().to_string().contains("UTF-8"));
-        let event = [&br#"{"detail-type": "Object Created", "detail": "#[..], &object(b"a\xE9"), b"}"].concat();
-        assert!(BridgeEvent::read(&lenient::text(&event)).unwrap_err().to_string().contains("UTF-8"));
-        let event =
-            [&b"{\"detail-type\": \"Object Created\", \"x\": \"\xE9\", \"detail\": "[..], &object(b"a"), b"}"].concat();
-        assert_eq!(BridgeEvent::read(&lenient::text(&event)).unwrap().key, "a");
     }
 
     proptest::proptest! {
-        /// S3 encodes keys in notifications and manifests, with or without their slashes; EventBridge gets them plain.
+        /// S3 encodes keys in notifications and manifests, with or without their slashes.
         #[test]
         fn any_key_arrives_as_s3_names_it(key: String) {
             use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -182,9 +172,6 @@ mod tests {
                 assert_eq!(decode_key(&encoded).unwrap(), key);
                 assert_eq!(decode_key(&encoded.replace("%20", "+")).unwrap(), key);
             }
-            let event = serde_json::json!({"source": "aws.s3", "detail-type": "Object Created", "detail":
-                {"bucket": {"name": "b"}, "object": {"key": key}}});
-            assert_eq!(BridgeEvent::read(&event.to_string()).unwrap().key, key);
         }
     }
 
@@ -204,34 +191,40 @@ mod tests {
 
     #[test]
     fn every_name_of_an_event_has_its_kind() {
+        let other = ChangeKind::Other(NO_CONTENT);
         for (name, kind) in [
             ("ObjectCreated:CompleteMultipartUpload", ChangeKind::Created),
             ("ObjectRestore:Completed", ChangeKind::Created),
-            ("ObjectRestore:Post", ChangeKind::Other),
             ("s3:ObjectCreated:Copy", ChangeKind::Created),
             ("ObjectRemoved:DeleteMarkerCreated", ChangeKind::Removed),
             ("LifecycleExpiration:Delete", ChangeKind::Removed),
-            ("ObjectTagging:Put", ChangeKind::Other),
+            ("ObjectRestore:Post", other),
+            ("ObjectRestore:Delete", other),
+            ("ObjectTagging:Put", other),
+            ("ObjectAcl:Put", other),
+            ("LifecycleTransition", other),
+            ("IntelligentTiering", other),
+            ("Replication:OperationMissedThreshold", other),
+            ("ReducedRedundancyLostObject", other),
         ] {
             let record = format!(r#"{{"eventName":"{name}","s3":{{"bucket":{{"name":"b"}},"object":{{"key":"k"}}}}}}"#);
             assert_eq!(notification(&record).unwrap()[0].kind, kind, "{name}");
         }
-        for (name, kind) in [
-            ("Object Created", ChangeKind::Created),
-            ("Object Deleted", ChangeKind::Removed),
-            ("Object Restore Completed", ChangeKind::Created),
-            ("Object Restore Initiated", ChangeKind::Other),
-            ("Object Tags Added", ChangeKind::Other),
-        ] {
-            let event =
-                format!(r#"{{"detail-type":"{name}","detail":{{"bucket":{{"name":"b"}},"object":{{"key":"k"}}}}}}"#);
-            assert_eq!(BridgeEvent::read(&event).unwrap().kind, kind, "{name}");
-        }
     }
 
     #[test]
-    fn a_record_without_a_key_is_named() {
-        let error = notification(r#"{"eventName":"ObjectCreated:Put","s3":{"bucket":{"name":"b"},"object":{}}}"#);
-        assert!(error.unwrap_err().to_string().contains("missing field `key`"));
+    fn a_record_without_a_key_is_named_unless_it_needs_no_work() {
+        for (object, missing) in
+            [(r#"{"bucket":{"name":"b"},"object":{}}"#, "no key"), (r#"{"object":{"key":"k"}}"#, "no bucket")]
+        {
+            let record = |name: &str| notification(&format!(r#"{{"eventName":"{name}","s3":{object}}}"#));
+            for name in ["ObjectCreated:Put", "ObjectRemoved:Delete"] {
+                assert!(record(name).unwrap_err().to_string().contains(missing), "{name}");
+            }
+            assert_eq!(record("ObjectTagging:Delete").unwrap()[0].kind, ChangeKind::Other(NO_CONTENT));
+        }
+        let no_text =
+            notification(r#"{"eventName":"ObjectAcl:Put","s3":{"bucket":{"name":"b"},"object":{"key":"%FF"}}}"#);
+        assert_eq!(no_text.unwrap()[0].key, "");
     }
 }

@@ -10,8 +10,9 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::eventbridge;
 use super::lenient::{Maybe, MaybeObject};
-use super::s3_notification::{BridgeEvent, Notification, malformed};
+use super::s3_notification::{Notification, malformed};
 use crate::error::{Error, Result};
 use crate::record::Change;
 
@@ -116,8 +117,8 @@ fn open(json: &str, depth: usize) -> Result<Vec<Change>> {
     if shape.event.is("s3:TestEvent") {
         return Ok(Vec::new());
     }
-    if shape.source.is("aws.s3") {
-        return Ok(vec![BridgeEvent::read(json)?]);
+    if eventbridge::is_s3(&shape.source) {
+        return Ok(vec![eventbridge::change(json)?]);
     }
     if let (Maybe(Some(_)), Maybe(Some(message))) = (&shape.kind, &shape.message)
         && depth > 1

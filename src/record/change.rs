@@ -20,6 +20,14 @@ pub struct Change {
 pub enum ChangeKind {
     Created,
     Removed,
-    /// Something else: tags, access, storage class. It needs no work.
-    Other,
+    /// Something else: tags, access, storage class. It needs no work, for this reason.
+    Other(&'static str),
+}
+
+impl Change {
+    /// A change that needs no work. Its event may name no object.
+    pub fn other(why: &'static str, bucket: Option<String>, key: Option<String>) -> Self {
+        let (bucket, key) = (bucket.unwrap_or_default(), key.unwrap_or_default());
+        Self { kind: ChangeKind::Other(why), bucket, key, version: None, etag: None, sequencer: None, force: false }
+    }
 }

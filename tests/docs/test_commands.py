@@ -181,6 +181,7 @@ RUN = (
     "make doctor",
     "make invoke",
     "make invoke EVENT=events/alb-embed.json",
+    "make invoke EVENT=events/eventbridge-cloudtrail-put.json",
     "make invoke EVENT=events/sqs-s3.json",
     "make verify-model",
 )
@@ -205,6 +206,7 @@ BY_HAND = {
     "test-hub": "a network that reaches the model hub",
     "test-tei-document": "a network that reaches text-embeddings-inference's own repository",
     "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
+    "readers": "1.4 GB of packages",
     **dict.fromkeys(("ablation", "chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }
 

@@ -37,7 +37,9 @@ fn every_sample_leads_to_its_documents_vectors() {
         assert_eq!(pipeline.records(key)[0]["key"], key, "{name}");
     }
     assert_eq!(pipeline.invoke(&sample("s3-test")).unwrap()["documents"], 0);
-    assert_eq!(pipeline.invoke(&sample("s3-removed")).unwrap()["ignored"], 1);
+    for name in ["s3-removed", "eventbridge-cloudtrail-delete", "eventbridge-tags-added"] {
+        assert_eq!(pipeline.invoke(&sample(name)).unwrap()["ignored"], 1, "{name}");
+    }
 }
 
 #[test]
@@ -180,15 +182,27 @@ fn a_name_that_is_not_a_buckets_causes_no_request() {
     let (documents, vectors) = (Bucket::new("names-docs"), Bucket::new("names-vecs"));
     let proxy = Proxy::before(documents.server, |_| Fault::None);
     let pipeline = Pipeline::between(documents, vectors, Some(&proxy.address), &fixture(), &[]);
-    for name in [ACCESS_POINT, "theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias", "../elsewhere", "a b", ""] {
+    for (name, what) in [
+        (ACCESS_POINT, "the ARN of an access point: name the bucket behind it"),
+        ("arn:aws:s3::111122223333:accesspoint/mfzwi23gnjvgw.mrap", "the ARN of a Multi-Region Access Point"),
+        ("theirs-abcdefghijklmnopqrstuvwxyz1234-s3alias", "the alias of an access point: name the bucket behind it"),
+        ("mfzwi23gnjvgw.mrap", "the alias of a Multi-Region Access Point"),
+        ("theirs--use1-az4--x-s3", "a directory bucket (S3 Express One Zone)"),
+        ("theirs--use1-az4--xa-s3", "an access point of a directory bucket"),
+        ("../elsewhere", "no plain name of a bucket"),
+        ("a b", "no plain name of a bucket"),
+        ("", "no plain name of a bucket"),
+    ] {
         assert_eq!(pipeline.invoke(&notification(&[created(name, "a.txt")])).unwrap()["failed"], 1, "{name}");
         let reply = pipeline.invoke(&job_of(name)).unwrap();
         assert_eq!(reply["results"][0]["resultCode"], "PermanentFailure", "{reply}");
-        assert!(reply["results"][0]["resultString"].as_str().unwrap().contains("no plain name"), "{reply}");
+        let told = reply["results"][0]["resultString"].as_str().unwrap();
+        assert!(told.starts_with(&format!("failed: the event's bucket is {what}")), "{told}");
     }
     let mut by_arn = job_of("unused");
     by_arn["tasks"][0] = json!({"taskId": "1", "s3Key": "a.txt", "s3BucketArn": ACCESS_POINT});
-    assert_eq!(pipeline.invoke(&by_arn).unwrap()["results"][0]["resultCode"], "PermanentFailure");
+    let reply = pipeline.invoke(&by_arn).unwrap();
+    assert!(reply["results"][0]["resultString"].as_str().unwrap().contains("the ARN of an access point"), "{reply}");
     assert_eq!(proxy.requests(), 0);
     assert!(pipeline.vectors.keys().is_empty());
 }

@@ -1,6 +1,6 @@
-//! Output files through common readers: pandas, pyarrow, DuckDB, Polars.
+//! Output files through common readers: pandas, pyarrow, DuckDB, Polars; `make readers` has ClickHouse and Spark, too.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::process::Command;
 
@@ -8,6 +8,10 @@ use lambda_embed::config::{EncodeOptions, OutputFormat, VectorEncoding};
 use lambda_embed::record::{Document, ModelRef, Place, Record};
 use lambda_embed::stores::s3::encoder;
 use serde_json::{Map, Value, json};
+
+use crate::support::harness::{FolderCopy, embed, fixture, fixture_handler, output, root};
+use crate::support::pipeline::{Pipeline, created, notification, paragraphs};
+use crate::support::s3_server::Bucket;
 
 const PYTHON: &str = "target/documents/venv/bin/python";
 const DIMENSIONS: usize = 384;
@@ -82,5 +86,76 @@ fn every_reader_finds_the_records_that_were_written() {
             assert_eq!(vector, record.vector, "{suffix}");
         }
         assert_eq!(rows[RECORDS]["kind"], json!("document"), "{suffix}");
+    }
+}
+
+/// A value with its numbers as float32, in which readers and JSON Lines have the same ones.
+fn vector(row: &Value) -> Vec<f32> {
+    serde_json::from_value(row["vector"].clone()).unwrap()
+}
+
+#[test]
+#[ignore = "1.4 GB of readers: make readers"]
+fn clickhouse_and_spark_read_the_records_that_the_function_wrote() {
+    needs!(s3, readers);
+    let (documents, files) = (Bucket::new("warehouse-docs"), FolderCopy::of_fixture("warehouse"));
+    let function = |name: &str, format: &str| {
+        let variables = [("EMBED_OUTPUT_FORMAT", format), ("EMBED_DOCUMENT_VECTOR", "on")];
+        Pipeline::between(documents.clone(), Bucket::new(name), None, &fixture(), &variables)
+    };
+    let (lines, parquet) = (function("warehouse-lines", "jsonl"), function("warehouse-vecs", "parquet"));
+    documents.put(
+        "guide.md",
+        &[("x-amz-meta-owner", "sea")],
+        "# Ä\n\nOne \"text\".\n\n## 日本\n\nAnother.\n".as_bytes(),
+    );
+    documents.put("table.csv", &[], b"name,year\nOslo,1048\nBergen,1070\n");
+    // Several row groups, of 512 records at most.
+    documents.put("long.txt", &[], paragraphs(2_000).as_bytes());
+    let mut expected = HashMap::new();
+    for key in ["guide.md", "table.csv", "long.txt"] {
+        for pipeline in [&lines, &parquet] {
+            let done = pipeline.invoke(&notification(&[created(&documents.name, key)])).unwrap();
+            assert_eq!(done["embedded"], 1, "{done}");
+        }
+        let name = format!("{key}.parquet");
+        let bytes = parquet.vectors.get(&format!("out/{}/{name}", documents.name)).unwrap();
+        std::fs::write(files.0.join(&name), bytes).unwrap();
+        expected.insert(name, lines.records(key));
+    }
+    assert!(expected["long.txt.parquet"].len() > 1_024, "{} records", expected["long.txt.parquet"].len());
+
+    for reader in ["clickhouse", "spark"] {
+        let mut command = Command::new(root().join("target/readers/bin/python"));
+        let command = command.args(["-m", "tests.readers.read", reader]).arg(&files.0).current_dir(root());
+        let (succeeded, printed, error) = output(command);
+        assert!(succeeded, "{reader}: {error}");
+        let mut found: HashMap<String, Vec<Value>> = HashMap::new();
+        for row in printed.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()) {
+            found.entry(row["file"].as_str().unwrap().to_owned()).or_default().push(row);
+        }
+        assert_eq!(found.len(), expected.len(), "{reader}");
+        for (file, rows) in &mut found {
+            let records = &expected[file];
+            assert_eq!(rows.len(), records.len(), "{reader}: {file}");
+            // A reader may give the row groups in any order.
+            let place = |row: &Value| (row["kind"] == "document", row["record"].as_u64(), row["chunk"].as_u64());
+            rows.sort_by_key(place);
+            for (row, record) in rows.iter().zip(records) {
+                let columns =
+                    row.as_object().unwrap().iter().filter(|(name, _)| !["file", "vector"].contains(&name.as_str()));
+                for (name, value) in columns {
+                    assert_eq!(value, &record.get(name).cloned().unwrap_or_default(), "{reader}: {file}: {name}");
+                }
+                assert_eq!(vector(row), vector(record), "{reader}: {file}");
+            }
+            let chunks: Vec<_> = rows.iter().filter(|row| row["kind"] == "chunk").collect();
+            let texts: Vec<_> = chunks.iter().map(|row| row["text"].as_str().unwrap()).collect();
+            let direct = texts.chunks(1_000).flat_map(|texts| embed(&fixture_handler(), texts));
+            for (row, direct) in chunks.iter().zip(direct) {
+                assert_eq!(vector(row), direct, "{reader}: {file}");
+            }
+        }
+        println!("{reader}: {} rows as in JSON Lines", found.values().map(Vec::len).sum::<usize>());
     }
 }

@@ -3,10 +3,11 @@
     documents  of 45 to 2,000 tokens, in a bucket on loopback
     ways in    a queue's batches of ten, and S3 Batch Operations' tasks of one
     own speed  the same chunks, sent to the same function as texts: the embedder's own speed
+    stores     the same documents as files, as points of a dense collection in Qdrant, and of a hybrid one
 
-All of it in one run, round by round, on one core; the bucket is served on another. The figures do not contain the
-time of S3 and the network, because they answer while other documents are embedded. A bar that is missed is printed as
-missed.
+All of it in one run, round by round, on one core; the bucket is served on another, and Qdrant's engine, behind the
+tests' REST routes, which are Python's. The figures do not contain the time of S3 and the network, because they answer
+while other documents are embedded. A bar that is missed is printed as missed.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Self
 
 from tools.bench import corpora, cost
 from tools.bench.folders import OWN
@@ -30,6 +32,15 @@ SOURCE, OUTPUT = "documents", "vectors"
 # Tokens of a document without the special tokens of its chunks, and the number of documents, so that each size takes
 # some seconds.
 SIZES = {45: 600, 200: 200, 500: 80, 1000: 40, 2000: 20}
+# Sizes of documents for the stores: less than a chunk, and several chunks.
+STORED = (45, 500)
+# The stores, with the function's variables. Files come first, because the others are counted against them.
+DENSE = "Qdrant, dense"
+STORES: dict[str, dict[str, str]] = {
+    "files": {},
+    DENSE: {"EMBED_SINK": "qdrant"},
+    "Qdrant, hybrid": {"EMBED_SINK": "qdrant", "EMBED_QDRANT_HYBRID": "on"},
+}
 # Messages in a queue's batch: the event source mapping's default, and the template's.
 BATCH = 10
 BAR = 0.85
@@ -48,14 +59,15 @@ def document(rng: random.Random, words: int) -> str:
     return "".join(sentence + end for sentence, end in zip(sentences, ends, strict=True)).strip()
 
 
-class Bucket:
-    """The server of tools.bench.bucket; use it in a `with` block, which ends it."""
+class Server:
+    """A server on the last core, which prints its address and ends with its standard input; for a `with` block."""
 
-    def __enter__(self) -> Bucket:
+    command: Sequence[str]
+
+    def __enter__(self) -> Self:
         cores = sorted(os.sched_getaffinity(0))
         pin = ["taskset", "-c", str(cores[-1])]
-        command = [*pin, sys.executable, "-m", "tools.bench.bucket"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*pin, *self.command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout
         self.address = self.process.stdout.readline().strip()
         self.connection = http.client.HTTPConnection(self.address)
@@ -66,13 +78,27 @@ class Bucket:
         self.process.stdin.close()
         self.process.wait(timeout=10)
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> bytes:
-        self.connection.request(method, path, body, {"content-type": "text/plain"})
+    def ask(self, method: str, path: str, body: bytes | None = None, content_type: str = "text/plain") -> bytes:
+        self.connection.request(method, path, body, {"content-type": content_type})
         response = self.connection.getresponse()
         content = response.read()
         if response.status >= 300:
             raise RuntimeError(f"{method} {path}: {response.status}")
         return content
+
+
+class Bucket(Server):
+    command = (sys.executable, "-m", "tools.bench.bucket")
+
+
+class Qdrant(Server):
+    """The tests' Qdrant: its engine behind REST."""
+
+    command = ("target/qdrant-server/bin/python", "tests/qdrant/serve.py")
+
+    def points(self, collection: str) -> int:
+        counted = self.ask("POST", f"/collections/{collection}/points/count", b'{"exact": true}', "application/json")
+        return int(json.loads(counted)["result"]["count"])
 
 
 def record(key: str) -> dict[str, object]:
@@ -112,8 +138,8 @@ def task(key: str) -> bytes:
     ).encode()
 
 
-def run(bucket: Bucket, events: Sequence[bytes], name: str) -> Start:
-    """The function, answering `events`; the results lie below `name`."""
+def run(bucket: Bucket, events: Sequence[bytes], name: str, further: Mapping[str, str] = {}) -> Start:
+    """The function, answering `events`; the results lie below `name`. `further` variables may name another store."""
     variables = {
         "EMBED_OUTPUT": f"s3://{OUTPUT}/{name}",
         "AWS_ENDPOINT_URL_S3": f"http://{bucket.address}",
@@ -121,6 +147,7 @@ def run(bucket: Bucket, events: Sequence[bytes], name: str) -> Start:
         "AWS_SECRET_ACCESS_KEY": "secret",
         "AWS_REGION": "us-east-1",
         "EMBED_LOG": "warn",
+        **further,
     }
     return start(OWN, events, cores=1, variables=variables)
 
@@ -136,18 +163,67 @@ def seconds(found: Start) -> float:
     return sum(found.calls[1:]) / 1e3
 
 
-def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, object]:
-    """One row: documents of `size` tokens in both ways and as plain texts; ratios are medians over rounds."""
+def uploaded(bucket: Bucket, size: int, count: int) -> tuple[Sequence[str], Sequence[str]]:
+    """Puts documents of `size` tokens into the bucket: the keys of the first batch, and of `count` further ones."""
     rng = random.Random(corpora.SEED + size)
     keys = [f"{size}/{number}.txt" for number in range(count + BATCH)]
     for key in keys:
         bucket.ask("PUT", f"/{SOURCE}/{key}", document(rng, size).encode())
-    first, rest = keys[:BATCH], keys[BATCH:]
-    batches = [queued(rest[at : at + BATCH]) for at in range(0, len(rest), BATCH)]
+    return keys[:BATCH], keys[BATCH:]
+
+
+def batches(first: Sequence[str], rest: Sequence[str]) -> list[bytes]:
+    """The queue's events: one of the documents that open connections, then the others."""
+    return [queued(first), *(queued(rest[at : at + BATCH]) for at in range(0, len(rest), BATCH))]
+
+
+def progress(text: str) -> None:
+    print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def stores(bucket: Bucket, qdrant: Qdrant, size: int, count: int, rounds: int) -> list[dict[str, object]]:
+    """A row for each store: the same documents of `size` tokens. Ratios are medians over rounds.
+
+    Raises RuntimeError for a collection that has not a point for every chunk.
+    """
+    first, rest = uploaded(bucket, size, count)
+    took: dict[str, list[float]] = {store: [] for store in STORES}
+    peaks: dict[str, list[float]] = {store: [] for store in STORES}
+    windows: list[dict[str, object]] = []
+    for number in range(rounds):
+        for index, (store, variables) in enumerate(STORES.items()):
+            progress(f"{store}, {size} tokens, round {number + 1} of {rounds}")
+            name = f"store-{size}-{index}-{number}"
+            qdrants = {"EMBED_QDRANT_URL": f"http://{qdrant.address}", "EMBED_QDRANT_COLLECTION": name}
+            found = run(bucket, batches(first, rest), name, variables | qdrants if variables else {})
+            took[store].append(seconds(found))
+            peaks[store].append(found.peak)
+            if not variables:
+                windows = results(bucket, [*first, *rest], name)
+            elif (points := qdrant.points(name)) != len(windows):
+                raise RuntimeError(f"{store}: {points} points of {len(windows)} chunks")
+    tokens = sum(int(str(window["tokens"])) for window in windows if str(window["key"]) in set(rest))
+    dense = took[DENSE]
+    return [
+        {
+            "tokens of a document": size,
+            "store": store,
+            "documents/s": count / median(times),
+            "tokens/s": round(tokens / median(times)),
+            "time beside dense": f"{median([ours / theirs for ours, theirs in zip(times, dense, strict=True)]):.2f}",
+            "peak, MB": round(max(peaks[store])),
+        }
+        for store, times in took.items()
+    ]
+
+
+def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, object]:
+    """One row: documents of `size` tokens in both ways and as plain texts; ratios are medians over rounds."""
+    first, rest = uploaded(bucket, size, count)
     queue, single, bare, peaks, windows = [], [], [], [], []
     for number in range(rounds):
-        print(f"\r{size} tokens, round {number + 1} of {rounds}\x1b[K", end="", file=sys.stderr, flush=True)
-        found = run(bucket, [queued(first), *batches], f"queue-{number}")
+        progress(f"{size} tokens, round {number + 1} of {rounds}")
+        found = run(bucket, batches(first, rest), f"queue-{number}")
         queue.append(seconds(found))
         peaks.append(found.peak)
         windows = results(bucket, rest, f"queue-{number}")
@@ -174,14 +250,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.bench.ingest", description=__doc__.split("\n")[0])
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
     options = parser.parse_args()
-    with Bucket() as bucket:
+    with Bucket() as bucket, Qdrant() as qdrant:
         rows = [measure(bucket, size, count, options.rounds) for size, count in SIZES.items()]
+        stored = [row for size in STORED for row in stores(bucket, qdrant, size, SIZES[size], options.rounds)]
     print(file=sys.stderr)
     shown = [
         {name: f"{value:.2f}" if "own" in name or "one a" in name else value for name, value in row.items()}
         for row in rows
     ]
-    print(f"{machine()}\n\n{table(shown)}")
+    print(f"{machine()}\n\n{table(shown)}\n\n{table(stored)}")
     price = cost.PRICE["x86_64"]
     lines = []
     for row in rows:
@@ -192,7 +269,7 @@ def main() -> int:
             f"{verdict} {share:.2f} of the embedder's own speed at {size} tokens, bar {BAR}; ${dollars:.3f} a million tokens"
         )
     print("\n" + "\n".join(lines))
-    write(Path("target/bench/ingest.json"), {"rows": rows, "bars": lines})
+    write(Path("target/bench/ingest.json"), {"rows": rows, "bars": lines, "stores": stored})
     return 0
 
 

@@ -62,6 +62,12 @@ def windows(figures: Figures) -> str:
     return table([{name: f"{value:.2f}" if name in ratios else value for name, value in row.items()} for row in found])
 
 
+def stores(figures: Figures) -> str:
+    """bench-ingest's documents in each store; older figures have none."""
+    found = figures["bench-ingest"].get("stores")
+    return table(found) if found else "Not measured yet."
+
+
 def dollars(figures: Figures) -> str:
     speed = figures["bench"]["speed"]
     return table(cost.rows(speed["one thread"], speed["two threads"]))
@@ -114,6 +120,7 @@ BLOCKS: dict[Path, list[tuple[str, str, Block]]] = {
         ("bench-ingest", "machine", machine("bench-ingest")),
         ("bench-ingest", "rows", windows),
         ("bench-ingest", "bars", bars("bench-ingest")),
+        ("bench-ingest", "stores", stores),
     ],
     Path("docs/cold-start.md"): [
         ("bench-cold", "machine", machine("bench-cold")),

@@ -4,20 +4,21 @@ use serde_json::Value;
 
 use crate::support::harness::root;
 
-/// The samples that name an object; all name the same one.
-pub const CREATED: [&str; 8] = [
+/// The samples of new content; all name the same object.
+pub const CREATED: [&str; 9] = [
     "s3-put",
     "sqs-s3",
     "sqs-eventbridge",
     "sns-s3",
     "sqs-sns-s3",
     "eventbridge-object-created",
+    "eventbridge-cloudtrail-put",
     "s3-batch-1",
     "s3-batch-2",
 ];
 
-/// The samples of S3 that name no object.
-const OTHERS: [&str; 2] = ["s3-test", "s3-removed"];
+/// The other samples of S3: of an object that is gone, or of none.
+const OTHERS: [&str; 4] = ["s3-test", "s3-removed", "eventbridge-cloudtrail-delete", "eventbridge-tags-added"];
 
 /// Whether the event `sample` is for a function that takes documents.
 pub fn is_of_documents(sample: &str) -> bool {
