@@ -43,7 +43,7 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build runtime emulator samples model local-model goldens verify-model ablation retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,6 +77,9 @@ goldens: $(READY)
 
 verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
 	@$(PY) -m tools.verify models/$(MODEL) --fp32 target/fp32/$(MODEL).onnx
+
+ablation: goldens ## Print what each step of the quantization recipe gives, on bge-small-en-v1.5
+	@$(PY) -m tools.ablation
 
 retrieval: build runtime ## nDCG@10 and recall@100 on a benchmark, of float32, ours and the stock int8 file (DATA=<BEIR folder>)
 	@test -n "$(DATA)" || { echo "retrieval: name the benchmark's folder, as in make retrieval DATA=scifact"; exit 2; }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 
@@ -264,6 +264,26 @@ impl Bucket {
             Ok(_) | Err(StoreError { kind: StoreErrorKind::NotFound, .. }) => Ok(()),
             Err(error) => Err(error),
         }
+    }
+
+    /// Removes many objects, with one request for every thousand of them, S3's limit; those that are gone are no error.
+    ///
+    /// # Errors
+    /// The first one of S3's; others may have been removed nevertheless.
+    pub async fn delete_all(&self, keys: &[String]) -> Result<(), StoreError> {
+        let invalid = |e| StoreError::permanent("the request to delete objects is invalid").with_source(e);
+        for keys in keys.chunks(1000) {
+            let objects = keys.iter().map(|key| ObjectIdentifier::builder().key(key).build());
+            let objects = objects.collect::<Result<Vec<_>, _>>().map_err(invalid)?;
+            let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build().map_err(invalid)?;
+            let request = self.client.delete_objects().bucket(&self.name).delete(delete);
+            let answer = request.send().await.map_err(|error| self.store_error(error, "s3:DeleteObject"))?;
+            if let Some(error) = answer.errors().first() {
+                let (code, key) = (error.code().unwrap_or_default(), error.key().unwrap_or_default());
+                return Err(StoreError::retryable(format!("S3 did not delete {key}: {code}")));
+            }
+        }
+        Ok(())
     }
 
     fn store_error<E>(&self, error: SdkError<E>, right: &str) -> StoreError

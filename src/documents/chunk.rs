@@ -23,6 +23,9 @@ const LEAST_ROOM: usize = 8;
 /// long it is: without this bound a page of base64 would be a chunk of one token.
 const MOST_BYTES_A_TOKEN: usize = 32;
 
+/// Bytes of a token in most texts, at most: a section of more is probably no single chunk.
+const USUAL_BYTES_A_TOKEN: usize = 6;
+
 /// How large chunks are; both in tokens of the model's tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkOptions {
@@ -91,6 +94,32 @@ impl<'a> Chunker<'a> {
     /// The chunks of `section`, in order. Together they hold all of its text but white space and what the tokenizer
     /// drops.
     pub fn chunks(&self, section: &Section) -> Result<Vec<Chunk>> {
+        match self.whole(section)? {
+            Some(chunk) => Ok(vec![chunk]),
+            None => self.cut(section),
+        }
+    }
+
+    /// A short section as one chunk, as the splitter would give it: it is tokenised once, not twice.
+    fn whole(&self, section: &Section) -> Result<Option<Chunk>> {
+        let room = self.options.tokens - self.around;
+        let text = section.text.trim();
+        let before = &section.text[..section.text.len() - section.text.trim_start().len()];
+        // White space before Markdown's first line may be a mark.
+        let is_mark = section.format == Format::Markdown && !before.is_empty();
+        if is_mark || text.is_empty() || text.len() > room * USUAL_BYTES_A_TOKEN {
+            return Ok(None);
+        }
+        let tokens = self.count(text)?;
+        if tokens == self.around || tokens > self.options.tokens {
+            return Ok(None);
+        }
+        let start = section.start + before.chars().count();
+        Ok(Some(Chunk { start, end: start + text.chars().count(), tokens, text: text.to_owned() }))
+    }
+
+    /// The splitter's chunks of a section.
+    fn cut(&self, section: &Section) -> Result<Vec<Chunk>> {
         let text = section.text.as_str();
         let counts = Counts { text, starts: self.tokenizer.starts(text)? };
         let room = self.options.tokens - self.around;
@@ -195,5 +224,36 @@ impl Characters<'_> {
         }
         self.byte = byte;
         self.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Verify;
+    use crate::model::ModelFolder;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_short_section_is_the_chunk_that_the_splitter_gives(
+            pieces in prop::collection::vec(prop::sample::select(vec![
+                "one", "two words", " ", "\n", "\n\n", ". ", "! ", "# ", "- ", "* * *", "```", "\t", "    ", "é", "中文",
+                "| a | b |", "> ", "<b>", "\u{a0}", "\u{2028}", "\r\n", "1. ",
+            ]), 0..40),
+            markdown in any::<bool>(),
+        ) {
+            let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/fixture");
+            let folder = ModelFolder::open(&root, Verify::Sizes).unwrap();
+            let tokenizer = Tokenizer::from_json(&std::fs::read(root.join("tokenizer.json")).unwrap()).unwrap();
+            let options = ChunkOptions { tokens: 48, overlap: 6 };
+            let chunker = Chunker::new(&tokenizer, &folder.manifest, options).unwrap();
+            let format = if markdown { Format::Markdown } else { Format::Text };
+            let (text, place, fields) = (pieces.concat(), Default::default(), Default::default());
+            let section = Section { format, text, start: 7, place, fields, resume: None };
+            if let Some(chunk) = chunker.whole(&section).unwrap() {
+                prop_assert_eq!(vec![chunk], chunker.cut(&section).unwrap());
+            }
+        }
     }
 }

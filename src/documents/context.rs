@@ -76,6 +76,18 @@ impl DocumentContext {
         self.delete(&self.layout.outcome(bucket, key)).await;
     }
 
+    /// Deletes the outcome records of an earlier version of each of these changes' documents, if there are any.
+    pub async fn delete_outcomes(&self, changes: &[&Change]) {
+        if let [Change { bucket, key, .. }] = changes {
+            return self.delete_outcome(bucket, key).await;
+        }
+        let keys: Vec<_> = changes.iter().map(|change| self.layout.outcome(&change.bucket, &change.key)).collect();
+        if let Err(error) = self.output.delete_all(&keys).await {
+            let (id, cause) = (call::request_id(), store_cause(&error));
+            tracing::warn!(requestId = id, cause, "older outcome records were not removed");
+        }
+    }
+
     pub async fn delete_checkpoint(&self, bucket: &str, key: &str) {
         self.delete(&self.layout.checkpoint(bucket, key)).await;
     }

@@ -133,10 +133,7 @@ impl<'a> DocumentTask<'a> {
         };
         match attempt.write(body).await {
             Ok(embedded) if embedded.skipped_records().is_some() => Ok(self.recorded(embedded, Some(new)).await),
-            Ok(embedded) => {
-                self.context.delete_outcome(&self.change.bucket, &self.change.key).await;
-                Ok(embedded)
-            }
+            Ok(embedded) => Ok(embedded),
             Err(skipped @ TaskError::Skipped { why, .. }) if !why.is_loss() => {
                 self.remove(&existing).await?;
                 Err(skipped)

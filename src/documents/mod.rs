@@ -114,6 +114,7 @@ impl DocumentPipeline {
         };
         let tasks: Vec<_> = call_order::by_object(&changes).into_iter().map(start).collect();
         let mut found = vec![None; changes.len()];
+        let mut embedded = Vec::new();
         for (indices, task) in tasks {
             let outcomes = task.await.unwrap_or_else(|ended| {
                 let reason = format!("a fault inside: {ended}");
@@ -121,9 +122,18 @@ impl DocumentPipeline {
                 indices.iter().for_each(|&index| outcome.log(&changes[index]));
                 indices.into_iter().map(|index| (index, outcome.clone(), Times::default())).collect()
             });
+            // The object's last change that was not a repetition decides whether an outcome record remains.
+            let last = outcomes.iter().rfind(|(_, outcome, _)| !matches!(outcome, Outcome::Unchanged));
+            let whole =
+                |outcome: &Outcome| matches!(outcome, Outcome::Embedded { .. }) && outcome.skipped_records().is_none();
+            embedded.extend(last.filter(|(_, outcome, _)| whole(outcome)).map(|&(index, ..)| &changes[index]));
             for (index, outcome, times) in outcomes {
                 found[index] = Some((outcome, times));
             }
+        }
+        // All in one request: one for each document would be a quarter of its requests.
+        if !embedded.is_empty() {
+            Box::pin(self.context.delete_outcomes(&embedded)).await; // on the heap: this future is deep
         }
         let (mut outcomes, mut summary) = (Vec::with_capacity(changes.len()), Summary::default());
         for (outcome, times) in found.into_iter().flatten() {

@@ -10,6 +10,7 @@
 //! starts after the library is loaded: both read pages from disk, and the library is on the critical path.
 
 use std::fmt;
+use std::fs::File;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -102,10 +103,11 @@ impl Embedder {
     pub fn open(config: &Config, folder: &ModelFolder) -> Result<(Self, Startup)> {
         let started = Instant::now();
         let files = &folder.manifest.files;
-        let graph = Arc::new(map(folder, &files.model)?);
+        let file = folder.open_file(&files.model)?;
+        let graph = Arc::new(map(folder, &files.model, &file)?);
         let mut startup = Startup::default();
         let (tokenizer, engine) = std::thread::scope(|scope| {
-            let verify = scope.spawn(|| timed(|| folder.check(&files.model, graph.bytes())));
+            let verify = scope.spawn(|| timed(|| folder.check_file(&files.model, &file)));
             {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
@@ -145,14 +147,13 @@ impl Embedder {
     }
 }
 
-fn map(folder: &ModelFolder, entry: &FileEntry) -> Result<MappedFile> {
-    let file = folder.open_file(entry)?;
-    MappedFile::map(&file).map_err(|e| folder.unusable(format!("{} cannot be mapped: {e}", entry.path)))
+fn map(folder: &ModelFolder, entry: &FileEntry, file: &File) -> Result<MappedFile> {
+    MappedFile::map(file).map_err(|e| folder.unusable(format!("{} cannot be mapped: {e}", entry.path)))
 }
 
 fn load_tokenizer(folder: &ModelFolder) -> Result<Tokenizer> {
     let entry = &folder.manifest.files.tokenizer;
-    let json = map(folder, entry)?;
+    let json = map(folder, entry, &folder.open_file(entry)?)?;
     folder.check(entry, json.bytes())?;
     let tokenizer = Tokenizer::from_json(json.bytes()).map_err(|message| folder.unusable(message))?;
     if tokenizer.special_token_count() >= folder.manifest.max_tokens {

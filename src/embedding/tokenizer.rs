@@ -7,9 +7,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokenizers::models::wordpiece::WordPiece;
-use tokenizers::{AddedToken, NormalizerWrapper, PostProcessorWrapper, PreTokenizerWrapper};
+use tokenizers::{AddedToken, PostProcessorWrapper};
 
-use super::split_points::SplitPoints;
+use super::split_points::{Part, SplitPoints};
 use crate::error::{Error, Result};
 
 /// A loaded tokenizer; shared between threads.
@@ -67,7 +67,7 @@ impl Tokenizer {
     pub fn encode_while(&self, text: &str, mut more: impl FnMut(usize) -> Result<bool>) -> Result<Vec<u32>> {
         let mut ids = Vec::new();
         for part in self.parts(text) {
-            let encoding = self.inner.encode_fast(part, false).map_err(tokenizer_failed)?;
+            let encoding = self.inner.encode_fast(&*part.text, false).map_err(tokenizer_failed)?;
             ids.extend_from_slice(encoding.get_ids());
             if !more(ids.len())? {
                 break;
@@ -76,17 +76,22 @@ impl Tokenizer {
         Ok(ids)
     }
 
-    fn parts<'a>(&'a self, text: &'a str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+    fn parts<'a>(&'a self, text: &'a str) -> Box<dyn Iterator<Item = Part<'a>> + 'a> {
         match &self.split_points {
             Some(split_points) => Box::new(split_points.parts(text)),
-            None => Box::new(std::iter::once(text)),
+            None => Box::new(std::iter::once(Part::from(text))),
         }
     }
 
     /// The byte offset in `text` at which each token begins, ascending, without special tokens.
     pub fn starts(&self, text: &str) -> Result<Vec<usize>> {
-        let encoding = self.inner.encode(text, false).map_err(tokenizer_failed)?;
-        Ok(encoding.get_offsets().iter().map(|&(start, _)| start).collect())
+        let (mut starts, mut before) = (Vec::new(), 0);
+        for part in self.parts(text) {
+            let encoding = self.inner.encode(&*part.text, false).map_err(tokenizer_failed)?;
+            starts.extend(encoding.get_offsets().iter().map(|&span| before + part.span(span).0));
+            before += part.len;
+        }
+        Ok(starts)
     }
 
     /// `ids` with the special tokens around them: one run's input.
@@ -109,19 +114,19 @@ impl Tokenizer {
         let mut tokens = around(&self.prefix);
         let mut before = 0;
         for part in self.parts(text) {
-            let encoding = self.inner.encode(part, false).map_err(tokenizer_failed)?;
+            let encoding = self.inner.encode(&*part.text, false).map_err(tokenizer_failed)?;
             let placed = encoding.get_ids().iter().zip(encoding.get_offsets());
-            tokens.extend(placed.map(|(&id, &(start, stop))| Token {
-                id,
+            tokens.extend(placed.map(|(&id, &span)| {
+                let (start, stop) = part.span(span);
+                let (start, stop) = (before + start, before + stop);
                 // A tokenizer of bytes may cut a character in two.
-                text: String::from_utf8_lossy(part.as_bytes().get(start..stop).unwrap_or_default()).into_owned(),
-                special: false,
-                span: Some((before + start, before + stop)),
+                let text = String::from_utf8_lossy(text.as_bytes().get(start..stop).unwrap_or_default()).into_owned();
+                Token { id, text, special: false, span: Some((start, stop)) }
             }));
             if !more(tokens.len())? {
                 break;
             }
-            before += part.len();
+            before += part.len;
         }
         tokens.extend(around(&self.suffix));
         Ok(tokens)
@@ -135,6 +140,10 @@ impl Tokenizer {
 
 #[cfg(test)]
 impl Tokenizer {
+    pub fn split_points(&self) -> Option<&SplitPoints> {
+        self.split_points.as_ref()
+    }
+
     pub fn in_parts_of(self, bytes: usize) -> Self {
         Self { split_points: self.split_points.map(|split_points| split_points.of_parts(bytes)), ..self }
     }
@@ -170,11 +179,13 @@ fn read(json: &[u8]) -> tokenizers::Result<(tokenizers::Tokenizer, Option<SplitP
     if kind.kind != Some("WordPiece") {
         return Ok((tokenizers::Tokenizer::from_bytes(json)?, None));
     }
-    let mut inner = tokenizers::Tokenizer::new(serde_json::from_str::<WordPiece>(file.model.get())?);
-    inner.with_normalizer(section::<NormalizerWrapper>(file.normalizer)?)?;
-    inner.with_pre_tokenizer(section::<PreTokenizerWrapper>(file.pre_tokenizer)?);
+    let model: WordPiece = serde_json::from_str(file.model.get())?;
+    let (normalizer, pre_tokenizer) = (section(file.normalizer)?, section(file.pre_tokenizer)?);
+    let split_points = SplitPoints::of(normalizer.as_ref(), pre_tokenizer.as_ref(), &model, &file.added_tokens);
+    let mut inner = tokenizers::Tokenizer::new(model);
+    inner.with_normalizer(normalizer)?;
+    inner.with_pre_tokenizer(pre_tokenizer);
     inner.with_post_processor(section::<PostProcessorWrapper>(file.post_processor)?);
-    let split_points = SplitPoints::of(inner.get_normalizer(), inner.get_pre_tokenizer(), &file.added_tokens);
     inner.add_tokens(file.added_tokens)?;
     Ok((inner, split_points))
 }

@@ -205,7 +205,7 @@ BY_HAND = {
     "test-hub": "a network that reaches the model hub",
     "test-tei-document": "a network that reaches text-embeddings-inference's own repository",
     "retrieval": "a benchmark and minutes; tools/tests/test_retrieval.py runs the command on a small one",
-    **dict.fromkeys(("chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
+    **dict.fromkeys(("ablation", "chaos", "fuzz", "load", "mutants", "soak"), "minutes to hours"),
 }
 
 
