@@ -13,7 +13,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app;
-use crate::config::{Config, VARIABLES};
+use crate::config::{Config, GROUPS, Group, Variable};
 use crate::documents::extract::pdf;
 use crate::error::{Error, Result};
 use crate::handler::Handler;
@@ -21,7 +21,7 @@ use crate::observability::logging;
 
 /// Text embeddings inside AWS Lambda. Lambda starts this binary without arguments; by hand, name a command.
 #[derive(Parser)]
-#[command(name = "bootstrap", version, after_help = variables())]
+#[command(name = "bootstrap", version, after_help = environment())]
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -94,7 +94,8 @@ fn open() -> Result<Handler> {
 }
 
 /// The configuration's variables, for the end of the help.
-fn variables() -> String {
-    let line = |v: &crate::config::Variable| format!("  {}\n      {} [default: {}]\n", v.name, v.about, v.default);
-    format!("Environment:\n{}", VARIABLES.iter().map(line).collect::<String>())
+fn environment() -> String {
+    let line = |v: &Variable| format!("  {}\n      {} [default: {}]\n", v.name, v.about, v.default);
+    let group = |g: &Group| format!("\n{}:\n{}", g.purpose, g.variables.iter().map(line).collect::<String>());
+    format!("Environment\n{}", GROUPS.iter().map(group).collect::<String>())
 }

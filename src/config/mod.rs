@@ -18,7 +18,7 @@ pub use aws::{AccessKeys, Aws, S3Location};
 pub use bucket_name::stand_in;
 pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};
 pub use stores::{HybridVectors, Qdrant, S3Vectors};
-pub use variables::{VARIABLES, Variable};
+pub use variables::{GROUPS, Group, Variable};
 
 use crate::error::{Error, Result};
 use crate::observability::metrics;
@@ -166,8 +166,8 @@ impl Given {
         let mut given = BTreeMap::new();
         for (name, value) in variables {
             let ours = name.starts_with("EMBED_");
-            if ours && !VARIABLES.iter().any(|v| v.name == name) {
-                let expected = format!("no such variable; there are {}", list(VARIABLES.iter().map(|v| v.name)));
+            if ours && !Variable::all().any(|v| v.name == name) {
+                let expected = format!("no such variable; there are {}", list(Variable::all().map(|v| v.name)));
                 // The value may be a secret whose variable is misspelt.
                 return Err(Error::Config { variable: name, value: "***".to_owned(), expected });
             }

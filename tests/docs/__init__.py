@@ -1,1 +1,1 @@
-"""The commands in README and docs: `make test-docs`."""
+"""The commands, links and pictures in README and docs: `make test-docs`."""

@@ -117,9 +117,9 @@ def aws(command: Command) -> None:
 
 
 def export(command: Command) -> None:
-    """Each EMBED_ variable is in the README's table."""
+    """Each EMBED_ variable is in a table of docs/configuration.md."""
     for variable in re.findall(r"\b(EMBED_[A-Z_0-9]+)=", command.text):
-        if f"| `{variable}` |" not in (ROOT / "README.md").read_text():
+        if f"| `{variable}` |" not in (ROOT / "docs/configuration.md").read_text():
             raise Checked(f"there is no variable {variable}")
 
 

@@ -1,8 +1,10 @@
 //! The documentation routes: filled in, open without a token, and every example in the document works.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
-use crate::support::harness::{Answer, FolderCopy, event, fixture, fixture_handler, handler, invoke, post};
+use crate::support::harness::{Answer, FolderCopy, event, fixture, fixture_handler, handler, invoke, post, root};
 
 fn get(path: &str) -> Answer {
     Answer::of(&invoke(&fixture_handler(), &event("GET", path, &[], "")))
@@ -21,6 +23,34 @@ fn the_document_is_filled_in_for_the_loaded_model_and_limits() {
     assert_eq!(schemas["Texts"]["oneOf"][1]["maxItems"], 2048);
     let names = &schemas["EmbeddingsRequest"]["properties"]["model"]["anyOf"][0]["enum"];
     assert_eq!((&names[0], &names[3]), (&json!("fixture"), &json!("text-embeddings-inference")));
+}
+
+#[test]
+fn the_http_page_groups_the_routes_as_the_document_does() {
+    let document = get("/openapi.json").json();
+    let mut described = BTreeSet::new();
+    let mut groups = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let group = operation["tags"][0].as_str().unwrap().to_owned();
+            let contract = operation["x-contract"].as_str().unwrap_or_default().to_owned();
+            groups.insert(group.clone());
+            described.insert((group, format!("{} {path}", method.to_uppercase()), contract));
+        }
+    }
+    let named: BTreeSet<_> =
+        document["tags"].as_array().unwrap().iter().map(|tag| tag["name"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(groups, named);
+    let page = std::fs::read_to_string(root().join("docs/http.md")).unwrap();
+    let table = page.split("## Paths\n").nth(1).and_then(|rest| rest.split("\n## ").next()).expect("the paths");
+    let mut written = BTreeSet::new();
+    for row in table.lines().filter(|line| line.starts_with('|')).skip(2) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        for path in cells[2].split('`').skip(1).step_by(2) {
+            assert!(written.insert((cells[1].to_owned(), path.to_owned(), cells[3].to_owned())), "{path} twice");
+        }
+    }
+    assert_eq!(written, described);
 }
 
 #[test]

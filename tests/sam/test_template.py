@@ -421,7 +421,7 @@ class Choices(unittest.TestCase):
             self.assertEqual(function["Environment"]["Variables"]["EMBED_VERIFY"], "sizes")
 
     def test_variables_are_the_programs_own(self) -> None:
-        known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "README.md").read_text(), re.MULTILINE))
+        known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
         for function in Template().of_type("AWS::Lambda::Function").values():
             self.assertLessEqual(set(function["Environment"]["Variables"]), known)
 
