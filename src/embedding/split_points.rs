@@ -8,7 +8,7 @@
 
 use tokenizers::{AddedToken, NormalizerWrapper, PreTokenizerWrapper};
 
-/// Bytes of a part, unless a single word is longer..
+/// Bytes of a part, unless a single word is longer.
 const PART: usize = 16 * 1024;
 
 /// The split points of a BERT tokenizer. Such a tokenizer works word by word (`BertPreTokenizer`: white space separates

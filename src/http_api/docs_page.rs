@@ -1,11 +1,12 @@
 //! `GET /openapi.json` and `GET /docs`: the API's description for machines and for people.
 //!
 //! `openapi.json`, beside this file, has marks such as `"{{dimensions}}"` where the model and the limits belong. It is
-//! written by hand, because its schemas, examples and errors follow four foreign contracts that our types do not state: a
-//! generator over our structs would know the fields, which tests compare anyway, and would want every description, choice
-//! and example in attributes beside them, plus its own code at run time; tests compare it with the routes, the parsers' fields and real responses. `docs.html` renders it in the browser and
-//! loads nothing from elsewhere. Neither needs a token: they hold no data, and a browser that opens a page cannot send
-//! one.
+//! written by hand, because its schemas, examples and errors follow four contracts of others, which our types do not
+//! state. A generator would know the fields alone, and would want every description and example in attributes beside
+//! them. Tests compare the document with the routes, the parsers' fields and real responses.
+//!
+//! `docs.html` renders it in the browser and loads nothing from elsewhere. Neither needs a token: they hold no data, and
+//! a browser that opens a page cannot send one.
 
 use http::{HeaderName, HeaderValue, header};
 use serde::Serialize;
