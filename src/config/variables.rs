@@ -53,7 +53,7 @@ pub const VARIABLES: &[Variable] = &[
     Variable { name: "EMBED_CSV_COLUMN", default: "the whole row", about: "the column that holds the text; * or unset: the whole row, name: value a line" },
     Variable { name: "EMBED_HTML_BOILERPLATE", default: "on", about: "on: navigation, header, footer and aside of web pages are read; off: they are left out" },
     Variable { name: "EMBED_MAX_OBJECT_BYTES", default: "10737418240", about: "bytes of an object as it is stored; a larger one is skipped" },
-    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a packed object may unpack to" },
+    Variable { name: "EMBED_MAX_UNPACKED_BYTES", default: "4294967296", about: "bytes that a compressed object, or an office document or e-book, may have once it is decompressed" },
     Variable { name: "EMBED_MAX_WHOLE_BYTES", default: "33554432", about: "bytes of a document that has to be held whole, as PDFs, office documents, e-books and mail have" },
     Variable { name: "EMBED_MAX_PDF_MEMORY_BYTES", default: "268435456", about: "memory that reading a PDF may take, in a process of its own" },
     Variable { name: "EMBED_MAX_RECORD_BYTES", default: "8388608", about: "bytes of one line of JSON Lines, element of a JSON array or row of CSV" },
