@@ -175,8 +175,8 @@ mod tests {
     #[test]
     fn a_configuration_keeps_its_fingerprint() {
         let manifest = manifest(|_| ());
-        assert_eq!(of(&manifest, &[]), "");
-        assert_eq!(of(&manifest, &[("EMBED_QDRANT_HYBRID", "off")]), "");
+        assert_eq!(of(&manifest, &[]), "9aa8974b9fee1835");
+        assert_eq!(of(&manifest, &[("EMBED_QDRANT_HYBRID", "off")]), "23bb1170adffe4f9");
     }
 
     #[test]
