@@ -135,23 +135,15 @@ async fn read(reference: &Reference) -> Result<String, BoxError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::ApiKey;
 
     const ARN: &str = "arn:aws:secretsmanager:eu-north-1:123456789012:secret:embed/key-a1B2c3";
-
-    fn reference(value: &str) -> Reference {
-        match ApiKey::parse(value) {
-            Ok(ApiKey::Reference(reference)) => reference,
-            other => panic!("{value}: {other:?}"),
-        }
-    }
 
     fn token_of(stored: &str, value: &str) -> Result<String, String> {
         read_as(Ok(stored.to_owned()), value)
     }
 
     fn read_as(stored: Result<String, BoxError>, value: &str) -> Result<String, String> {
-        let token = api_key(stored, "EMBED_API_KEY", &reference(value));
+        let token = api_key(stored, "EMBED_API_KEY", &Reference::parse(value));
         token.map(|secret| secret.expose().to_owned()).map_err(|error| error.chain().to_string())
     }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::app;
 use crate::aws::secrets::PendingApiKey;
-use crate::config::{Config, Documents, S3Location, Secret, Verify};
+use crate::config::{Config, Documents, S3Location, Secret, StoreName, Verify};
 use crate::embedding::{Embedder, ORT_VERSION, Options, Runtime};
 use crate::error::{Error, Result, StoreError};
 use crate::model::{self, ModelFolder};
@@ -60,7 +60,9 @@ pub async fn run() -> ExitCode {
 /// Checks the buckets, the keys and the stores of documents; changes none of them.
 async fn check_documents(report: &mut Report, config: &Config, documents: &Documents, model: &ModelRef) {
     let clients = app::connect(config, documents).await;
-    for (what, location) in [("input", documents.input.as_ref()), ("output", Some(&documents.output))] {
+    // The store s3 asks the output's bucket itself.
+    let output = (!documents.stores.contains(&StoreName::S3)).then_some(&documents.output);
+    for (what, location) in [("input", documents.input.as_ref()), ("output", output)] {
         let Some(S3Location { bucket, prefix, .. }) = location else { continue };
         // Whether the object is there does not matter, only that the request is not denied.
         let answer = clients.0.bucket(bucket).head(&format!("{prefix}/doctor"), None).await;
@@ -75,7 +77,8 @@ async fn check_documents(report: &mut Report, config: &Config, documents: &Docum
         }
     };
     for store in app::stores(documents, model, &clients, key.as_ref()) {
-        report.check(store.name(), store.check().await.map_err(told), String::clone);
+        let what = if store.name() == StoreName::S3.word() { "output" } else { store.name() };
+        report.check(what, store.check().await.map_err(told), String::clone);
     }
 }
 

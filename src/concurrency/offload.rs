@@ -8,8 +8,8 @@ use std::sync::{Arc, Weak};
 use crate::concurrency::panics;
 use crate::error::{Error, Kind, Result};
 
-/// Bytes of JSON from which on another thread writes or compresses it: that takes half a millisecond, and handing the
-/// work over a fiftieth of one.
+/// JSON of this many bytes or more is written and compressed on another thread: so much takes half a millisecond, and
+/// handing the work over takes a fiftieth of one.
 pub const FROM_BYTES: usize = 64 * 1024;
 
 /// Tells work whether its caller still waits.

@@ -96,6 +96,17 @@ impl ApiKey {
     }
 }
 
+#[cfg(test)]
+impl Reference {
+    /// The reference that `value` is.
+    pub fn parse(value: &str) -> Self {
+        match ApiKey::parse(value) {
+            Ok(ApiKey::Reference(reference)) => reference,
+            other => panic!("{value}: {other:?}"),
+        }
+    }
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,27 +123,26 @@ mod tests {
 
     const ARN: &str = "arn:aws:secretsmanager:eu-north-1:123456789012:secret:embed/key-a1B2c3";
 
-    fn reference(value: &str) -> Reference {
-        match ApiKey::parse(value) {
-            Ok(ApiKey::Reference(reference)) => reference,
-            other => panic!("{value}: {other:?}"),
-        }
-    }
-
     #[test]
     fn references_are_told_from_tokens() {
         assert!(
             matches!(ApiKey::parse("sesame:ssm:arn").unwrap(), ApiKey::Plain(key) if key.expose() == "sesame:ssm:arn")
         );
         let region = "eu-north-1".to_owned();
-        assert_eq!(reference(ARN), Reference::SecretsManager { arn: ARN.into(), region: region.clone(), field: None });
         assert_eq!(
-            reference(&format!("{ARN}:token")),
+            Reference::parse(ARN),
+            Reference::SecretsManager { arn: ARN.into(), region: region.clone(), field: None }
+        );
+        assert_eq!(
+            Reference::parse(&format!("{ARN}:token")),
             Reference::SecretsManager { arn: ARN.into(), region: region.clone(), field: Some("token".into()) }
         );
-        assert_eq!(reference("ssm:/embed/key"), Reference::Parameter { name: "/embed/key".into(), region: None });
+        assert_eq!(
+            Reference::parse("ssm:/embed/key"),
+            Reference::Parameter { name: "/embed/key".into(), region: None }
+        );
         let parameter = "arn:aws-us-gov:ssm:eu-north-1:123456789012:parameter/embed/key";
-        assert_eq!(reference(parameter), Reference::Parameter { name: parameter.into(), region: Some(region) });
+        assert_eq!(Reference::parse(parameter), Reference::Parameter { name: parameter.into(), region: Some(region) });
     }
 
     #[test]

@@ -13,7 +13,7 @@ mod variables;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-pub use api_key::{ApiKey, Reference, Secret, masked};
+pub use api_key::{ApiKey, Reference, Secret};
 pub use aws::{AccessKeys, Aws, S3Location};
 pub use bucket_name::stand_in;
 pub use documents::{DocumentLimits, Documents, EncodeOptions, OutputFormat, StoreName, VectorEncoding};

@@ -17,7 +17,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use super::checkpoint::Checkpoint;
-use super::chunk_reader::{BATCH, Batch, ChunkReader, NumberedChunk, ResumePoint, Start};
+use super::chunk_reader::{BATCH, ChunkBatch, ChunkReader, NumberedChunk, ResumePoint, Start};
 use super::context::DocumentContext;
 use super::extract::{Skip, SkippedRecords};
 use super::outcome::{Outcome, Times};
@@ -131,7 +131,7 @@ impl<'a> Attempt<'a> {
         writers: &mut Writers<'_>,
         checkpoint: &mut Checkpoint,
     ) -> Result<SkippedRecords, TaskError> {
-        let mut at_work: VecDeque<(Batch, Embedding)> = VecDeque::new();
+        let mut at_work: VecDeque<(ChunkBatch, Embedding)> = VecDeque::new();
         loop {
             while at_work.len() < SIDE_BY_SIDE {
                 let Some(batch) = reader.next().await? else { break };
@@ -164,7 +164,7 @@ impl<'a> Attempt<'a> {
         Ok(std::mem::take(&mut reader.skipped_records))
     }
 
-    fn records(&self, batch: Batch, embeddings: Embeddings) -> Vec<Record> {
+    fn records(&self, batch: ChunkBatch, embeddings: Embeddings) -> Vec<Record> {
         let vectors = embeddings.vectors.into_iter().zip(embeddings.tokens);
         let record = |(numbered, (vector, tokens)): (NumberedChunk, (Vec<f32>, usize))| Record {
             id: Record::id_of(&self.document.bucket, &self.document.key, numbered.index),
@@ -249,7 +249,7 @@ impl<'a> Attempt<'a> {
 struct Embedding(JoinHandle<Result<Embeddings>>);
 
 impl Embedding {
-    fn begin(embedder: &Embedder, batch: &Batch) -> Self {
+    fn begin(embedder: &Embedder, batch: &ChunkBatch) -> Self {
         let texts = batch.chunks.iter().map(|numbered| numbered.chunk.text.clone()).collect();
         let options = Options { truncation: Truncation::Cut, ..Options::default() };
         let embedder = embedder.clone();

@@ -1,7 +1,7 @@
 //! A document's chunks in batches, read and cut on a thread of their own while earlier ones are embedded.
 //!
 //! ```text
-//! S3 -> ObjectReader -> [blocking thread: extract -> Chunker] -> Batch, Batch, …
+//! S3 -> ObjectReader -> [blocking thread: extract -> Chunker] -> ChunkBatch, ChunkBatch, …
 //! ```
 //!
 //! Batches are cut at multiples of [`BATCH`] of the chunks' own numbers, wherever reading began: what is made
@@ -17,12 +17,17 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::chunk::{Chunk, ChunkOptions, Chunker};
-use super::extract::{Cursor, ExtractOptions, Extracted, Hints, Section, SkippedRecords, Unreadable, extract};
+use super::extract::pdf::PdfReader;
+use super::extract::{
+    Cursor, ExtractOptions, Extracted, Hints, RecordText, Section, SkippedRecords, Unreadable, extract,
+};
 use super::source_object::{Clock, Prefetcher, SourceObject, stream};
 use super::spool::Spool;
 use crate::aws::Body;
+use crate::config::Documents;
 use crate::embedding::Embedder;
 use crate::error::{Error, StoreError};
+use crate::model::Manifest;
 use crate::record::Place;
 
 /// Chunks of a batch: enough to keep six cores busy, few enough for 64 chunks to be at work at most.
@@ -33,7 +38,7 @@ const WAITING: usize = 2;
 
 /// Chunks that follow one another.
 #[derive(Debug)]
-pub struct Batch {
+pub struct ChunkBatch {
     pub chunks: Vec<NumberedChunk>,
     /// The last place in the object, up to the end of these chunks, from which reading can go on.
     pub resume_point: Option<ResumePoint>,
@@ -66,8 +71,8 @@ pub struct ReadOptions {
 /// Reads the chunks of one document; reading ends when this is dropped.
 pub struct ChunkReader {
     /// Read ahead.
-    waiting: VecDeque<Batch>,
-    batches: mpsc::Receiver<Batch>,
+    waiting: VecDeque<ChunkBatch>,
+    batches: mpsc::Receiver<ChunkBatch>,
     /// `None` after the last batch.
     thread: Option<JoinHandle<Result<Extracted, ReadError>>>,
     prefetcher: Prefetcher,
@@ -95,6 +100,28 @@ pub struct Start {
 }
 
 impl ReadOptions {
+    /// What `settings` ask for; for what they leave open, the model's own sizes and the reader's own limits.
+    pub fn new(settings: &Documents, manifest: &Manifest, pdf_reader: Option<PdfReader>) -> Self {
+        let default = ExtractOptions::default();
+        let extract = ExtractOptions {
+            record_text: match settings.json_pointer.as_deref() {
+                None => RecordText::Usual,
+                Some("*") => RecordText::Values,
+                Some(pointer) => RecordText::At(pointer.to_owned()),
+            },
+            text_column: settings.csv_column.clone().filter(|column| column != "*"),
+            max_decompressed_bytes: settings.limits.decompressed.unwrap_or(default.max_decompressed_bytes),
+            max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
+            max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),
+            max_pdf_memory_bytes: settings.limits.pdf_memory.unwrap_or(default.max_pdf_memory_bytes),
+            html_boilerplate: settings.html_boilerplate,
+            pdf_reader,
+        };
+        let tokens = settings.chunk_tokens.unwrap_or_else(|| ChunkOptions::for_model(manifest).tokens);
+        let overlap = settings.chunk_overlap.unwrap_or(tokens / 8);
+        Self { extract, chunk: ChunkOptions { tokens, overlap } }
+    }
+
     /// Begins to read `source_object` at `start`, where `body` begins if it is open already.
     pub fn read(
         &self,
@@ -148,7 +175,7 @@ impl ChunkReader {
     ///
     /// # Errors
     /// Why reading ended early, after every batch up to there.
-    pub async fn next(&mut self) -> Result<Option<Batch>, ReadError> {
+    pub async fn next(&mut self) -> Result<Option<ChunkBatch>, ReadError> {
         match self.waiting.pop_front() {
             Some(batch) => Ok(Some(batch)),
             None => self.receive().await,
@@ -166,7 +193,7 @@ impl ChunkReader {
         Ok(None)
     }
 
-    async fn receive(&mut self) -> Result<Option<Batch>, ReadError> {
+    async fn receive(&mut self) -> Result<Option<ChunkBatch>, ReadError> {
         if let Some(batch) = self.batches.recv().await {
             return Ok(Some(batch));
         }
@@ -190,7 +217,7 @@ impl ChunkReader {
 /// Makes batches of chunks from sections.
 struct ChunkBatcher<'a> {
     chunker: Chunker<'a>,
-    sender: mpsc::Sender<Batch>,
+    sender: mpsc::Sender<ChunkBatch>,
     /// The first chunk that is wanted.
     first: usize,
     /// The number of the next chunk.
@@ -251,7 +278,7 @@ impl ChunkBatcher<'_> {
     }
 
     fn send(&mut self) -> ControlFlow<()> {
-        let batch = Batch { chunks: std::mem::take(&mut self.chunks), resume_point: self.resume_point.clone() };
+        let batch = ChunkBatch { chunks: std::mem::take(&mut self.chunks), resume_point: self.resume_point.clone() };
         match self.sender.blocking_send(batch) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),

@@ -23,6 +23,7 @@ mod chunk_reader;
 mod context;
 mod document_task;
 pub mod extract;
+mod fingerprint;
 mod outcome;
 mod source_object;
 mod spool;
@@ -30,7 +31,6 @@ mod task_error;
 
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 
 pub use outcome::{DocumentFailure, Outcome, Summary, Times};
@@ -40,20 +40,17 @@ use crate::config::{Documents, S3Location};
 use crate::embedding::Embedder;
 use crate::error::{Error, Result};
 use crate::observability::call::{self, Deadline};
-use crate::record::{Change, ChangeKind, ModelRef, OutputLayout, VectorStore};
+use crate::record::{Change, ChangeKind, OutputLayout, VectorStore};
 use call_order::ObjectChanges;
-use chunk::{ChunkOptions, Chunker};
+use chunk::Chunker;
 use chunk_reader::ReadOptions;
 use context::DocumentContext;
 use document_task::DocumentTask;
 pub use extract::pdf::PdfReader;
-use extract::{ExtractOptions, RecordText};
+use fingerprint::fingerprint;
 
 /// Documents of a call at work at once: a small one waits for S3 most of its time, 60 ms against 20 ms of a core.
 const SIDE_BY_SIDE: usize = 8;
-
-/// Has to change whenever the same object under the same configuration gives other records than before.
-const SCHEMA: u32 = 3;
 
 /// Embeds documents; shared between calls.
 pub struct DocumentPipeline {
@@ -71,19 +68,14 @@ impl DocumentPipeline {
         stores: Vec<Box<dyn VectorStore>>,
     ) -> Result<Self> {
         let manifest = embedder.manifest();
-        let extract = ExtractOptions { pdf_reader, ..extract_options(settings) };
-        let read_options = ReadOptions { extract, chunk: chunk_options(settings, embedder) };
+        let read_options = ReadOptions::new(settings, manifest, pdf_reader);
         Chunker::new(embedder.tokenizer(), manifest, read_options.chunk)?;
         if settings.input.is_none() {
             tracing::warn!(
                 "EMBED_INPUT is not set: its invokers can have the function read any object that its role can read"
             );
         }
-        let model = ModelRef::of(manifest);
-        let (ReadOptions { extract, chunk }, options, metadata) = (&read_options, &settings.encode, settings.metadata);
-        // Where the programs lie that read PDFs does not change what they read.
-        let extract = ExtractOptions { pdf_reader: None, ..extract.clone() };
-        let fingerprint = fingerprint(&format!("{SCHEMA} {model:?} {extract:?} {chunk:?} {options:?} {metadata}"));
+        let fingerprint = fingerprint(manifest, &read_options, settings);
         let context = DocumentContext {
             stores,
             embedder: embedder.clone(),
@@ -190,37 +182,6 @@ impl DocumentPipeline {
             _ => None,
         }
     }
-}
-
-fn extract_options(settings: &Documents) -> ExtractOptions {
-    let default = ExtractOptions::default();
-    ExtractOptions {
-        record_text: match settings.json_pointer.as_deref() {
-            None => RecordText::Usual,
-            Some("*") => RecordText::Values,
-            Some(pointer) => RecordText::At(pointer.to_owned()),
-        },
-        text_column: settings.csv_column.clone().filter(|column| column != "*"),
-        max_decompressed_bytes: settings.limits.decompressed.unwrap_or(default.max_decompressed_bytes),
-        max_whole_bytes: settings.limits.whole.unwrap_or(default.max_whole_bytes),
-        max_record_bytes: settings.limits.record.unwrap_or(default.max_record_bytes),
-        max_pdf_memory_bytes: settings.limits.pdf_memory.unwrap_or(default.max_pdf_memory_bytes),
-        html_boilerplate: settings.html_boilerplate,
-        pdf_reader: None,
-    }
-}
-
-fn chunk_options(settings: &Documents, embedder: &Embedder) -> ChunkOptions {
-    let default = ChunkOptions::for_model(embedder.manifest());
-    let tokens = settings.chunk_tokens.unwrap_or(default.tokens);
-    let overlap =
-        settings.chunk_overlap.unwrap_or(if settings.chunk_tokens.is_some() { tokens / 8 } else { default.overlap });
-    ChunkOptions { tokens, overlap }
-}
-
-/// 64 bits of a hash: enough to tell the configurations of one function apart.
-fn fingerprint(text: &str) -> String {
-    Sha256::digest(text)[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The error for a call that can only fail as a whole, if one of its documents has to come back.

@@ -12,15 +12,21 @@ use hyper::body::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::aws::{Body, Bucket, ObjectMetadata};
+use crate::aws::{Body, Bucket, ObjectMetadata, Retry, RetryPolicy};
 use crate::error::StoreError;
 use crate::observability::call;
 
 /// Pieces of the body that wait for the reader; hyper's have some 16 KB.
 const WAITING: usize = 32;
 
-/// Attempts that fail one after another, without a byte in between, before reading fails.
-const ATTEMPTS: u32 = 5;
+/// S3 answers within 0.2 s as a rule, and its client asks again by itself; what lasts longer than this is left to the
+/// event's next delivery.
+const READ_RETRY_POLICY: RetryPolicy = RetryPolicy {
+    give_up_after: Duration::from_secs(10),
+    response_timeout: Duration::from_secs(30),
+    first_delay: Duration::from_millis(200),
+    max_delay: Duration::from_secs(2),
+};
 
 /// One version of one object.
 #[derive(Debug, Clone)]
@@ -76,29 +82,27 @@ async fn prefetch(
     sender: mpsc::Sender<Bytes>,
     clock: Arc<Clock>,
 ) -> Result<(), StoreError> {
+    let retry = Retry::new(READ_RETRY_POLICY);
     let (mut at, mut attempt) = (from, 0);
     while at < source_object.metadata.size {
         let asked = Instant::now();
-        let read = next(&source_object, &mut body, at).await;
+        let read = retry.in_time("S3 did not answer", next(&source_object, &mut body, at)).await;
         clock.add(asked.elapsed());
-        let error = match read {
+        match read {
+            Ok(piece) if piece.is_empty() => {}
             Ok(piece) => {
                 (at, attempt) = (at + piece.len() as u64, 0);
-                if !piece.is_empty() && sender.send(piece).await.is_err() {
+                retry.made_progress();
+                if sender.send(piece).await.is_err() {
                     // Nobody reads any more.
                     return Ok(());
                 }
-                continue;
             }
-            Err(error) => error,
-        };
-        attempt += 1;
-        if !error.retryable || attempt == ATTEMPTS {
-            return Err(error);
+            Err(error) => {
+                body = None;
+                retry.again(&mut attempt, error, None).await?;
+            }
         }
-        tracing::debug!(requestId = call::request_id(), attempt, key = source_object.key, at, "asking S3 again");
-        body = None;
-        tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
     }
     // An empty piece marks the end: a channel that closes without it means a failed transfer.
     let _ = sender.send(Bytes::new()).await;

@@ -1,4 +1,4 @@
-//! Sections of a document, kept packed in memory until it is known that the document can be read to its end.
+//! Sections of a document, kept compressed in memory until it is known that the document can be read to its end.
 //!
 //! Stores that replace an older version chunk by chunk would otherwise lose it to a document that turns out unreadable
 //! in its middle.
@@ -8,7 +8,7 @@ use std::io::{self, BufRead, BufReader, Write};
 use super::extract::Section;
 use crate::error::{Error, Result};
 
-/// Packed bytes that are kept: some hundred megabytes of text. Of a longer document the beginning replaces the older
+/// Compressed bytes that are kept: some hundred megabytes of text. Of a longer document the beginning replaces the older
 /// version's before its end is read.
 pub const LARGEST: usize = 32 << 20;
 

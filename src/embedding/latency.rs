@@ -21,7 +21,7 @@ const MIN_TOKENS: f64 = 256.0;
 /// a few runs, and one frozen run is soon forgotten. A token of a short text takes up to three times as long as one of a
 /// long text, so the factor must be larger.
 const MAX_SLOWDOWN: f64 = 4.0;
-/// What a refusal leaves of a forecast: a tenth after ten.
+/// What one rejection leaves of an estimate; ten leave a tenth.
 const REJECTION_DISCOUNT: f64 = 0.8;
 
 /// Measured time per token, for each kind of run.

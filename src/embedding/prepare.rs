@@ -107,7 +107,7 @@ impl Prepared {
         self.outline.windows.is_empty()
     }
 
-    /// The first `texts` texts, which are taken out; `None` if none is left. What was cut is told of none of them.
+    /// Takes the first `texts` texts out; `None` if none is left. The result does not list those that were cut.
     pub fn take(&mut self, texts: usize) -> Option<Self> {
         if self.is_empty() {
             return None;

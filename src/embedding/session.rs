@@ -93,16 +93,16 @@ impl MappedFile {
 
 /// What one of the graph's inputs holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum InputRole {
     Ids,
     Mask,
     TypeIds,
 }
 
 #[derive(Debug)]
-struct Input {
+struct GraphInput {
     name: CString,
-    role: Role,
+    role: InputRole,
     /// Whether the input takes 64-bit integers, as stock exports do; else it takes 32-bit ones.
     wide: bool,
     /// Whether the input's shape is `[1, n]`; else it is `[n]`.
@@ -114,7 +114,7 @@ pub struct TextSession {
     // Declared before the mapping, hence dropped before it: its weights may lie in it.
     session: Session,
     _graph: Arc<MappedFile>,
-    inputs: Vec<Input>,
+    inputs: Vec<GraphInput>,
     output: CString,
 }
 
@@ -133,7 +133,7 @@ impl TextSession {
         let session = build(runtime, &graph, threads).map_err(|e| format!("ONNX Runtime refuses the graph: {e}"))?;
         let inputs =
             session.inputs().iter().map(|i| declared_input(i.name(), i.dtype())).collect::<Result<Vec<_>, _>>()?;
-        if !inputs.iter().any(|input| input.role == Role::Ids) {
+        if !inputs.iter().any(|input| input.role == InputRole::Ids) {
             return Err("the graph has no input named input_ids".to_owned());
         }
         let output = session
@@ -257,11 +257,11 @@ fn is_ort_format(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(b"ORTM")
 }
 
-fn declared_input(name: &str, dtype: &ValueType) -> Result<Input, String> {
+fn declared_input(name: &str, dtype: &ValueType) -> Result<GraphInput, String> {
     let role = match name {
-        "input_ids" => Role::Ids,
-        "attention_mask" => Role::Mask,
-        "token_type_ids" => Role::TypeIds,
+        "input_ids" => InputRole::Ids,
+        "attention_mask" => InputRole::Mask,
+        "token_type_ids" => InputRole::TypeIds,
         other => return Err(format!("the graph has an input {other:?}, which this program does not know")),
     };
     let ValueType::Tensor { ty, shape, .. } = dtype else {
@@ -272,7 +272,7 @@ fn declared_input(name: &str, dtype: &ValueType) -> Result<Input, String> {
         TensorElementType::Int32 => false,
         other => return Err(format!("input {name} holds {other}, not 32- or 64-bit integers")),
     };
-    Ok(Input { name: c_string(name)?, role, wide, batched: shape.len() == 2 })
+    Ok(GraphInput { name: c_string(name)?, role, wide, batched: shape.len() == 2 })
 }
 
 fn c_string(name: &str) -> Result<CString, String> {
@@ -282,35 +282,37 @@ fn c_string(name: &str) -> Result<CString, String> {
 /// One input's values for one text, in the type the graph declares.
 struct Tensor {
     shape: Vec<usize>,
-    data: Data,
+    data: TensorData,
 }
 
-enum Data {
+enum TensorData {
     Narrow(Vec<i32>),
     Wide(Vec<i64>),
 }
 
 impl Tensor {
-    fn new(input: &Input, ids: &[u32]) -> Self {
+    fn new(input: &GraphInput, ids: &[u32]) -> Self {
         // One unpadded text: every token counts, and all belong to the first segment.
         let value = move |&id: &u32| match input.role {
-            Role::Ids => id,
-            Role::Mask => 1,
-            Role::TypeIds => 0,
+            InputRole::Ids => id,
+            InputRole::Mask => 1,
+            InputRole::TypeIds => 0,
         };
         let shape = if input.batched { vec![1, ids.len()] } else { vec![ids.len()] };
         let data = if input.wide {
-            Data::Wide(ids.iter().map(|id| i64::from(value(id))).collect())
+            TensorData::Wide(ids.iter().map(|id| i64::from(value(id))).collect())
         } else {
-            Data::Narrow(ids.iter().map(|id| value(id) as i32).collect())
+            TensorData::Narrow(ids.iter().map(|id| value(id) as i32).collect())
         };
         Self { shape, data }
     }
 
     fn value(&self) -> ort::Result<ort::value::DynValueRef<'_>> {
         Ok(match &self.data {
-            Data::Narrow(data) => TensorRef::from_array_view((self.shape.as_slice(), data.as_slice()))?.into_dyn(),
-            Data::Wide(data) => TensorRef::from_array_view((self.shape.as_slice(), data.as_slice()))?.into_dyn(),
+            TensorData::Narrow(data) => {
+                TensorRef::from_array_view((self.shape.as_slice(), data.as_slice()))?.into_dyn()
+            }
+            TensorData::Wide(data) => TensorRef::from_array_view((self.shape.as_slice(), data.as_slice()))?.into_dyn(),
         })
     }
 }

@@ -20,8 +20,8 @@ pub struct Tokenizer {
     split_points: Option<SplitPoints>,
 }
 
-/// One token as `/tokenize` reports it: the text's own characters, and where they begin and end in it, in bytes. Of a
-/// special token the name, and no place.
+/// One token as `/tokenize` reports it: its characters of the text, and the bytes of the text where they begin and end.
+/// A special token has its name and no place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     pub id: u32,

@@ -57,10 +57,10 @@ struct Sequence {
 
 /// The outcome of a batch, filled in by the workers.
 struct Completion {
-    state: Mutex<State>,
+    state: Mutex<CompletionState>,
 }
 
-struct State {
+struct CompletionState {
     vectors: Vec<Option<Vec<f32>>>,
     remaining: usize,
     /// `None` once the outcome is sent.
@@ -92,7 +92,8 @@ impl Pool {
             return Ok(Vec::new());
         }
         let (caller, outcome) = oneshot::channel();
-        let state = State { vectors: vec![None; sequences.len()], remaining: sequences.len(), caller: Some(caller) };
+        let state =
+            CompletionState { vectors: vec![None; sequences.len()], remaining: sequences.len(), caller: Some(caller) };
         let completion = Arc::new(Completion { state: Mutex::new(state) });
         lock(&self.shared.pool_state).queue.push(Batch::new(sequences, completion));
         self.shared.wake.notify_all();
@@ -179,7 +180,7 @@ impl Completion {
     }
 }
 
-impl State {
+impl CompletionState {
     fn send(&mut self, outcome: Result<Vec<Vec<f32>>>) {
         if let Some(caller) = self.caller.take() {
             // Sending fails if the caller has gone away, and then nobody needs the outcome.

@@ -14,7 +14,7 @@ pub use store_error::{StoreError, StoreErrorKind};
 /// The crate's result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type Source = Box<dyn std::error::Error + Send + Sync>;
+type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// Every error, grouped by who can fix it.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum Error {
         folder: PathBuf,
         message: String,
         #[source]
-        source: Option<Source>,
+        source: Option<Cause>,
     },
     /// A model in S3 that cannot be used.
     #[error("s3://{bucket}/{key}: {message}")]
@@ -54,7 +54,7 @@ pub enum Error {
         key: String,
         message: String,
         #[source]
-        source: Option<Source>,
+        source: Option<Cause>,
     },
     /// The token behind a reference cannot be read.
     #[error("{variable} refers to {reference}: {message}")]
@@ -63,7 +63,7 @@ pub enum Error {
         reference: String,
         message: String,
         #[source]
-        source: Option<Source>,
+        source: Option<Cause>,
     },
     /// Some documents need a retry, and their event can be retried only as a whole.
     #[error("{message}")]
@@ -76,7 +76,7 @@ pub enum Error {
     Internal {
         context: &'static str,
         #[source]
-        source: Option<Source>,
+        source: Option<Cause>,
     },
 }
 
@@ -114,7 +114,7 @@ pub enum Kind {
 
 /// One row of the table.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub struct ErrorRow {
     /// HTTP status under OpenAI's contract.
     pub status: u16,
     /// HTTP status under text-embeddings-inference's contract.
@@ -131,7 +131,7 @@ pub struct Row {
     pub retryable: bool,
 }
 
-impl Row {
+impl ErrorRow {
     /// HTTP status under Qdrant's contract. Of a 400 its server shows the user the message, of any other status the whole
     /// body, so mistakes are 400.
     pub fn qdrant_status(self) -> u16 {
@@ -145,9 +145,9 @@ impl Row {
 impl Kind {
     /// This kind under each contract. A caller's mistake is never a 5xx, because OpenAI's clients retry every 5xx; a fault
     /// of ours is never a 4xx, although text-embeddings-inference answers 424 for a fault of its back end.
-    pub fn row(self) -> Row {
+    pub fn row(self) -> ErrorRow {
         const BAD: &str = "invalid_request_error";
-        let row = |status, tei_status, openai_type, openai_code, tei_type, lambda_type, retryable| Row {
+        let row = |status, tei_status, openai_type, openai_code, tei_type, lambda_type, retryable| ErrorRow {
             status,
             tei_status,
             openai_type,
@@ -192,7 +192,7 @@ impl Error {
     }
 
     /// A fault of ours, with what caused it.
-    pub fn internal(context: &'static str, source: impl Into<Source>) -> Self {
+    pub fn internal(context: &'static str, source: impl Into<Cause>) -> Self {
         Self::Internal { context, source: Some(source.into()) }
     }
 

@@ -7,7 +7,6 @@ use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use serde_path_to_error::{Path, Segment};
 
 use crate::embedding::{InputType, Truncation};
@@ -91,90 +90,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// One text or several.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Texts {
-    pub texts: Vec<String>,
-    /// Whether the caller wrote a list.
-    pub list: bool,
-}
-
-impl<'de> Deserialize<'de> for Texts {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextsVisitor;
-        impl<'de> Visitor<'de> for TextsVisitor {
-            type Value = Texts;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Texts, E> {
-                Ok(Texts { texts: vec![text.to_owned()], list: false })
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Texts, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(Item(text)) = items.next_element()? {
-                    texts.push(text);
-                }
-                Ok(Texts { texts, list: true })
-            }
-        }
-        deserializer.deserialize_any(TextsVisitor)
-    }
-}
-
-/// The contract of this list has ids of the model's own vocabulary, OpenAI's those of cl100k_base.
-const TOKEN_IDS: &str = "token ids are read at /v1/embeddings alone; send strings";
-
-/// One element of a list of texts.
-struct Item(String);
-
-impl<'de> Deserialize<'de> for Item {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ItemVisitor;
-        impl<'de> Visitor<'de> for ItemVisitor {
-            type Value = Item;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string in the list")
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Item, E> {
-                Ok(Item(text.to_owned()))
-            }
-
-            fn visit_string<E>(self, text: String) -> Result<Item, E> {
-                Ok(Item(text))
-            }
-
-            fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<Item, E> {
-                Err(E::custom(TOKEN_IDS))
-            }
-
-            fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<Item, E> {
-                Err(E::custom(TOKEN_IDS))
-            }
-
-            fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<Item, E> {
-                Err(E::custom(TOKEN_IDS))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Item, A::Error> {
-                let mut numbers = true;
-                while let Some(element) = items.next_element::<&RawValue>()? {
-                    numbers &= element.get().starts_with(|first: char| first == '-' || first.is_ascii_digit());
-                }
-                Err(serde::de::Error::custom(if numbers { TOKEN_IDS } else { NESTED }))
-            }
-        }
-        deserializer.deserialize_any(ItemVisitor)
-    }
-}
-
-const NESTED: &str = "a list within the list; expected a string in the list, so send one list of strings";
-
 impl<'de> Deserialize<'de> for InputType {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         one_of(deserializer, &[("query", Self::Query), ("passage", Self::Passage)])
@@ -217,11 +132,8 @@ pub fn one_of<'de, T: Copy, D: Deserializer<'de>>(deserializer: D, choices: &[(&
 
 #[cfg(test)]
 mod tests {
+    use super::super::input::Texts;
     use super::*;
-
-    fn texts(json: &str) -> Result<Texts, String> {
-        serde_json::from_str(json).map_err(|e| e.to_string())
-    }
 
     #[derive(Debug, serde::Deserialize)]
     struct Request {
@@ -242,7 +154,7 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_skipped() {
         let request: Request = read(b"\xEF\xBB\xBF{\"input\": \"\xC3\xA9\", \"parameters\": null}").unwrap();
-        assert_eq!(request.input.unwrap().texts, ["é"]);
+        assert_eq!(request.input.unwrap().into_strings(), ["é"]);
         assert!(request.parameters.is_none_or(|Object(parameters)| parameters.truncate.is_none()));
         // Before JSON alone, and once.
         let twice = refused(b"\xEF\xBB\xBF\xEF\xBB\xBF{}");
@@ -290,35 +202,6 @@ mod tests {
             assert!(message.contains("not a JSON object"), "{body}: {message}");
         }
         assert!(refused(b"{\"input\": \"\xff\"}").2.contains("not UTF-8"));
-    }
-
-    #[test]
-    fn nested_strings_are_not_called_token_ids() {
-        for json in [r#"[["a", "b"]]"#, r#"["a", ["b"]]"#, r#"[[1, "a"]]"#, "[[[1]]]", "[[null]]", "[[{}]]"] {
-            let message = texts(json).unwrap_err();
-            assert!(message.contains("a string in the list") && !message.contains("token ids"), "{json}: {message}");
-        }
-    }
-
-    #[test]
-    fn a_string_and_a_list_are_texts() {
-        assert_eq!(texts("\"a\"").unwrap(), Texts { texts: vec!["a".into()], list: false });
-        assert_eq!(texts("[\"a\", \"\\u00e9\"]").unwrap().texts, ["a", "é"]);
-        assert!(texts("[]").unwrap().texts.is_empty());
-    }
-
-    #[test]
-    fn token_ids_are_refused_with_the_remedy() {
-        for ids in ["[1, 2]", "[[1, 2], [3]]", "[1.5]", "[-1]", "[\"a\", 2]"] {
-            assert!(texts(ids).unwrap_err().contains("send strings"), "{ids}");
-        }
-    }
-
-    #[test]
-    fn anything_else_says_what_belongs_there() {
-        for json in ["5", "true", "{}", "[true]", "[null]", "[{}]"] {
-            assert!(texts(json).unwrap_err().contains("a string"), "{json}");
-        }
     }
 
     #[test]

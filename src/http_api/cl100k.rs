@@ -4,7 +4,10 @@
 //! The table is OpenAI's (its library tiktoken, MIT licence); `build.rs` takes it out of the crate `tiktoken-rs`. It is
 //! 0.74 MB of the binary and 0.43 MB of the package, and no start touches it.
 
+use std::fmt;
 use std::sync::LazyLock;
+
+use serde::de::{Deserialize, Deserializer, Unexpected, Visitor};
 
 /// The number of bytes of each token, by its id; 0 where an id stands for no token.
 static LENGTHS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/cl100k_base.lengths"));
@@ -41,6 +44,38 @@ impl TokenId {
     fn bytes(self) -> &'static [u8] {
         let start = STARTS[self.0 as usize] as usize;
         &TOKENS[start..start + self.len()]
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TokenIdVisitor;
+        impl Visitor<'_> for TokenIdVisitor {
+            type Value = TokenId;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a token id of cl100k_base")
+            }
+
+            fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<TokenId, E> {
+                TokenId::new(number).ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
+            }
+
+            fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<TokenId, E> {
+                Err(E::invalid_value(Unexpected::Signed(number), &self))
+            }
+
+            /// To JSON `69.0` is the whole number 69.
+            fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<TokenId, E> {
+                let whole = (number as u64 as f64 == number).then_some(number as u64);
+                whole.and_then(TokenId::new).ok_or_else(|| E::invalid_value(Unexpected::Float(number), &self))
+            }
+
+            fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<TokenId, E> {
+                Err(E::custom("a string in a list of its own, or among token ids; send strings in one list"))
+            }
+        }
+        deserializer.deserialize_any(TokenIdVisitor)
     }
 }
 

@@ -24,7 +24,7 @@ impl Cors {
         Self { origins: config.cors_origins.clone().into() }
     }
 
-    /// Whether a request is a browser's question whether it may send another one, from an allowed origin.
+    /// Whether a request is a preflight from an allowed origin: a browser asks whether it may send another request.
     pub fn is_preflight(&self, request: &HttpRequest) -> bool {
         request.method == Method::OPTIONS
             && request.headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
@@ -55,8 +55,8 @@ impl Cors {
     }
 }
 
-/// Every header that a preflight asks for: clients send some of their own, as OpenAI's `x-stainless-*`, and no header
-/// changes what this function does for whom.
+/// Every header that a preflight asks for: clients send some of their own, as OpenAI's `x-stainless-*`. A page gains no
+/// rights by one more header.
 fn asked_headers(headers: &HeaderMap) -> HeaderValue {
     let lists = headers.get_all(header::ACCESS_CONTROL_REQUEST_HEADERS).iter().filter_map(|value| value.to_str().ok());
     let names = lists.flat_map(|list| list.split(',')).map(str::trim);

@@ -5,18 +5,18 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-use super::openai::{self, Format, Usage};
-use super::vectors::{Vector, vector};
+use super::openai::{self, EncodingFormat, Usage};
+use super::vector_list::{Vector, vector};
 use super::{Api, Terms, body, response, tei};
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
 use crate::error::{Error, Result};
 
-/// Which contract's body it is, and how its vectors are written, which one of the contracts has no field for.
+/// The fields that tell a body's contract and the form of its vectors. One of the contracts has no field for the form.
 #[derive(Deserialize)]
 struct BodyShape {
     input: Option<IgnoredAny>,
-    encoding_format: Option<Format>,
+    encoding_format: Option<EncodingFormat>,
 }
 
 #[derive(Serialize)]
@@ -50,7 +50,7 @@ pub(super) async fn answer(api: &Api, event: &[u8], terms: Terms<'_>) -> Result<
     offload::spawn_blocking_if(large, "writing an answer panicked", write).await
 }
 
-fn written(model: &str, done: &Embeddings, format: Format) -> Result<Box<RawValue>> {
+fn written(model: &str, done: &Embeddings, format: EncodingFormat) -> Result<Box<RawValue>> {
     let ms = |time: std::time::Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
     let answer = Answer {
         model,

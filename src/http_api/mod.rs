@@ -15,16 +15,16 @@ mod cors;
 mod dimensions;
 mod direct;
 mod docs_page;
+mod input;
 mod model_names;
 mod ollama;
 pub mod openai;
-mod openai_input;
 pub mod qdrant_inference;
 mod response;
 mod routes;
 pub mod tei;
 mod terms;
-mod vectors;
+mod vector_list;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -34,11 +34,11 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::value::RawValue;
 
 pub use self::cors::Cors;
-use self::openai::Format;
+use self::openai::EncodingFormat;
 pub use self::routes::Router;
-use self::routes::{Found, Route};
+use self::routes::{Route, RouteMatch};
 use self::terms::{Room, Terms};
-pub use self::vectors::{Reply, VectorStream};
+pub use self::vector_list::{Reply, VectorStream};
 use crate::concurrency::panics;
 use crate::config::{Config, Secret};
 use crate::embedding::{Embedder, Embeddings, Options, Prepared};
@@ -101,7 +101,7 @@ impl Api {
         let terms = Terms { call, room: Room::of(request, streamed, &self.config.limits), streamed };
         let answer = match self.router.find(request) {
             Some(found) => panics::caught("the request's handling panicked", self.routed(request, &found, terms)).await,
-            // So that the page can read that nothing is there.
+            // Lets the page read that nothing is there.
             None if self.cors.is_preflight(request) => Ok(Reply::Whole(response::empty(StatusCode::NO_CONTENT))),
             None => Err(Error::request(Kind::NotFound, None, routes::not_found(request, self.model()))),
         };
@@ -148,7 +148,7 @@ impl Api {
         self.router.is_health_check(request)
     }
 
-    async fn routed(&self, request: &HttpRequest, found: &Found, terms: Terms<'_>) -> Result<Reply> {
+    async fn routed(&self, request: &HttpRequest, found: &RouteMatch, terms: Terms<'_>) -> Result<Reply> {
         let allow = found.allow;
         if request.method == Method::OPTIONS {
             let mut response = response::empty(StatusCode::NO_CONTENT);
@@ -215,7 +215,7 @@ impl Api {
         texts: usize,
         param: &'static str,
         vector_bytes: usize,
-        format: Format,
+        format: EncodingFormat,
         terms: Terms<'_>,
     ) -> Result<()> {
         let limits = &self.config.limits;
@@ -230,8 +230,10 @@ impl Api {
         let fit = room / vector_bytes;
         if texts > fit {
             let more = match format {
-                Format::Float => ", and with \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many",
-                Format::Base64 => "",
+                EncodingFormat::Float => {
+                    ", and with \"encoding_format\": \"base64\" at /v1/embeddings at least twice as many"
+                }
+                EncodingFormat::Base64 => "",
             };
             return too_large(format!(
                 "the answer to {texts} texts would pass the {room} bytes that this response may have; {fit} fit{more}"

@@ -26,7 +26,7 @@ pub(super) fn check(name: &str, manifest: &Manifest, aliases: &[String]) -> Resu
     Err(Error::request(Kind::NotFound, "model", message))
 }
 
-/// Every name that is taken, once, where not any is.
+/// Every name that [`check`] takes, each once; the alias `*` is none of them.
 pub(super) fn taken<'a>(manifest: &'a Manifest, aliases: &'a [String]) -> Vec<&'a str> {
     let own = [manifest.id.as_str(), manifest.name.as_str()];
     let mut names = Vec::new();

@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::body::Texts;
 use super::dimensions::Dimensions;
-use super::openai::Format;
-use super::vectors::{Item, Job, Reply, VectorList};
+use super::input::Texts;
+use super::openai::EncodingFormat;
+use super::vector_list::{Item, Job, Reply, VectorList};
 use super::{Api, Terms, body, model_names, response};
 use crate::embedding::{InputType, Options, Truncation};
 use crate::error::Result;
@@ -35,7 +35,7 @@ const TAG: &str = ":latest";
 
 pub(super) async fn embed(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Reply> {
     let (manifest, fields) = (api.manifest(), body::read::<Fields>(body)?);
-    let texts = fields.input.ok_or_else(|| body::missing("input"))?.texts;
+    let texts = fields.input.ok_or_else(|| body::missing("input"))?.into_strings();
     if let Some(model) = &fields.model {
         model_names::check(model.strip_suffix(TAG).unwrap_or(model), manifest, &api.config.model_aliases)?;
     }
@@ -45,11 +45,11 @@ pub(super) async fn embed(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Re
         ..Options::default()
     };
     let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
-    let job = Job { texts, param: "input", options, dimensions, format: Format::Float };
+    let job = Job { texts, param: "input", options, dimensions, format: EncodingFormat::Float };
     job.answer(api, terms, |prepared| VectorList {
         before: format!("{{\"model\":{},\"embeddings\":[", json!(manifest.id)),
         item: Item::Vector,
-        format: Format::Float,
+        format: EncodingFormat::Float,
         after: format!("],\"prompt_eval_count\":{}}}", prepared.total_tokens()),
     })
     .await

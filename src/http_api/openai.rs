@@ -6,9 +6,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
+use super::cl100k::TokenId;
 use super::dimensions::Dimensions;
-use super::openai_input::Input;
-use super::vectors::{Item, Job, Reply, VectorList};
+use super::input::Input;
+use super::vector_list::{Item, Job, Reply, VectorList};
 use super::{Api, Terms, body, model_names, response};
 use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Truncation};
@@ -19,9 +20,9 @@ use crate::model::Manifest;
 /// The request's fields.
 #[derive(Deserialize)]
 pub(super) struct Fields {
-    input: Option<Input>,
+    input: Option<Input<TokenId>>,
     model: Option<String>,
-    encoding_format: Option<Format>,
+    encoding_format: Option<EncodingFormat>,
     dimensions: Option<u64>,
     /// Known, so that a value of another type is refused; not used.
     #[serde(rename = "user")]
@@ -32,20 +33,20 @@ pub(super) struct Fields {
 
 /// How the response writes a vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Format {
+pub(super) enum EncodingFormat {
     #[default]
     Float,
     /// Little-endian float32, base64.
     Base64,
 }
 
-impl<'de> Deserialize<'de> for Format {
+impl<'de> Deserialize<'de> for EncodingFormat {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         body::one_of(deserializer, &[("float", Self::Float), ("base64", Self::Base64)])
     }
 }
 
-impl Format {
+impl EncodingFormat {
     /// The most bytes of a vector in an answer, what stands around it and an envelope's escapes included. The shortest
     /// form of an f32 below 1 has at most 14 characters and rarely more than 12, so the mean over hundreds of them,
     /// commas included, stays below 13.
@@ -69,7 +70,7 @@ impl Request {
     /// The error for the caller, which names the field and the value it expects.
     pub fn parse(body: &[u8], manifest: &Manifest, config: &Config) -> Result<Self> {
         let fields: Fields = body::read(body)?;
-        let texts = fields.input.ok_or_else(|| body::missing("input"))?.into_texts(config)?;
+        let texts = fields.input.ok_or_else(|| body::missing("input"))?.into_strings(config)?;
         if let Some(model) = fields.model {
             model_names::check(&model, manifest, &config.model_aliases)?;
         }

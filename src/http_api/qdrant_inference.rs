@@ -17,8 +17,8 @@ use serde_path_to_error::{Path, Segment};
 
 use super::body::Object;
 use super::dimensions::Dimensions;
-use super::openai::Format;
-use super::vectors::Job;
+use super::openai::EncodingFormat;
+use super::vector_list::Job;
 use super::{Api, Terms, body, constant_time_eq, model_names, response, unauthorized};
 use crate::config::Config;
 use crate::embedding::{Embeddings, InputType, Options, Timings, Truncation};
@@ -37,16 +37,16 @@ pub(super) struct InferenceFields {
 /// One input's fields.
 #[derive(Deserialize)]
 pub(super) struct InputFields {
-    data: Option<Data>,
+    data: Option<TextData>,
     data_type: Option<String>,
     model: Option<String>,
     options: Option<Object<OptionFields>>,
 }
 
-/// A text, or why it is none: other types of data are refused by their type's name before their value is looked at.
-struct Data(Result<String, String>);
+/// A text, or why the value is none. The reason is kept, because data of another type is refused by its type's name first.
+struct TextData(Result<String, String>);
 
-impl<'de> Deserialize<'de> for Data {
+impl<'de> Deserialize<'de> for TextData {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?;
         Ok(Self(serde_json::from_str(raw.get()).map_err(|e| body::without_place(&e))))
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Inference {
 }
 
 /// One text and how it is embedded.
-struct Input {
+struct InferenceInput {
     text: String,
     /// The model's name as the request has it; usage is reported under it.
     model: String,
@@ -92,7 +92,7 @@ struct Input {
 
 /// A request in Qdrant's shape, read and checked.
 pub struct Request {
-    inputs: Vec<Input>,
+    inputs: Vec<InferenceInput>,
     token: Option<String>,
 }
 
@@ -105,8 +105,9 @@ impl Request {
         let fields: InferenceFields = body::read_with_names(body, place)?;
         let Inference(purpose) = fields.inference.unwrap_or_default();
         let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
-        let check =
-            |(index, Object(input))| Input::check(input, purpose, manifest, config).map_err(|error| at(index, error));
+        let check = |(index, Object(input))| {
+            InferenceInput::check(input, purpose, manifest, config).map_err(|error| at(index, error))
+        };
         let inputs = inputs.into_iter().enumerate().map(check).collect::<Result<_>>()?;
         Ok(Self { inputs, token: fields.token })
     }
@@ -114,8 +115,8 @@ impl Request {
     /// One vector an input, in their order, and the tokens by model's name.
     async fn embed(self, api: &Api, terms: Terms<'_>) -> Result<(Embeddings, BTreeMap<String, usize>)> {
         let longest = self.inputs.iter().map(|input| input.dimensions.get()).max().unwrap_or(1);
-        let longest = Format::Float.vector_bytes(longest);
-        api.admit(self.inputs.len(), "inputs", longest, Format::Base64, terms)?;
+        let longest = EncodingFormat::Float.vector_bytes(longest);
+        api.admit(self.inputs.len(), "inputs", longest, EncodingFormat::Base64, terms)?;
         let mut done = Embeddings {
             vectors: vec![Vec::new(); self.inputs.len()],
             tokens: vec![0; self.inputs.len()],
@@ -124,7 +125,7 @@ impl Request {
         };
         let names: Vec<String> = self.inputs.iter().map(|input| input.model.clone()).collect();
         for (options, dimensions, places, texts) in alike(self.inputs) {
-            let job = Job { texts, param: "inputs", options, dimensions, format: Format::Float };
+            let job = Job { texts, param: "inputs", options, dimensions, format: EncodingFormat::Float };
             let part = job.embed(api, terms).await?;
             done.truncated.extend(part.truncated.iter().map(|&cut| places[cut]));
             done.timings.tokenize += part.timings.tokenize;
@@ -143,7 +144,7 @@ impl Request {
     }
 }
 
-impl Input {
+impl InferenceInput {
     fn check(fields: InputFields, purpose: InputType, manifest: &Manifest, config: &Config) -> Result<Self> {
         let data_type = fields.data_type.unwrap_or_else(|| "text".to_owned());
         if data_type != "text" {
@@ -163,7 +164,7 @@ impl Input {
             ..Options::default()
         };
         let dimensions = Dimensions::parse(wanted.dimensions, manifest)?;
-        let Data(text) = fields.data.ok_or_else(|| body::missing("data"))?;
+        let TextData(text) = fields.data.ok_or_else(|| body::missing("data"))?;
         let text = text.map_err(|why| Error::request(Kind::Invalid, "data", format!("data: {why}")))?;
         Ok(Self { text, model, options, dimensions })
     }
@@ -196,7 +197,7 @@ fn at(index: usize, error: Error) -> Error {
 type Alike = (Options, Dimensions, Vec<usize>, Vec<String>);
 
 /// Groups inputs by their options; usually all have the same.
-fn alike(inputs: Vec<Input>) -> Vec<Alike> {
+fn alike(inputs: Vec<InferenceInput>) -> Vec<Alike> {
     let mut groups: Vec<Alike> = Vec::new();
     for (place, input) in inputs.into_iter().enumerate() {
         let same =

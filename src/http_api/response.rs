@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde_json::json;
 
-use super::openai::Format;
+use super::openai::EncodingFormat;
 use super::routes::Contract;
 use crate::concurrency::offload;
 use crate::embedding::Embeddings;
@@ -78,7 +78,7 @@ pub async fn of(
 
 /// Whether a response with these vectors is written on a thread of its own.
 pub fn is_large(done: &Embeddings) -> bool {
-    let bytes: usize = done.vectors.iter().map(|vector| Format::Float.vector_bytes(vector.len())).sum();
+    let bytes: usize = done.vectors.iter().map(|vector| EncodingFormat::Float.vector_bytes(vector.len())).sum();
     bytes >= offload::FROM_BYTES
 }
 
@@ -97,7 +97,7 @@ pub fn describe(response: &mut HttpResponse, done: &Embeddings, characters: usiz
     set(headers, "x-inference-time", &ms(timings.inference));
 }
 
-/// Of the headers of [`describe`], those that are known before a vector is computed.
+/// Adds those headers of [`describe`] that are known before a vector is computed.
 pub fn describe_texts(
     response: &mut HttpResponse,
     characters: usize,
@@ -246,7 +246,7 @@ mod tests {
         for (bytes, offloaded) in [(COMPRESS_FROM_BYTES, false), (offload::FROM_BYTES, true)] {
             block_on(async {
                 let mut compressing = std::pin::pin!(compress(&request, with_type("text/plain", vec![b'a'; bytes])));
-                // What is done at once is there when it is first asked for.
+                // What this thread compresses is ready at the first poll.
                 let first = std::future::poll_fn(|waker| Poll::Ready(compressing.as_mut().poll(waker))).await;
                 assert_eq!(first.is_pending(), offloaded, "{bytes}");
                 if offloaded {

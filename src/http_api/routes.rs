@@ -71,7 +71,7 @@ pub const ROUTES: &[(&str, Contract, &str, Route)] = &[
     ("/docs", Contract::Tei, GET, Route::Docs),
 ];
 
-/// What servers of these contracts do elsewhere: the end of a path, and what this function is not.
+/// Ends of paths that other servers with these contracts have and this function lacks, and what to say about each.
 const NOT_HERE: &[(&str, &str)] = &[
     ("/rerank", "it does not rerank; /similarity compares one sentence with others"),
     ("/predict", "it does not classify"),
@@ -87,7 +87,7 @@ const NOT_HERE: &[(&str, &str)] = &[
 
 /// Where a path leads.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct RouteMatch {
     pub path: String,
     pub contract: Contract,
     /// The methods that the path answers.
@@ -116,7 +116,7 @@ impl Router {
 
     /// Where a request's path leads; `None`: nowhere. A path that is a route as it stands is that route: stage and base
     /// path come off only if it is none, because a stage may be called like a route.
-    pub(super) fn find(&self, request: &HttpRequest) -> Option<Found> {
+    pub(super) fn find(&self, request: &HttpRequest) -> Option<RouteMatch> {
         let mut path = cleaned(&request.path);
         let stage = request.stage.as_ref().map(|stage| cleaned(stage)).unwrap_or_default();
         let mut prefixes = vec![self.base_path.as_str(), stage.as_str()];
@@ -133,7 +133,7 @@ impl Router {
         }
     }
 
-    /// The contract in whose shape the error about a path that is no route is written.
+    /// The contract whose shape the error about a path without a route has.
     pub(super) fn contract_of_unknown(request: &HttpRequest) -> Contract {
         let path = cleaned(&request.path);
         match path.as_str() {
@@ -144,7 +144,7 @@ impl Router {
     }
 }
 
-/// The message about a path that is no route; `model` is the model's id.
+/// The message about a path without a route; `model` is the model's id.
 pub(super) fn not_found(request: &HttpRequest, model: &str) -> String {
     let path = cleaned(&request.path);
     let not_here = NOT_HERE.iter().find(|(end, _)| path.ends_with(end));
@@ -176,13 +176,13 @@ fn without_prefix<'a>(path: &'a str, prefix: &str) -> Option<&'a str> {
     }
 }
 
-fn matching(path: &str, method: &Method) -> Option<Found> {
+fn matching(path: &str, method: &Method) -> Option<RouteMatch> {
     let (pattern, id) = ROUTES.iter().find_map(|&(pattern, ..)| Some((pattern, id_in(pattern, path)?)))?;
     let rows: Vec<_> = ROUTES.iter().filter(|(other, ..)| *other == pattern).collect();
     let answers = |allow: &str| method != Method::OPTIONS && allow.split(", ").any(|name| method == name);
     let row = rows.iter().find(|(_, _, allow, _)| answers(allow));
     let (_, contract, allow, _) = **row.unwrap_or(rows.first()?);
-    Some(Found {
+    Some(RouteMatch {
         path: path.to_owned(),
         contract,
         allow: if rows.len() > 1 { GET_AND_POST } else { allow },

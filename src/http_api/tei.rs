@@ -7,10 +7,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::body::{Object, Texts};
+use super::body::Object;
 use super::dimensions::Dimensions;
-use super::openai::Format;
-use super::vectors::{Item, Job, Reply, VectorList};
+use super::input::Texts;
+use super::openai::EncodingFormat;
+use super::vector_list::{Item, Job, Reply, VectorList};
 use super::{Api, Room, Terms, body, response};
 use crate::concurrency::offload;
 use crate::embedding::{self, InputType, Options, Token, Truncation, TruncationDirection};
@@ -89,7 +90,13 @@ impl Request {
             normalize: fields.normalize.unwrap_or(true),
         };
         let dimensions = Dimensions::parse(fields.dimensions, manifest)?;
-        Ok(Self(Job { texts: inputs.texts, param: "inputs", options, dimensions, format: Format::Float }))
+        Ok(Self(Job {
+            texts: inputs.into_strings(),
+            param: "inputs",
+            options,
+            dimensions,
+            format: EncodingFormat::Float,
+        }))
     }
 }
 
@@ -98,7 +105,7 @@ pub(super) async fn embed(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Re
     job.answer(api, terms, |_| VectorList {
         before: "[".to_owned(),
         item: Item::Vector,
-        format: Format::Float,
+        format: EncodingFormat::Float,
         after: "]".to_owned(),
     })
     .await
@@ -139,7 +146,7 @@ pub(super) async fn similarity(api: &Api, body: &[u8], terms: Terms<'_>) -> Resu
     texts.extend(sentences);
     let characters = texts.iter().map(|text| text.chars().count()).sum();
     // 16: the response has one number a sentence, not a vector.
-    api.admit(texts.len(), "inputs", 16, Format::Float, terms)?;
+    api.admit(texts.len(), "inputs", 16, EncodingFormat::Float, terms)?;
     let prepared = api.prepare(texts, options, "inputs", terms).await?;
     let done = api.run(prepared, terms.call).await?;
     let (source, others) = done.vectors.split_first().expect("there is one vector a text, and at least two texts");
@@ -170,7 +177,7 @@ impl Tokenization {
         let fields: TokenizeFields = body::read(body)?;
         let inputs = fields.inputs.ok_or_else(|| body::missing("inputs"))?;
         Ok(Self {
-            texts: inputs.texts,
+            texts: inputs.into_strings(),
             special: fields.add_special_tokens.unwrap_or(true),
             // Without a prompt this route shows a text's own tokens, not a default prompt's.
             input_type: fields.prompt_name.or(fields.input_type),
@@ -222,7 +229,7 @@ const SHORTEST_LIST: usize = 3;
 pub(super) async fn tokenize(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<HttpResponse> {
     let request = Tokenization::parse(body)?;
     let room = terms.room;
-    api.admit(request.texts.len(), "inputs", SHORTEST_LIST, Format::Base64, terms)?;
+    api.admit(request.texts.len(), "inputs", SHORTEST_LIST, EncodingFormat::Base64, terms)?;
     let bytes = request.texts.iter().map(String::len).sum::<usize>();
     let limit = room.bytes() / ANSWER_BYTES_A_BYTE;
     if bytes > limit {

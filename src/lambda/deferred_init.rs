@@ -33,12 +33,12 @@ pub const INIT_BUDGET: Duration = Duration::from_millis(8_500);
 /// Time reserved before a call's deadline for the short answer that the model is not loaded.
 const ANSWER_TIME: Duration = Duration::from_millis(100);
 
-type Outcome = std::result::Result<Handler, Arc<Error>>;
+type LoadOutcome = std::result::Result<Handler, Arc<Error>>;
 
 /// A handler that is loaded or being loaded; cheap to clone.
 #[derive(Clone)]
 pub struct DeferredInit {
-    outcome: watch::Receiver<Option<Outcome>>,
+    outcome: watch::Receiver<Option<LoadOutcome>>,
     /// Logs and counts calls before the model is loaded too.
     observer: Arc<Observer>,
     router: Router,
@@ -145,7 +145,7 @@ impl DeferredInit {
     }
 
     /// Waits for the outcome; `None` once only [`ANSWER_TIME`] is left of the call.
-    async fn loaded_within(&self, left: Option<Duration>) -> Option<Outcome> {
+    async fn loaded_within(&self, left: Option<Duration>) -> Option<LoadOutcome> {
         let mut waiting = self.clone();
         match left {
             None => Some(waiting.loaded().await),
@@ -153,7 +153,7 @@ impl DeferredInit {
         }
     }
 
-    async fn loaded(&mut self) -> Outcome {
+    async fn loaded(&mut self) -> LoadOutcome {
         match self.outcome.wait_for(Option::is_some).await {
             Ok(outcome) => outcome.clone().expect("waited for"),
             Err(gone) => Err(Arc::new(Error::internal("loading the model ended early", gone))),

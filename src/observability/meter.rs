@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::metrics::{
     DOCUMENTS, DOCUMENTS_FAILED, DOCUMENTS_SKIPPED, DOCUMENTS_UNFINISHED, DOCUMENTS_UNREADABLE, ENCODE, PARTS_LEFT_OUT,
-    READ, RUN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
+    READ, RUN, STREAMS_BROKEN, TEXTS, TOKENIZE, TOKENS, TRUNCATED, Value, WRITE,
 };
 use crate::error::{Error, Kind};
 
@@ -38,6 +38,8 @@ pub struct Measurements {
     pub write: Duration,
     /// An HTTP response's status.
     pub status: Option<u16>,
+    /// Whether a streamed response has begun and not ended.
+    pub stream_open: bool,
     pub failure: Option<CallFailure>,
 }
 
@@ -74,13 +76,19 @@ impl Meter {
 }
 
 impl Measurements {
+    /// Whether a streamed response ended early although its client still read it.
+    pub(super) fn has_broken_stream(&self) -> bool {
+        self.stream_open && self.failure.as_ref().is_some_and(|failure| failure.kind != Kind::Abandoned)
+    }
+
     /// Every measurement that is a metric, zeros included.
-    pub(super) fn values(&self) -> [Value; 14] {
+    pub(super) fn values(&self) -> [Value; 15] {
         let (count, ms) = (|count: usize| count as f64, |time: Duration| time.as_secs_f64() * 1e3);
         [
             (&TEXTS, count(self.texts)),
             (&TOKENS, count(self.tokens)),
             (&TRUNCATED, count(self.truncated_count)),
+            (&STREAMS_BROKEN, count(usize::from(self.has_broken_stream()))),
             (&TOKENIZE, ms(self.tokenize)),
             (&RUN, ms(self.run)),
             (&ENCODE, ms(self.encode)),
@@ -105,6 +113,20 @@ mod tests {
         let measured = Measurements { run: Duration::from_micros(2_500), ..Measurements::default() };
         let run = measured.values().into_iter().find(|(metric, _)| metric.name == RUN.name).unwrap().1;
         assert_eq!(run, 2.5);
+    }
+
+    #[test]
+    fn a_stream_is_broken_by_a_failure_and_not_by_its_client() {
+        let internal = || Error::internal("the model failed on a text", "no memory");
+        let left = || Error::request(Kind::Abandoned, None, "gone");
+        for (stream_open, error, broken) in
+            [(true, internal(), true), (true, left(), false), (false, internal(), false)]
+        {
+            let meter = Meter::default();
+            meter.note(|m| m.stream_open = stream_open);
+            meter.fail(&error);
+            assert_eq!(meter.read().has_broken_stream(), broken, "{error}");
+        }
     }
 
     #[test]

@@ -73,6 +73,7 @@ macro_rules! metrics {
 metrics! {
     INVOCATIONS      = "Invocations",     "embed_invocations_total",           Count,        Source,    Sum,  "calls, by the kind of event that made them";
     ERRORS           = "Errors",          "embed_errors_total",                Count,        ErrorType, Sum,  "calls that were rejected or failed, by the error's type";
+    STREAMS_BROKEN   = "StreamsBroken",   "embed_streams_broken_total",        Count,        Service,   Sum,  "streamed answers that a failure of ours ended before their last byte, after their status had been sent";
     COLD_START       = "ColdStart",       "embed_cold_starts_total",           Count,        Service,   Sum,  "1 for a process's first call";
     DURATION         = "Duration",        "embed_duration_seconds_total",      Milliseconds, Service,   Sum,  "from a call's event to its answer; under serve from the request's head";
     TEXTS            = "Texts",           "embed_texts_total",                 Count,        Service,   Sum,  "texts embedded; for documents, their chunks";

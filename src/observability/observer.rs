@@ -133,6 +133,7 @@ impl Observer {
                     outcome = row.map_or("ok", |row| row.lambda_type),
                     cause = m.failure.as_ref().and_then(|failure| failure.cause.as_deref()),
                     status = m.status,
+                    broken_stream = m.has_broken_stream().then_some(true),
                     texts = some(m.texts),
                     tokens = some(m.tokens),
                     truncated = some(m.truncated_count),

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::error::StoreError;
-use crate::record::{Existing, SourceVersion, WriteError};
+use crate::record::{Existing, Record, SourceVersion, WriteError, WriteRequest};
 
 /// The entry `embed` of the first point's payload or metadata.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,12 +35,14 @@ impl DocumentHead {
         existing.tag.as_deref().and_then(|tag| serde_json::from_str(tag).ok())
     }
 
-    pub fn existing(&self) -> Existing {
-        let source_version = self
+    /// What [`VectorStore::get`](crate::record::VectorStore::get) says of a document with this head.
+    pub fn existing(head: Option<Self>) -> Existing {
+        let Some(head) = head else { return Existing::default() };
+        let source_version = head
             .source_version
             .as_ref()
             .and_then(|source_version| SourceVersion::read(|name| source_version.get(name).map(String::as_str)));
-        Existing { source_version, tag: serde_json::to_string(self).ok(), chunks: Some(self.chunks) }
+        Existing { source_version, tag: serde_json::to_string(&head).ok(), chunks: Some(head.chunks) }
     }
 
     /// Whether an unfinished attempt at `version_id` wrote it, so that another attempt can continue its generation.
@@ -49,24 +51,25 @@ impl DocumentHead {
     }
 }
 
-/// What a writer starts from: a new generation, or one that it continues.
+/// The generation that a writer writes: a new one, or one that it continues.
 #[derive(Debug, PartialEq, Eq)]
-pub struct WriteSession {
+pub struct Generation {
+    /// The head that `get` found.
     pub previous: Option<DocumentHead>,
-    pub version_id: String,
-    pub generation: u64,
+    /// This generation's head, until its last point is there.
+    pub head: DocumentHead,
     /// Whether the first point carries this generation's number already.
     pub claimed: bool,
 }
 
-impl WriteSession {
-    /// Starts to write `source_version` over `existing`; with the [`state`] of an earlier call it continues that call's
-    /// generation.
+impl Generation {
+    /// Starts to write what `request` asks for over `existing`; with the [`state`](Self::state) of an earlier call it
+    /// continues that call's generation.
     ///
     /// # Errors
     /// [`WriteError::StaleCheckpoint`] when that generation is not what `existing` speaks of any more.
-    pub fn of(existing: &Existing, source_version: &SourceVersion, state: Option<&Value>) -> Result<Self, WriteError> {
-        let (previous, version_id) = (DocumentHead::of(existing), version_id(source_version));
+    pub fn of(request: &WriteRequest<'_>, existing: &Existing, state: Option<&Value>) -> Result<Self, WriteError> {
+        let (previous, version_id) = (DocumentHead::of(existing), version_id(request.source_version));
         let begun = previous.as_ref().filter(|head| head.is_begun(&version_id)).map(|head| head.generation);
         if let Some(state) = state
             && (begun.is_none() || state["writing"].as_u64() != begun)
@@ -76,13 +79,39 @@ impl WriteSession {
             )));
         }
         let generation = begun.unwrap_or_else(|| next_generation(previous.as_ref().map(|head| head.generation)));
-        Ok(Self { previous, version_id, generation, claimed: begun.is_some() })
+        let chunks = request.chunks.unwrap_or_default();
+        let head = DocumentHead { generation, version_id, chunks, source_version: None };
+        Ok(Self { previous, head, claimed: begun.is_some() })
+    }
+
+    pub fn number(&self) -> u64 {
+        self.head.generation
+    }
+
+    /// The state with which a later call continues.
+    pub fn state(&self) -> Value {
+        json!({"writing": self.number()})
+    }
+
+    /// Whether `record` is in the store already: whoever claims a document does so with its first point.
+    pub fn is_put(&self, record: &Record) -> bool {
+        record.chunk == 0 && self.claimed
+    }
+
+    /// Whether `current`, the document's head, is this generation's.
+    pub fn is_current(&self, current: Option<DocumentHead>) -> bool {
+        current.is_some_and(|current| current.generation == self.number())
+    }
+
+    /// The head of the finished document, which has `chunks` points.
+    pub fn finished(&self, chunks: usize, source_version: &SourceVersion) -> DocumentHead {
+        DocumentHead { chunks, source_version: Some(source_version.entries()), ..self.head.clone() }
     }
 }
 
-/// The state with which a later call continues.
-pub fn state(generation: u64) -> Value {
-    json!({"writing": generation})
+/// The error of a commit that finds `found` of a document's `chunks` points.
+pub fn incomplete(found: usize, chunks: usize) -> WriteError {
+    WriteError::StaleCheckpoint(StoreError::permanent(format!("{found} of {chunks} chunks are there as they were put")))
 }
 
 /// The same id for every event of one version under one configuration.
@@ -130,7 +159,7 @@ mod tests {
             chunks: 3,
             source_version: Some(source_version.entries()),
         };
-        let existing = head.existing();
+        let existing = DocumentHead::existing(Some(head.clone()));
         assert_eq!(
             (existing.source_version.as_ref(), DocumentHead::of(&existing)),
             (Some(&source_version), Some(head.clone()))
@@ -139,6 +168,6 @@ mod tests {
             !head.is_begun(&head.version_id)
                 && DocumentHead { source_version: None, ..head.clone() }.is_begun(&head.version_id)
         );
-        assert_eq!(DocumentHead::of(&Existing::default()), None);
+        assert_eq!(DocumentHead::of(&DocumentHead::existing(None)), None);
     }
 }

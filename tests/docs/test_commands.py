@@ -29,7 +29,6 @@ OWN_COMMANDS: dict[str, dict[str, set[str]]] = {
 SERVICES = {"s3api": "s3"}
 GLOBAL = {"--query", "--output", "--region", "--profile", "--no-cli-pager"}
 CLI_OWN = {"--cli-binary-format"}
-PLACEHOLDER = re.compile(r"my-models|…|<[a-z-]+>")
 
 
 class Checked(Exception):

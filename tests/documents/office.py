@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 WHEN = datetime.datetime(2024, 1, 15, 12, 30)
 MODIFIED = "2024-01-15T12:30:00Z"
 PROPERTIES = {"title": "On lights", "author": "Ada Keeper", "modified": MODIFIED}
+SECOND_SLIDE = {"page": 2, "headings": ["Second"], "title": "On lights", "properties": PROPERTIES}
 STORED_FIRST = "mimetype"
 
 
@@ -291,7 +292,7 @@ def slides(made: Set) -> None:
         "pptx",
         [],
         text="First\n\nIt comes\nfirst.\n\nNorth\t1854\n\nIn a group.\n\nSay it slowly.\n\nSecond\n\nIt comes second.",
-        place={"page": 2, "headings": ["Second"], "title": "On lights", "properties": PROPERTIES},
+        place=SECOND_SLIDE,
     )
 
 
@@ -463,7 +464,7 @@ def open_documents(made: Set) -> None:
         "odp",
         [],
         text="First\n\nIt comes first.\n\nNotes of First.\n\nSecond\n\nIt comes second.\n\nNotes of Second.",
-        place={"page": 2, "headings": ["Second"], "title": "On lights", "properties": PROPERTIES},
+        place=SECOND_SLIDE,
     )
 
 

@@ -24,8 +24,8 @@ fn a_list_of_texts_gives_a_list_of_embeddings_and_usage() {
 #[test]
 fn base64_holds_the_same_floats_in_little_endian() {
     let numbers = post("/v1/embeddings", &json!({"input": "hello world"})).json();
-    let packed = post("/embeddings", &json!({"input": "hello world", "encoding_format": "base64"})).json();
-    let bytes = BASE64.decode(packed["data"][0]["embedding"].as_str().unwrap()).unwrap();
+    let base64 = post("/embeddings", &json!({"input": "hello world", "encoding_format": "base64"})).json();
+    let bytes = BASE64.decode(base64["data"][0]["embedding"].as_str().unwrap()).unwrap();
     let floats: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
     assert_eq!(floats, vectors(&json!([numbers["data"][0]["embedding"]]))[0]);
 }

@@ -68,6 +68,7 @@ fn buckets_and_stores_of_documents_are_asked_and_left_alone() {
     for found in ["input", "output", "takes results", "the collection doctor is made with the first document"] {
         assert!(printed.contains(found), "{found}: {printed}");
     }
+    assert_eq!(printed.matches(&vectors.name).count(), 1, "the output's bucket is asked once: {printed}");
     assert_eq!(collection.request("GET", "", &json!(null)).0, 404, "the doctor made the collection");
     assert!(vectors.keys().is_empty());
     // A collection of another size, and a role without rights on the input.

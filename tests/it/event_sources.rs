@@ -104,10 +104,10 @@ fn a_byte_order_mark_is_skipped_plain_and_compressed() {
     use std::io::Write;
     let body = "\u{FEFF}{\"input\": \"a\"}";
     assert_eq!(Answer::of(&invoke(&fixture_handler(), &event("POST", "/v1/embeddings", &[], body))).status, 200);
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(body.as_bytes()).unwrap();
-    let packed = BASE64.encode(packer.finish().unwrap());
-    let mut event = event("POST", "/v1/embeddings", &[("content-encoding", "gzip")], &packed);
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(body.as_bytes()).unwrap();
+    let compressed = BASE64.encode(encoder.finish().unwrap());
+    let mut event = event("POST", "/v1/embeddings", &[("content-encoding", "gzip")], &compressed);
     event["isBase64Encoded"] = true.into();
     assert_eq!(Answer::of(&invoke(&fixture_handler(), &event)).status, 200);
     for direct in ["\u{FEFF}{\"input\": \"a\"}", "\u{FEFF} {\"inputs\": [\"a\"]}"] {
@@ -245,14 +245,14 @@ fn tokens_that_a_load_balancer_does_not_take_are_refused() {
 fn a_direct_call_gets_the_format_that_it_asks_for() {
     for field in ["input", "inputs"] {
         let numbers = invoke(&fixture_handler(), &json!({field: ["a", "hello"], "encoding_format": "float"}));
-        let packed = invoke(&fixture_handler(), &json!({field: ["a", "hello"], "encoding_format": "base64"}));
+        let base64 = invoke(&fixture_handler(), &json!({field: ["a", "hello"], "encoding_format": "base64"}));
         let vectors = harness::vectors(&numbers["embeddings"]);
-        for (text, vector) in packed["embeddings"].as_array().unwrap().iter().zip(vectors) {
+        for (text, vector) in base64["embeddings"].as_array().unwrap().iter().zip(vectors) {
             let bytes = BASE64.decode(text.as_str().unwrap()).unwrap();
             let floats: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
             assert_eq!(floats, vector, "{field}");
         }
-        assert_eq!((packed["dimensions"].as_u64(), packed["model"].as_str()), (Some(32), Some("fixture")));
+        assert_eq!((base64["dimensions"].as_u64(), base64["model"].as_str()), (Some(32), Some("fixture")));
     }
     let limited = handler(&harness::fixture(), &[("EMBED_MAX_RESPONSE_BYTES", "10000")]);
     let ask = |count: usize, format: &str| {
@@ -336,12 +336,12 @@ fn bodies_in_base64_and_gzip_are_decoded_and_bad_ones_refused() {
 #[test]
 fn a_gzip_bomb_stops_at_the_body_limit() {
     use std::io::Write;
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     for _ in 0..64 {
-        packer.write_all(&vec![b' '; 1 << 20]).unwrap();
+        encoder.write_all(&vec![b' '; 1 << 20]).unwrap();
     }
-    let packed = BASE64.encode(packer.finish().unwrap());
-    let mut event = event("POST", "/embed", &[("content-encoding", "gzip")], &packed);
+    let compressed = BASE64.encode(encoder.finish().unwrap());
+    let mut event = event("POST", "/embed", &[("content-encoding", "gzip")], &compressed);
     event["isBase64Encoded"] = true.into();
     let answer = Answer::of(&invoke(&fixture_handler(), &event));
     assert_eq!(answer.status, 413);
@@ -354,10 +354,14 @@ fn a_large_answer_is_compressed_for_a_client_that_accepts_gzip() {
     let texts = vec!["hello world"; 100];
     let body = json!({"inputs": texts}).to_string();
     let plain = invoke(&fixture_handler(), &event("POST", "/embed", &[], &body));
-    let packed = invoke(&fixture_handler(), &event("POST", "/embed", &[("accept-encoding", "br, gzip;q=0.5")], &body));
-    assert_eq!((plain["isBase64Encoded"].as_bool(), packed["isBase64Encoded"].as_bool()), (Some(false), Some(true)));
-    assert_eq!(packed["headers"]["content-encoding"], "gzip");
-    let bytes = BASE64.decode(packed["body"].as_str().unwrap()).unwrap();
+    let compressed =
+        invoke(&fixture_handler(), &event("POST", "/embed", &[("accept-encoding", "br, gzip;q=0.5")], &body));
+    assert_eq!(
+        (plain["isBase64Encoded"].as_bool(), compressed["isBase64Encoded"].as_bool()),
+        (Some(false), Some(true))
+    );
+    assert_eq!(compressed["headers"]["content-encoding"], "gzip");
+    let bytes = BASE64.decode(compressed["body"].as_str().unwrap()).unwrap();
     let mut text = String::new();
     flate2::read::GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
     assert_eq!(text, plain["body"].as_str().unwrap());

@@ -92,12 +92,12 @@ fn a_document_is_embedded_although_s3_refuses_every_third_request() {
 /// gzip of `megabytes` megabytes of the same sentence.
 fn bomb(megabytes: usize) -> Vec<u8> {
     use std::io::Write;
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let megabyte = "all work and no play ".repeat(1 << 20).into_bytes();
     for _ in 0..megabytes {
-        packer.write_all(&megabyte[..1 << 20]).unwrap();
+        encoder.write_all(&megabyte[..1 << 20]).unwrap();
     }
-    packer.finish().unwrap()
+    encoder.finish().unwrap()
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn unreadable_documents_have_outcome_records_and_the_rest_is_embedded() {
         ("blank.txt", b" \n\t\r\n ".repeat(100), "no text"),
         ("picture.txt", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x01".to_vec(), "not text"),
         ("program", b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0>\0".to_vec(), "not text"),
-        ("bomb.txt.gz", bomb(300), "unpack"),
+        ("bomb.txt.gz", bomb(300), "decompresses"),
         ("deep.json", deep.into_bytes(), "deep"),
     ];
     let name = &pipeline.documents.name;

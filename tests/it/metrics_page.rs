@@ -41,6 +41,7 @@ in `cause`.
 | `service`, `source`, `cold_start` | as in the metrics |
 | `outcome` | `ok`, or the error's type as in `error_type` |
 | `status` | the HTTP status of the answer |
+| `broken_stream` | `true` if a failure of ours ended a streamed answer after its status had been sent |
 | `cause` | the causes of an internal error, in one line |
 | `texts`, `tokens`, `truncated`, `documents`, `skipped`, `unreadable`, `left_out`, `failed`, `unfinished` | counts |
 | `tokenize_ms`, `run_ms`, `encode_ms`, `read_ms`, `write_ms`, `duration_ms` | where the time went |

@@ -71,11 +71,11 @@ fn stream(content: &[u8], entries: &str) -> Vec<u8> {
     stream
 }
 
-fn packed(content: &[u8]) -> Vec<u8> {
+fn compressed(content: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    packer.write_all(content).unwrap();
-    stream(&packer.finish().unwrap(), "/Filter /FlateDecode")
+    let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+    encoder.write_all(content).unwrap();
+    stream(&encoder.finish().unwrap(), "/Filter /FlateDecode")
 }
 
 fn says(text: &str) -> Vec<u8> {
@@ -109,8 +109,8 @@ fn ten_thousand_pages_take_no_longer_than_ten_times_a_thousand() {
 
 #[test]
 fn a_page_that_ends_its_reader_costs_that_page() {
-    // 400 MB, packed; and pages before and after it.
-    let (sections, outcome) = read(&pdf(&[says("One."), packed(&vec![b' '; 400 << 20]), says("Three.")]));
+    // 400 MB, compressed; and pages before and after it.
+    let (sections, outcome) = read(&pdf(&[says("One."), compressed(&vec![b' '; 400 << 20]), says("Three.")]));
     let texts: Vec<_> = sections.iter().map(|section| (section.text.as_str(), section.place.page)).collect();
     assert_eq!(texts, [("One.", Some(1)), ("Three.", Some(3))]);
     let skipped = outcome.unwrap().skipped_records;
@@ -120,7 +120,7 @@ fn a_page_that_ends_its_reader_costs_that_page() {
 
 #[test]
 fn a_document_whose_every_page_ends_the_reader_is_not_tried_for_ever() {
-    let bomb = packed(&vec![b' '; 400 << 20]);
+    let bomb = compressed(&vec![b' '; 400 << 20]);
     let begun = Instant::now();
     let (sections, outcome) = read(&pdf(&vec![bomb; 20]));
     assert!(

@@ -40,11 +40,11 @@ fn a_compressed_answer_arrives_compressed() {
     let server = Server::start();
     let body = json!({"inputs": vec!["hello"; 100]}).to_string();
     let headers = [("content-type", "application/json"), ("accept-encoding", "gzip")];
-    let (status, head, packed) = http(&server.address, "POST", "/embed", &headers, body.as_bytes());
+    let (status, head, compressed) = http(&server.address, "POST", "/embed", &headers, body.as_bytes());
     assert_eq!(status, 200);
     assert!(head.contains("content-encoding: gzip"), "{head}");
     let mut text = String::new();
-    flate2::read::GzDecoder::new(packed.as_slice()).read_to_string(&mut text).unwrap();
+    flate2::read::GzDecoder::new(compressed.as_slice()).read_to_string(&mut text).unwrap();
     assert_eq!(vectors(&serde_json::from_str(&text).unwrap()).len(), 100);
 }
 

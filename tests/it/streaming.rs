@@ -164,6 +164,10 @@ fn what_fails_before_the_first_byte_is_an_error_and_after_it_the_stream_ends() {
     let lines = function.lines("invocation");
     assert!(lines.iter().all(|line| line["outcome"] == "Runtime.Internal" && line["level"] == "ERROR"), "{lines:?}");
     assert_eq!(lines.len(), 2);
+    // The status of the second one was sent before it failed, so no service of AWS counts it.
+    assert_eq!((lines[0].get("broken_stream"), &lines[1]["broken_stream"]), (None, &Value::Bool(true)));
+    let metrics = function.lines("_aws");
+    assert_eq!((metrics[0].get("StreamsBroken"), metrics[1]["StreamsBroken"].as_u64()), (None, Some(1)));
     // The next call is answered.
     let report = function.answer(&url_event("POST", "/embed", &json!({"inputs": "world"})));
     assert_eq!(taken_apart(&report).0["statusCode"], 200);

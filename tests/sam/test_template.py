@@ -42,10 +42,33 @@ CHANGES: dict[str, tuple[Any, Any]] = {
     "ModelBucket": ("models", "other-models"),
     "ModelPrefix": ("bge-small-en-v1.5", "another"),
     "ModelManifestVersion": ("", "v2"),
+    "ModelAliases": ("", "text-embedding-3-small"),
     "ResponseStream": ("false", "true"),
+    "TokenIds": ("cl100k", "refuse"),
     "OutputPrefix": ("vectors", "others"),
 }
 UNSEEN = {"OutputPrefix"}
+# Variables that no parameter sets, and why not.
+FIXED = "the package has it beside the program"
+BY_MEMORY = "follows from the function's memory"
+ENOUGH = "what it bounds has bounds of Lambda's as well; a line in template.yaml changes it"
+WITHOUT_PARAMETER = {
+    "EMBED_MODEL_DIR": FIXED,
+    "EMBED_CACHE_DIR": FIXED,
+    "EMBED_ORT_LIB": FIXED,
+    "EMBED_PDFIUM_LIB": FIXED,
+    "EMBED_THREADS": BY_MEMORY,
+    "EMBED_MAX_CALLS": "an instance has one call at a time",
+    **dict.fromkeys(("EMBED_MAX_TEXTS", "EMBED_MAX_TOKENS", "EMBED_MAX_BODY_BYTES"), ENOUGH),
+    **dict.fromkeys(("EMBED_MAX_RESPONSE_BYTES", "EMBED_MAX_STREAM_BYTES"), ENOUGH),
+    **dict.fromkeys(("EMBED_MAX_OBJECT_BYTES", "EMBED_MAX_UNPACKED_BYTES", "EMBED_MAX_RECORD_BYTES"), ENOUGH),
+    "EMBED_BASE_PATH": "the template has no custom domain",
+    "EMBED_CORS_ORIGINS": "the HTTP API and the Function URL add these headers; twice is an error to browsers",
+    "EMBED_REQUEST_PAYER": "documents come out of the stack's own bucket",
+    "EMBED_LOG": "LogLevel sets it by way of Lambda",
+    "EMBED_SERVICE": "the function's name, by which alarms and dashboard find its metrics",
+    "EMBED_METRICS_NAMESPACE": "alarms and dashboard read it",
+}
 # AWS's service authorization reference: X-Ray's two permissions have no narrower resource.
 WITHOUT_RESOURCES = {"xray:PutTraceSegments", "xray:PutTelemetryRecords"}
 # Resources that are billed by the hour or month, used or not.
@@ -328,6 +351,7 @@ class Choices(unittest.TestCase):
             "RequestThrottleAlarm": ("AWS/Lambda", "Throttles", requests, "Sum", 0),
             "RequestLatencyAlarm": ("AWS/Lambda", "Duration", requests, "p99", 250),
             "RequestFailureAlarm": ("AWS/ApiGateway", "5xx", ("ApiId", {"Ref": "EmbedApi"}), "Sum", 0),
+            "BrokenStreamAlarm": ("LambdaEmbed", "StreamsBroken", ("service", {"Ref": "EmbedFunction"}), "Sum", 0),
             "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
             "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
             "UnreadableDocumentAlarm": ("LambdaEmbed", "DocumentsUnreadable", ("service", {"Ref": "DocumentFunction"}), "Sum", 0),
@@ -335,7 +359,9 @@ class Choices(unittest.TestCase):
             "UnfinishedDocumentAlarm": ("LambdaEmbed", "DocumentsUnfinished", unfinished, "Sum", 0),
         }
         topic = "arn:aws:sns:us-east-1:123456789012:alarms"
-        alarms = Template(Alarms="true", AlarmTopicArn=topic, AlarmLatencyMilliseconds=250).of_type("AWS::CloudWatch::Alarm")
+        choices = {"Alarms": "true", "AlarmTopicArn": topic, "AlarmLatencyMilliseconds": 250}
+        self.assertNotIn("BrokenStreamAlarm", Template(**choices).resources)
+        alarms = Template(**choices, ResponseStream="true").of_type("AWS::CloudWatch::Alarm")
         found = {}
         for name, alarm in alarms.items():
             ((dimension, value),) = (d.values() for d in alarm["Dimensions"])
@@ -372,14 +398,18 @@ class Choices(unittest.TestCase):
     def test_a_versions_description_fits_into_256_characters(self) -> None:
         definitions = Template().definitions
         longest = {n: max(len(str(v)) for v in d["AllowedValues"]) for n, d in definitions.items() if "AllowedValues" in d}
-        named = ["Architecture", "LogLevel", "Tracing"]
-        length = sum(longest[name] for name in named) + sum(
-            len(str(definitions[name]["MaxValue"])) for name in ("MemoryMegabytes", "TimeoutSeconds")
-        )
+        longest |= {name: len(str(definitions[name]["MaxValue"])) for name in ("MemoryMegabytes", "TimeoutSeconds")}
+        longest |= {name: definitions[name]["MaxLength"] for name in ("ModelPrefix", "ModelManifestVersion", "ModelAliases")}
         (secret,) = re.findall(r"\[\^:\]\{1,(\d+)\}", definitions["ApiKeySecretArn"]["AllowedPattern"])
-        bucket, prefix, version = 63, definitions["ModelPrefix"]["MaxLength"], definitions["ModelManifestVersion"]["MaxLength"]
-        length += int(secret) + len("off") + len("s3:///?versionId=") + bucket + prefix + version + 7
-        self.assertLessEqual(length, 256)
+        (longest["ModelBucket"],) = (2 + int(n) for n in re.findall(r"\{1,(\d+)\}", definitions["ModelBucket"]["AllowedPattern"]))
+        named = ["Architecture", "MemoryMegabytes", "TimeoutSeconds", "LogLevel"]
+        named += ["ModelBucket", "ModelPrefix", "ModelManifestVersion", "ModelAliases"]
+        words = [longest[name] for name in named] + [len("tsr"), int(secret)]
+        self.assertLessEqual(sum(words) + len(words) - 1, 256)
+        (version,) = Template(ModelBucket="models").of_type("AWS::Lambda::Version").values()
+        separator, parts = version["Description"]["Fn::Join"]
+        # The model's bucket, prefix and version are one part.
+        self.assertEqual((separator, len(parts)), (" ", len(words) - 2))
 
     def test_a_model_comes_from_the_package_or_from_its_bucket(self) -> None:
         def variable(template: Template) -> Any:
@@ -401,6 +431,9 @@ class Choices(unittest.TestCase):
         self.assertEqual(
             variables(**QDRANT), {"EMBED_SINK": "s3,qdrant"} | {f"EMBED_QDRANT_{n}": v for n, v in qdrant.items()}
         )
+        named = variables(**QDRANT, QdrantHybrid="on", QdrantDenseVector="unnamed")
+        self.assertEqual(named["EMBED_QDRANT_DENSE_VECTOR"], "unnamed")
+        self.assertEqual(named["EMBED_QDRANT_SPARSE_VECTOR"], "bm25")
         s3vectors = {"BUCKET": "vectors-example", "INDEX": "documents"}
         self.assertEqual(
             variables(**S3VECTORS), {"EMBED_SINK": "s3vectors"} | {f"EMBED_S3VECTORS_{n}": v for n, v in s3vectors.items()}
@@ -420,10 +453,36 @@ class Choices(unittest.TestCase):
         for function in Template().of_type("AWS::Lambda::Function").values():
             self.assertEqual(function["Environment"]["Variables"]["EMBED_VERIFY"], "sizes")
 
-    def test_variables_are_the_programs_own(self) -> None:
+    def test_every_variable_of_the_program_has_a_parameter_or_a_reason_why_not(self) -> None:
         known = set(re.findall(r"^\| `(EMBED_[A-Z_0-9]+)`", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE))
-        for function in Template().of_type("AWS::Lambda::Function").values():
-            self.assertLessEqual(set(function["Environment"]["Variables"]), known)
+        functions = Template().of_type("AWS::Lambda::Function").values()
+        stated = {name for function in functions for name in function["Environment"]["Variables"]}
+        self.assertEqual(stated | set(WITHOUT_PARAMETER), known)
+        self.assertFalse(stated & set(WITHOUT_PARAMETER))
+
+    def test_how_documents_are_read_and_written_is_left_to_the_program_unless_it_is_stated(self) -> None:
+        def variables(**parameters: str) -> dict[str, Any]:
+            return Template(**parameters).of_type("AWS::Lambda::Function")["DocumentFunction"]["Environment"]["Variables"]
+
+        for parameter, variable, value in (
+            ("ChunkTokens", "EMBED_CHUNK_TOKENS", "200"),
+            ("ChunkOverlap", "EMBED_CHUNK_OVERLAP", "0"),
+            ("JsonPointer", "EMBED_JSON_POINTER", "/body/text"),
+            ("CsvColumn", "EMBED_CSV_COLUMN", "text"),
+            ("MaxWholeBytes", "EMBED_MAX_WHOLE_BYTES", "67108864"),
+            ("MaxPdfMemoryBytes", "EMBED_MAX_PDF_MEMORY_BYTES", "536870912"),
+            ("HtmlBoilerplate", "EMBED_HTML_BOILERPLATE", "off"),
+            ("OutputText", "EMBED_OUTPUT_TEXT", "off"),
+            ("OutputVectors", "EMBED_OUTPUT_VECTORS", "base64"),
+            ("OutputMetadata", "EMBED_METADATA", "off"),
+            ("DocumentVector", "EMBED_DOCUMENT_VECTOR", "on"),
+        ):
+            changed = {name for name, found in variables(**{parameter: value}).items() if found == value}
+            self.assertEqual(changed - {name for name, found in variables().items() if found == value}, {variable})
+            default = Template().definitions[parameter]["Default"]
+            written = re.search(rf"^\| `{variable}` \| ([^|]+) \|", (ROOT / "docs/configuration.md").read_text(), re.MULTILINE)
+            assert written
+            self.assertIn(default, ("", written[1]), parameter)
 
     def test_outputs_give_the_url_and_three_commands(self) -> None:
         for auth, more in AUTHS.items():

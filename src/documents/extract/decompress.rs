@@ -76,7 +76,7 @@ pub fn open<'a>(
             return Ok(Opened { bytes: peeked, head, decompressed });
         };
         if decompressed == LAYERS {
-            return Err(Unreadable::skipped(Skip::NotText, format!("it is packed more than {LAYERS} times over")));
+            return Err(Unreadable::skipped(Skip::NotText, format!("it is compressed more than {LAYERS} times over")));
         }
         decompressed += 1;
         let start = peek(Box::new(peeked), BOMB_AT_LEAST / MAX_COMPRESSION_RATIO);
@@ -174,7 +174,7 @@ impl Compression {
 }
 
 pub fn bomb() -> Unreadable {
-    let reason = format!("it unpacks to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
+    let reason = format!("it decompresses to more than {MAX_COMPRESSION_RATIO} times its size, as no text does");
     Unreadable::skipped(Skip::DecompressionBomb, reason)
 }
 
@@ -214,7 +214,7 @@ impl<R: Read> Read for Decompressed<R> {
         let why = if self.count > self.max_decompressed {
             Unreadable::skipped(
                 Skip::TooLarge,
-                format!("it unpacks to more than {} bytes, the limit", self.max_decompressed),
+                format!("it decompresses to more than {} bytes, the limit", self.max_decompressed),
             )
         } else if self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get() {
             bomb()

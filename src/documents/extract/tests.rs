@@ -191,20 +191,20 @@ fn breaking_off_ends_the_reading() {
 
 #[test]
 fn decompression_is_limited() {
-    let pack = |decompressed: &[u8]| {
+    let gzip = |decompressed: &[u8]| {
         let mut compressed = Vec::new();
         flate2::read::GzEncoder::new(decompressed, flate2::Compression::fast()).read_to_end(&mut compressed).unwrap();
         compressed
     };
     let options = ExtractOptions { max_decompressed_bytes: 1000, ..ExtractOptions::default() };
     let words: String = (0..1000).map(|number| format!("{number} ")).collect();
-    let (why, reason) = skipped(run(&pack(words.as_bytes())[..], "a.gz", None, &options).1);
+    let (why, reason) = skipped(run(&gzip(words.as_bytes())[..], "a.gz", None, &options).1);
     assert!(why == Skip::TooLarge && reason.contains("1000 bytes"), "{reason}");
     // A bomb is known before its first section.
-    let (sections, outcome) = read(pack(&b"A lot of words. ".repeat(2 << 20)), "a.gz");
+    let (sections, outcome) = read(gzip(&b"A lot of words. ".repeat(2 << 20)), "a.gz");
     assert_eq!((sections.len(), skipped(outcome).0), (0, Skip::DecompressionBomb));
     // A run of spaces that is no bomb yet.
-    let (sections, _) = read(pack(&[b"word".to_vec(), vec![b' '; 8 << 20], b"end".to_vec()].concat()), "a.gz");
+    let (sections, _) = read(gzip(&[b"word".to_vec(), vec![b' '; 8 << 20], b"end".to_vec()].concat()), "a.gz");
     assert_eq!(sections.iter().map(|section| section.text.trim()).collect::<String>(), "wordend");
 }
 
@@ -416,7 +416,7 @@ fn brotli_is_undone_where_a_header_or_a_name_says_so() {
     // Written by Node.js 20's zlib.brotliCompressSync.
     let hex =
         "1b4b006014a1d2413796ea42b2044b79c80741d0c3061cb8b74e3458649787051b6363b9950865b0dbb71923be2f54ead8f0623c02";
-    let packed: Vec<u8> =
+    let compressed: Vec<u8> =
         (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect();
     let text = "Words that Brotli packs. Words that it packs again. Words that Brotli packs.";
     let read = |bytes: &[u8], key, content_encoding| {
@@ -429,7 +429,7 @@ fn brotli_is_undone_where_a_header_or_a_name_says_so() {
         outcome.map(|extracted| (found, extracted.format))
     };
     for (key, content_encoding) in [("a.md", Some("br")), ("a.md", Some("aws-chunked, BR")), ("a.md.br", None)] {
-        assert_eq!(read(&packed, key, content_encoding).unwrap(), (text.to_owned(), Format::Markdown), "{key}");
+        assert_eq!(read(&compressed, key, content_encoding).unwrap(), (text.to_owned(), Format::Markdown), "{key}");
         // A client on the way has decompressed it.
         assert_eq!(read(text.as_bytes(), key, content_encoding).unwrap().0, text, "{key}");
     }
@@ -440,15 +440,15 @@ fn brotli_is_undone_where_a_header_or_a_name_says_so() {
 
 /// Brotli (RFC 7932) that holds `bytes` as they are: blocks after a header of 20 bits, and an empty last one.
 fn stored_brotli(bytes: &[u8]) -> Vec<u8> {
-    let mut packed = Vec::new();
+    let mut compressed = Vec::new();
     for (number, block) in bytes.chunks(1 << 16).enumerate() {
         // The first bit of all says that the window has 64 KiB.
         let bits = (block.len() as u32 - 1) << 3 | 1 << 19;
-        packed.extend_from_slice(&(if number == 0 { bits << 1 } else { bits }).to_le_bytes()[..3]);
-        packed.extend_from_slice(block);
+        compressed.extend_from_slice(&(if number == 0 { bits << 1 } else { bits }).to_le_bytes()[..3]);
+        compressed.extend_from_slice(block);
     }
-    packed.push(3);
-    packed
+    compressed.push(3);
+    compressed
 }
 
 /// A small generator of numbers that look random (Knuth's MMIX), the same on every run.

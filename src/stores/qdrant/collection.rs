@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::payload::{GENERATION, SOURCE};
-use super::vectors::Vectors;
+use super::point_vectors::Vectors;
 use crate::error::{StoreError, StoreErrorKind};
 use crate::stores::qdrant::rest_client::{RestClient, RestResponse};
 

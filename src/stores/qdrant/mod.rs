@@ -25,22 +25,20 @@
 
 mod collection;
 mod payload;
+mod point_vectors;
 mod rest_client;
-mod vectors;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 
 use self::collection::{Collection, Missing};
 use self::payload::{GENERATION, of_document, point};
+use self::point_vectors::Vectors;
 use self::rest_client::{CALL_RETRY_POLICY, RestClient};
-use self::vectors::Vectors;
-use super::generation::{DocumentHead, WriteSession, state};
+use super::generation::{DocumentHead, Generation, incomplete};
 use crate::config::{Qdrant, Secret};
 use crate::error::StoreError;
-use crate::record::{
-    Document, DocumentWriter, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
-};
+use crate::record::{Document, DocumentWriter, Existing, ModelRef, Record, VectorStore, WriteError, WriteRequest};
 
 /// Points of one request; Qdrant advises a few hundred at most.
 const BATCH_POINTS: usize = 128;
@@ -98,7 +96,7 @@ impl VectorStore for QdrantStore {
 
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         self.collection.ready().await?;
-        Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
+        Ok(DocumentHead::existing(self.head(bucket, key).await?))
     }
 
     async fn begin<'a>(
@@ -107,11 +105,8 @@ impl VectorStore for QdrantStore {
         existing: &'a Existing,
         state: Option<&'a Value>,
     ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError> {
-        let WriteSession { previous, version_id, generation, claimed } =
-            WriteSession::of(existing, request.source_version, state)?;
-        let previous = previous.map(|head| head.generation);
-        let (points, bytes) = (Vec::new(), 0);
-        Ok(Box::new(QdrantWriter { store: self, request, version_id, previous, generation, claimed, points, bytes }))
+        let generation = Generation::of(&request, existing, state)?;
+        Ok(Box::new(QdrantWriter { store: self, request, generation, points: Vec::new(), bytes: 0 }))
     }
 
     async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
@@ -124,13 +119,7 @@ impl VectorStore for QdrantStore {
 struct QdrantWriter<'a> {
     store: &'a QdrantStore,
     request: WriteRequest<'a>,
-    version_id: String,
-    /// The generation that `get` found; `None`: no point, or another program's.
-    previous: Option<u64>,
-    /// Of this generation.
-    generation: u64,
-    /// Whether the first point carries this generation's number.
-    claimed: bool,
+    generation: Generation,
     /// JSON of the points that are not put yet.
     points: Vec<String>,
     bytes: usize,
@@ -140,13 +129,12 @@ struct QdrantWriter<'a> {
 impl DocumentWriter for QdrantWriter<'_> {
     async fn write(&mut self, records: &[Record]) -> Result<(), WriteError> {
         for record in records {
-            // The claim was the first point itself.
-            if record.chunk == 0 && self.claimed {
+            if self.generation.is_put(record) {
                 continue;
             }
             let embed = match record.chunk {
-                0 => json!(self.head(self.request.chunks, None)),
-                _ => json!({"writing": self.generation}),
+                0 => json!(self.generation.head),
+                _ => json!({"writing": self.generation.number()}),
             };
             let vectors = self.store.collection.vectors.of_point(&record.vector, &record.text);
             let point = point(&self.request.row(record, &self.store.model, self.store.text), vectors, embed);
@@ -165,34 +153,34 @@ impl DocumentWriter for QdrantWriter<'_> {
 
     async fn checkpoint(&mut self) -> Result<Value, WriteError> {
         self.flush().await?;
-        Ok(state(self.generation))
+        Ok(self.generation.state())
     }
 
     async fn commit(mut self: Box<Self>, chunks: usize) -> Result<(), WriteError> {
         self.flush().await?;
         let Document { bucket, key, .. } = self.request.document;
         let collection = &self.store.collection;
-        let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
-        let count = collection.count(&ours).await?;
-        if count != chunks as u64 {
-            let message = format!("{count} of {} points are there", chunks);
-            let stale = WriteError::StaleCheckpoint(StoreError::permanent(message));
-            return Err(self.overtaken().await?.unwrap_or(stale));
+        let generation = self.generation.number();
+        let ours = json!({"must": [of_document(bucket, key), exactly(generation)]});
+        let count = collection.count(&ours).await? as usize;
+        if count != chunks {
+            return Err(self.overtaken().await?.unwrap_or_else(|| incomplete(count, chunks)));
         }
-        let older = json!({"must": [of_document(bucket, key), before(self.generation)]});
-        let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(self.generation)]});
-        let embed = json!({"embed": self.head(Some(chunks), Some(self.request.source_version)), "chunks": chunks});
+        let older = json!({"must": [of_document(bucket, key), before(generation)]});
+        let first = json!({"must": [{"has_id": [Record::id_of(bucket, key, 0)]}, exactly(generation)]});
+        let head = self.generation.finished(chunks, self.request.source_version);
+        let embed = json!({"embed": head, "chunks": chunks});
         let whole = json!({"payload": embed, "filter": first});
         collection.batch(json!([{"delete": {"filter": older}}, {"set_payload": whole}])).await?;
         self.overtaken().await?.map_or(Ok(()), Err)
     }
 
     async fn abort(self: Box<Self>) -> Result<(), WriteError> {
-        if !self.claimed {
+        if !self.generation.claimed {
             return Ok(());
         }
         let Document { bucket, key, .. } = self.request.document;
-        self.store.remove_generations(bucket, key, self.generation).await
+        self.store.remove_generations(bucket, key, self.generation.number()).await
     }
 }
 
@@ -202,23 +190,24 @@ impl QdrantWriter<'_> {
         let mut points = std::mem::take(&mut self.points);
         self.bytes = 0;
         let collection = &self.store.collection;
-        if !self.claimed && !points.is_empty() {
+        if !self.generation.claimed && !points.is_empty() {
             let first = [points.remove(0)];
-            match self.previous {
+            match &self.generation.previous {
                 None => collection.upsert(&first, &json!({"must": [unmarked()]}), Missing::Insert).await?,
                 // A point that was there and is gone was removed with its object.
                 Some(previous) => {
-                    collection.upsert(&first, &json!({"must": [exactly(previous)]}), Missing::Leave).await?
+                    let previous = json!({"must": [exactly(previous.generation)]});
+                    collection.upsert(&first, &previous, Missing::Leave).await?
                 }
             }
             // A writer that lost the race has put nothing else yet, so there is nothing to take back.
-            match self.current_head().await? {
-                Some(head) if head.generation == self.generation => self.claimed = true,
-                _ => return Err(WriteError::Conflict),
+            self.generation.claimed = self.generation.is_current(self.current_head().await?);
+            if !self.generation.claimed {
+                return Err(WriteError::Conflict);
             }
         }
         if !points.is_empty() {
-            let older = json!({"should": [up_to(self.generation), unmarked()]});
+            let older = json!({"should": [up_to(self.generation.number()), unmarked()]});
             collection.upsert(&points, &older, Missing::Insert).await?;
             return self.overtaken().await?.map_or(Ok(()), Err);
         }
@@ -227,23 +216,17 @@ impl QdrantWriter<'_> {
 
     /// The error if a later generation has begun or the document was removed. Then this generation's points go.
     async fn overtaken(&self) -> Result<Option<WriteError>, StoreError> {
-        let head = self.current_head().await?;
-        if head.is_some_and(|head| head.generation == self.generation) {
+        if self.generation.is_current(self.current_head().await?) {
             return Ok(None);
         }
         let Document { bucket, key, .. } = self.request.document;
-        let ours = json!({"must": [of_document(bucket, key), exactly(self.generation)]});
+        let ours = json!({"must": [of_document(bucket, key), exactly(self.generation.number())]});
         self.store.collection.batch(json!([{"delete": {"filter": ours}}])).await?;
         Ok(Some(WriteError::Conflict))
     }
 
     async fn current_head(&self) -> Result<Option<DocumentHead>, StoreError> {
         self.store.head(&self.request.document.bucket, &self.request.document.key).await
-    }
-
-    fn head(&self, chunks: Option<usize>, source_version: Option<&SourceVersion>) -> DocumentHead {
-        let (version_id, source_version) = (self.version_id.clone(), source_version.map(SourceVersion::entries));
-        DocumentHead { generation: self.generation, version_id, chunks: chunks.unwrap_or_default(), source_version }
     }
 }
 

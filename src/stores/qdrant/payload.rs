@@ -3,7 +3,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
 
-use super::vectors::PointVectors;
+use super::point_vectors::PointVectors;
 use crate::error::{Error, Result};
 use crate::record::{Document, FIELDS, FieldValue, Presence, Row};
 

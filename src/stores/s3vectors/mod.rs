@@ -14,8 +14,8 @@
 //! goes on.
 //!
 //! What is not atomic, and cannot be here: between such a read and the write after it lie some ten milliseconds, in
-//! which another version's attempt may put its vectors; then a stamped document may hold chunks of the other
-//! version until it is written the next time. A queue that hands out one event of a key at a time rules it out.
+//! which another version's attempt may put its vectors; then a document with a source version may hold chunks of the
+//! other version until it is written the next time. A queue that hands out one event of a key at a time rules it out.
 
 mod index;
 mod metadata;
@@ -32,13 +32,11 @@ use uuid::Uuid;
 
 use self::index::{Bring, Index, PUT_AT_ONCE};
 use self::metadata::{HEAD, document, generation, head, metadata};
-use super::generation::{DocumentHead, WriteSession, state};
+use super::generation::{DocumentHead, Generation, incomplete};
 use crate::aws::{RequestHeaders, sdk_config};
 use crate::config::{Aws, S3Vectors};
 use crate::error::StoreError;
-use crate::record::{
-    Document, DocumentWriter, Existing, ModelRef, Record, SourceVersion, VectorStore, WriteError, WriteRequest,
-};
+use crate::record::{Document, DocumentWriter, Existing, ModelRef, Record, VectorStore, WriteError, WriteRequest};
 
 /// Attempts at one request, with pauses of 1 + 2 + 4 + 8 s at most.
 const ATTEMPTS: u32 = 5;
@@ -107,7 +105,7 @@ impl VectorStore for S3VectorsStore {
 
     async fn get(&self, bucket: &str, key: &str) -> Result<Existing, WriteError> {
         self.index.ready().await?;
-        Ok(self.head(bucket, key).await?.map_or_else(Existing::default, |head| head.existing()))
+        Ok(DocumentHead::existing(self.head(bucket, key).await?))
     }
 
     async fn begin<'a>(
@@ -116,12 +114,11 @@ impl VectorStore for S3VectorsStore {
         existing: &'a Existing,
         state: Option<&'a Value>,
     ) -> Result<Box<dyn DocumentWriter + 'a>, WriteError> {
-        let WriteSession { previous, version_id, generation, claimed } =
-            WriteSession::of(existing, request.source_version, state)?;
-        let chunks = previous.as_ref().map_or(0, |head| head.chunks).max(request.chunks.unwrap_or(FIRST_BOUND));
-        let head = DocumentHead { generation, version_id, chunks, source_version: None };
+        let mut generation = Generation::of(&request, existing, state)?;
+        let older = generation.previous.as_ref().map_or(0, |head| head.chunks);
+        generation.head.chunks = older.max(request.chunks.unwrap_or(FIRST_BOUND));
         let (vectors, end, bytes) = (Vec::new(), 0, 0);
-        Ok(Box::new(S3VectorsWriter { store: self, request, previous, head, claimed, vectors, end, bytes }))
+        Ok(Box::new(S3VectorsWriter { store: self, request, generation, vectors, end, bytes }))
     }
 
     async fn remove(&self, bucket: &str, key: &str, existing: &Existing) -> Result<(), WriteError> {
@@ -138,12 +135,7 @@ impl VectorStore for S3VectorsStore {
 struct S3VectorsWriter<'a> {
     store: &'a S3VectorsStore,
     request: WriteRequest<'a>,
-    /// The head that was there when the caller called `get`.
-    previous: Option<DocumentHead>,
-    /// Of this generation.
-    head: DocumentHead,
-    /// Whether the first vector carries this generation's head.
-    claimed: bool,
+    generation: Generation,
     /// Not put yet.
     vectors: Vec<PutInputVector>,
     /// The chunk after the last of `vectors`.
@@ -156,13 +148,12 @@ struct S3VectorsWriter<'a> {
 impl DocumentWriter for S3VectorsWriter<'_> {
     async fn write(&mut self, records: &[Record]) -> Result<(), WriteError> {
         for record in records {
-            // The claim was the first vector itself.
-            if record.chunk == 0 && self.claimed {
+            if self.generation.is_put(record) {
                 continue;
             }
             let head = match record.chunk {
-                0 => json!(self.head).to_string(),
-                _ => self.head.generation.to_string(),
+                0 => json!(self.generation.head).to_string(),
+                _ => self.generation.number().to_string(),
             };
             let entries = metadata(&self.request.row(record, &self.store.model, self.store.text), head);
             // A number takes 12 bytes in JSON.
@@ -179,7 +170,7 @@ impl DocumentWriter for S3VectorsWriter<'_> {
 
     async fn checkpoint(&mut self) -> Result<Value, WriteError> {
         self.flush().await?;
-        Ok(state(self.head.generation))
+        Ok(self.generation.state())
     }
 
     async fn commit(mut self: Box<Self>, chunks: usize) -> Result<(), WriteError> {
@@ -187,25 +178,24 @@ impl DocumentWriter for S3VectorsWriter<'_> {
         self.is_ours().await?;
         let index = &self.store.index;
         let vectors = index.get(&self.ids(0..chunks), Bring::Metadata).await?;
-        let ours = |metadata: &&Option<Metadata>| metadata.as_ref().and_then(generation) == Some(self.head.generation);
+        let ours =
+            |metadata: &&Option<Metadata>| metadata.as_ref().and_then(generation) == Some(self.generation.number());
         let count = vectors.iter().map(|vector| &vector.metadata).filter(ours).count();
         if count != chunks {
-            let message = format!("{count} of {chunks} vectors are there as they were put");
-            return Err(WriteError::StaleCheckpoint(StoreError::permanent(message)));
+            return Err(incomplete(count, chunks));
         }
-        index.delete(&self.ids(chunks..self.head.chunks)).await?;
-        let source_version = Some(SourceVersion::entries(self.request.source_version));
-        self.put_head(&DocumentHead { chunks, source_version, ..self.head.clone() }).await?;
+        index.delete(&self.ids(chunks..self.generation.head.chunks)).await?;
+        self.put_head(&self.generation.finished(chunks, self.request.source_version)).await?;
         self.is_ours().await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), WriteError> {
-        if !self.claimed {
+        if !self.generation.claimed {
             return Ok(());
         }
         self.is_ours().await?;
         let Document { bucket, key, .. } = self.request.document;
-        Ok(self.store.delete(bucket, key, self.head.chunks).await?)
+        Ok(self.store.delete(bucket, key, self.generation.head.chunks).await?)
     }
 }
 
@@ -217,18 +207,18 @@ impl S3VectorsWriter<'_> {
         if vectors.is_empty() {
             return Ok(());
         }
-        if !self.claimed {
-            let Some(first) = vectors.drain(..1).next() else { return Ok(()) };
-            if self.current_head().await? != self.previous {
+        if !self.generation.claimed {
+            let first = vectors.remove(0);
+            if self.current_head().await? != self.generation.previous {
                 return Err(WriteError::Conflict);
             }
             self.store.index.put(vec![first]).await?;
-            self.claimed = true;
+            self.generation.claimed = true;
         }
         self.is_ours().await?;
-        if self.end > self.head.chunks {
-            self.head.chunks = 2 * self.end;
-            self.put_head(&self.head).await?;
+        if self.end > self.generation.head.chunks {
+            self.generation.head.chunks = 2 * self.end;
+            self.put_head(&self.generation.head).await?;
         }
         if !vectors.is_empty() {
             self.store.index.put(vectors).await?;
@@ -246,7 +236,7 @@ impl S3VectorsWriter<'_> {
             return Err(WriteError::Conflict);
         };
         match (generation(&metadata), metadata) {
-            (Some(generation), Metadata::Object(mut entries)) if generation == self.head.generation => {
+            (Some(generation), Metadata::Object(mut entries)) if generation == self.generation.number() => {
                 entries.insert(HEAD.to_owned(), Metadata::String(json!(head).to_string()));
                 if head.source_version.is_some() {
                     entries.insert("chunks".to_owned(), document(json!(head.chunks)));
@@ -259,9 +249,9 @@ impl S3VectorsWriter<'_> {
 
     /// Whether the document's head is this generation's still.
     async fn is_ours(&self) -> Result<(), WriteError> {
-        match self.current_head().await? {
-            Some(head) if head.generation == self.head.generation => Ok(()),
-            _ => Err(WriteError::Conflict),
+        match self.generation.is_current(self.current_head().await?) {
+            true => Ok(()),
+            false => Err(WriteError::Conflict),
         }
     }
 

@@ -148,11 +148,11 @@ pub fn stated_chunks(records: usize) -> Value {
     if records > 64 { Value::Null } else { records.into() }
 }
 
-/// `text`, packed.
+/// `text`, compressed.
 pub fn gzip(text: &str) -> Vec<u8> {
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    packer.write_all(text.as_bytes()).unwrap();
-    packer.finish().unwrap()
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
 }
 
 pub fn created(bucket: &str, key: &str) -> Value {

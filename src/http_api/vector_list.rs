@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::Serialize;
 
 use super::dimensions::Dimensions;
-use super::openai::Format;
+use super::openai::EncodingFormat;
 use super::{Api, Terms, response};
 use crate::embedding::{Embeddings, Options, Prepared};
 use crate::error::Result;
@@ -22,7 +22,7 @@ pub(super) struct Job {
     pub param: &'static str,
     pub options: Options,
     pub dimensions: Dimensions,
-    pub format: Format,
+    pub format: EncodingFormat,
 }
 
 /// How an answer lists vectors.
@@ -30,7 +30,7 @@ pub(super) struct VectorList {
     /// What stands before the first vector.
     pub before: String,
     pub item: Item,
-    pub format: Format,
+    pub format: EncodingFormat,
     /// What stands after the last vector.
     pub after: String,
 }
@@ -189,10 +189,10 @@ pub(super) enum Vector<'a> {
     Base64(String),
 }
 
-pub(super) fn vector(values: &[f32], format: Format) -> Vector<'_> {
+pub(super) fn vector(values: &[f32], format: EncodingFormat) -> Vector<'_> {
     match format {
-        Format::Float => Vector::Float(values),
-        Format::Base64 => {
+        EncodingFormat::Float => Vector::Float(values),
+        EncodingFormat::Base64 => {
             let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
             Vector::Base64(BASE64.encode(bytes))
         }
@@ -209,11 +209,11 @@ mod tests {
             values in proptest::collection::vec(proptest::num::f32::NORMAL | proptest::num::f32::ZERO, 0..400),
         ) {
             let bits = |values: &[f32]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
-            let Vector::Base64(text) = vector(&values, Format::Base64) else { unreachable!() };
+            let Vector::Base64(text) = vector(&values, EncodingFormat::Base64) else { unreachable!() };
             let bytes = BASE64.decode(text).unwrap();
             let received: Vec<f32> = bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())).collect();
             assert_eq!(bits(&received), bits(&values));
-            let numbers = serde_json::to_string(&vector(&values, Format::Float)).unwrap();
+            let numbers = serde_json::to_string(&vector(&values, EncodingFormat::Float)).unwrap();
             let received: Vec<f32> = serde_json::from_str(&numbers).unwrap();
             assert_eq!(bits(&received), bits(&values));
         }
@@ -222,7 +222,7 @@ mod tests {
     #[test]
     fn a_list_in_pieces_has_the_bytes_of_the_whole() {
         let vectors: Vec<Vec<f32>> = (0..10).map(|index| vec![index as f32, 0.5]).collect();
-        for (item, format) in [(Item::Vector, Format::Float), (Item::Embedding, Format::Base64)] {
+        for (item, format) in [(Item::Vector, EncodingFormat::Float), (Item::Embedding, EncodingFormat::Base64)] {
             let list = VectorList { before: "[".to_owned(), item, format, after: "]".to_owned() };
             let mut pieces = b"[".to_vec();
             list.write(0, &vectors[..3], &mut pieces);
