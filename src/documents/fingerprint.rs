@@ -104,7 +104,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Config, VARIABLES};
+    use crate::config::{Config, Variable};
 
     /// Variables that change records, each with a value that differs from its default.
     const CHANGES: [(&str, &str); 18] = [
@@ -194,7 +194,7 @@ mod tests {
             assert_eq!(of(&manifest, &[same]), before, "{same:?}");
         }
         let known = CHANGES.iter().chain(&UNCHANGED).chain(&hybrid).map(|(name, _)| *name).collect::<BTreeSet<_>>();
-        let of_documents = VARIABLES.iter().map(|variable| variable.name).skip_while(|name| *name != "EMBED_OUTPUT");
+        let of_documents = Variable::all().map(|variable| variable.name).skip_while(|name| *name != "EMBED_OUTPUT");
         let of_documents =
             of_documents.take_while(|name| *name != "EMBED_LOG").filter(|name| *name != "EMBED_REQUEST_PAYER");
         assert_eq!(of_documents.collect::<BTreeSet<_>>(), known);
