@@ -98,8 +98,16 @@ local-model: $(READY)
 
 LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_PDFIUM_LIB=target/runtime/$(ARCH)/libpdfium.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
 
-# S3's events need a server with the objects that they name.
-invoke: build runtime emulator local-model $(if $(filter events/s3% events/sqs% events/sns% events/eventbridge%,$(EVENT)),s3-server) ## Answer one event behind AWS's emulator (EVENT=events/….json)
+# The compiler leaves a core idle for minutes, so everything else is made beside it. S3's events need a server with the
+# objects that they name.
+NEEDS_S3 := $(filter events/s3% events/sqs% events/sns% events/eventbridge%,$(EVENT))
+invoke: ## Answer one event behind AWS's emulator (EVENT=events/….json)
+	@echo "make invoke compiles the function, makes its model and answers $(EVENT) behind AWS's emulator of Lambda: some 6 minutes on two cores the first time, then seconds."
+	@$(PYTHON) -m tools.steps --step "compile the function" "$(MAKE) --no-print-directory build" \
+	  --step "fetch ONNX Runtime, PDFium and the emulator" "$(MAKE) --no-print-directory runtime emulator" \
+	  --step "make the model" "$(MAKE) --no-print-directory local-model" \
+	  $(if $(NEEDS_S3),--step "prepare an S3 server" "$(MAKE) --no-print-directory s3-server") \
+	  --then "answer $(EVENT)"
 	@$(PY) -m tools.invoke --model models/$$(cat target/local-model) --runtime target/runtime/$(ARCH) $(EVENT)
 
 serve: build runtime local-model ## Answer HTTP requests on http://127.0.0.1:3000 (PORT=…)

@@ -65,7 +65,7 @@
 //! |---|---|
 //! | `ort` | `embedding::session` |
 //! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
-//! | AWS SDK for S3, Secrets Manager and SSM | `aws` |
+//! | AWS SDK: configuration, S3, signatures | `aws` |
 //! | AWS SDK for S3 Vectors | `stores::s3vectors` |
 //! | `libloading` | `documents::extract::pdf::pdfium` |
 //! | environment variables, `std::env::var` | `config`, `main` |

@@ -105,6 +105,7 @@ mod tests {
     use aws_sdk_s3::config::{BehaviorVersion, Builder, Credentials, Region};
 
     use super::*;
+    use crate::aws::http_client::http_client;
 
     #[derive(Debug)]
     struct Nobody;
@@ -133,6 +134,7 @@ mod tests {
         let builder = Builder::new().behavior_version(BehaviorVersion::latest()).region(Region::new("us-east-1"));
         let builder = builder.credentials_provider(Credentials::new("id", "key", None, None, "test"));
         let builder = builder.retry_config(RetryConfig::disabled()).force_path_style(true);
+        let builder = builder.http_client(http_client(Some("http://")));
         let client = aws_sdk_s3::Client::from_conf(builder.endpoint_url(format!("http://{address}")).build());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let answer = runtime.block_on(client.get_object().bucket("bucket").key("a").send());
@@ -183,6 +185,7 @@ mod tests {
         // Nothing listens on the port that was free a moment ago.
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let builder = builder.region(Region::new("us-east-1")).endpoint_url(format!("http://{address}"));
+        let builder = builder.http_client(http_client(Some("http://")));
         let client = aws_sdk_s3::Client::from_conf(builder.build());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let answer = runtime.block_on(client.head_object().bucket("bucket").key("a").send());

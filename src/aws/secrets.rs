@@ -11,8 +11,13 @@
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use aws_config::{BehaviorVersion, Region};
+use serde_json::json;
+
+use super::http_client::http_client;
+use super::json_service::{SECRETS_MANAGER, SYSTEMS_MANAGER};
 use crate::config::{ApiKey, Reference, Secret};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, StoreError};
 
 /// The limit of a fetch with its retries: a start has 10 seconds, and the model needs some of them.
 const FETCH_LIMIT: Duration = Duration::from_secs(6);
@@ -40,11 +45,15 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// # Errors
 /// [`Error::Secret`], which names the reference and what is missing: the permission, the field or the value.
-fn api_key(stored: Result<String, BoxError>, variable: &'static str, reference: &Reference) -> Result<Secret> {
+fn api_key(stored: Result<String, StoreError>, variable: &'static str, reference: &Reference) -> Result<Secret> {
     let error = |message: String, source| unreadable(reference, variable, message, source);
     let stored = stored.map_err(|cause| {
-        let message = format!("the token cannot be read; the function's role needs {} on it", permission(reference));
-        error(message, Some(cause))
+        let message = format!(
+            "the token cannot be read; the function's role needs {} on it: {}",
+            permission(reference),
+            cause.message
+        );
+        error(message, cause.source)
     })?;
     let value = match reference {
         Reference::SecretsManager { field: Some(field), .. } => {
@@ -110,26 +119,26 @@ fn fetch(variable: &'static str, reference: &Reference) -> Result<Secret> {
 }
 
 /// The stored text that `reference` names, from Secrets Manager or Systems Manager's Parameter Store.
-async fn read(reference: &Reference) -> Result<String, BoxError> {
-    let defaults = aws_config::defaults(aws_config::BehaviorVersion::latest());
-    let region = |name: &String| aws_config::Region::new(name.clone());
-    match reference {
-        Reference::SecretsManager { arn, region: home, .. } => {
-            let config = defaults.region(region(home)).load().await;
-            let client = aws_sdk_secretsmanager::Client::new(&config);
-            let answer = client.get_secret_value().secret_id(arn).send().await?;
-            answer.secret_string.ok_or_else(|| "the secret holds bytes, not text".into())
+async fn read(reference: &Reference) -> Result<String, StoreError> {
+    let (home, service, operation, input) = match reference {
+        Reference::SecretsManager { arn, region, .. } => {
+            (Some(region), SECRETS_MANAGER, "GetSecretValue", json!({"SecretId": arn}))
         }
-        Reference::Parameter { name, region: home } => {
-            let defaults = match home {
-                Some(home) => defaults.region(region(home)),
-                None => defaults,
-            };
-            let client = aws_sdk_ssm::Client::new(&defaults.load().await);
-            let answer = client.get_parameter().name(name).with_decryption(true).send().await?;
-            answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| "the parameter is empty".into())
+        Reference::Parameter { name, region } => {
+            (region.as_ref(), SYSTEMS_MANAGER, "GetParameter", json!({"Name": name, "WithDecryption": true}))
         }
-    }
+    };
+    let defaults = aws_config::defaults(BehaviorVersion::latest()).http_client(http_client(None));
+    let defaults = match home {
+        Some(home) => defaults.region(Region::new(home.clone())),
+        None => defaults,
+    };
+    let answer = service.ask(&defaults.load().await, operation, &input).await?;
+    let (stored, missing) = match reference {
+        Reference::SecretsManager { .. } => (&answer["SecretString"], "the secret holds bytes, not text"),
+        Reference::Parameter { .. } => (&answer["Parameter"]["Value"], "the parameter is empty"),
+    };
+    stored.as_str().map(str::to_owned).ok_or_else(|| StoreError::permanent(missing))
 }
 
 #[cfg(test)]
@@ -142,7 +151,7 @@ mod tests {
         read_as(Ok(stored.to_owned()), value)
     }
 
-    fn read_as(stored: Result<String, BoxError>, value: &str) -> Result<String, String> {
+    fn read_as(stored: Result<String, StoreError>, value: &str) -> Result<String, String> {
         let token = api_key(stored, "EMBED_API_KEY", &Reference::parse(value));
         token.map(|secret| secret.expose().to_owned()).map_err(|error| error.chain().to_string())
     }
@@ -167,7 +176,7 @@ mod tests {
     #[test]
     fn a_failed_read_names_reference_permission_and_cause() {
         for (value, permission) in [(ARN, "secretsmanager:GetSecretValue"), ("ssm:/embed/key", "ssm:GetParameter")] {
-            let message = read_as(Err("access denied".into()), value).unwrap_err();
+            let message = read_as(Err(StoreError::permanent("access denied")), value).unwrap_err();
             for word in ["EMBED_API_KEY", value, permission, "access denied"] {
                 assert!(message.contains(word), "{word} is not in: {message}");
             }

@@ -148,7 +148,7 @@ impl ReadOptions {
             let next = resume_point.as_ref().map_or(0, |resume_point| resume_point.chunks);
             let mut batcher =
                 ChunkBatcher { chunker, sender, first, next, chunks: Vec::new(), resume_point, fault: None };
-            let mut spool = if to_the_end_first { Some(Spool::new().map_err(ReadError::Fault)?) } else { None };
+            let mut spool = to_the_end_first.then(Spool::new);
             let read = extract(reader, &hints, &options.extract, cursor.as_ref(), &mut |section| match &mut spool {
                 None => batcher.add(section),
                 Some(held) => match held.add(&section) {

@@ -5,6 +5,10 @@
 
 use std::io::{self, BufRead, BufReader, Write};
 
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+
 use super::extract::Section;
 use crate::error::{Error, Result};
 
@@ -12,17 +16,14 @@ use crate::error::{Error, Result};
 /// version's before its end is read.
 pub const LARGEST: usize = 32 << 20;
 
-/// zstd's fastest level that is not a compromise; text packs to a third.
-const LEVEL: i32 = 1;
-
 pub struct Spool {
-    packer: zstd::Encoder<'static, Vec<u8>>,
+    /// At its fastest level; text packs to two fifths.
+    packer: DeflateEncoder<Vec<u8>>,
 }
 
 impl Spool {
-    pub fn new() -> Result<Self> {
-        let packer = zstd::Encoder::new(Vec::new(), LEVEL).map_err(|e| Error::internal("sections are not kept", e))?;
-        Ok(Self { packer })
+    pub fn new() -> Self {
+        Self { packer: DeflateEncoder::new(Vec::new(), Compression::fast()) }
     }
 
     pub fn add(&mut self, section: &Section) -> Result<()> {
@@ -39,7 +40,7 @@ impl Spool {
     pub fn sections(self) -> Result<impl Iterator<Item = Result<Section>>> {
         let wrong = |e| Error::internal("a section that was kept is lost", e);
         let packed = io::Cursor::new(self.packer.finish().map_err(wrong)?);
-        let lines = BufReader::new(zstd::Decoder::new(packed).map_err(wrong)?).lines();
+        let lines = BufReader::new(DeflateDecoder::new(packed)).lines();
         Ok(lines.map(move |line| serde_json::from_str(&line.map_err(wrong)?).map_err(|e| wrong(e.into()))))
     }
 }
@@ -62,7 +63,7 @@ mod tests {
             fields: Map::from_iter([("a".to_owned(), json!([1, null]))]),
             resume: None,
         };
-        let mut spool = Spool::new().unwrap();
+        let mut spool = Spool::new();
         (0..1000).for_each(|number| spool.add(&section(number)).unwrap());
         assert!(!spool.is_full());
         let back: Vec<_> = spool.sections().unwrap().map(Result::unwrap).collect();

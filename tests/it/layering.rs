@@ -8,9 +8,9 @@ use crate::support::harness::root;
 const LIBRARIES: [(&str, &[&str]); 9] = [
     ("ort::", &["embedding/session.rs"]),
     ("tokenizers::", &["embedding/tokenizer.rs", "embedding/split_points.rs"]),
+    ("aws_config::", &["aws"]),
     ("aws_sdk_s3::", &["aws"]),
-    ("aws_sdk_secretsmanager::", &["aws"]),
-    ("aws_sdk_ssm::", &["aws"]),
+    ("aws_sigv4::", &["aws"]),
     ("aws_sdk_s3vectors::", &["stores/s3vectors"]),
     ("lambda_runtime::", &["lambda", "observability/call.rs", "error"]),
     ("libloading::", &["documents/extract/pdf/pdfium.rs"]),

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use brotli_decompressor::Decompressor;
 use flate2::read::MultiGzDecoder;
 
+use super::zstd::ZstdReader;
 use super::{Skip, Unreadable};
 
 /// Bytes looked at to tell what an object is.
@@ -20,10 +21,6 @@ pub const BOMB_AT_LEAST: u64 = 16 << 20;
 
 /// Layers of compression: one for storage, one more for the way there.
 const LAYERS: usize = 2;
-
-/// Memory that zstd's window may take, as a power of two: 8 MiB is what its levels up to 19 use, and what RFC 8878
-/// asks every reader to have.
-const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Compressed bytes that the Brotli decoder reads at once.
 const BROTLI_BUFFER: usize = 4096;
@@ -84,8 +81,7 @@ pub fn open<'a>(
         if compression.is_bomb(&start) {
             return Err(bomb());
         }
-        let inner = compression.reader(peeked).map_err(|e| verdict.or_broken(e))?;
-        let (compressed, verdict) = (Rc::clone(&compressed), verdict.clone());
+        let (inner, compressed, verdict) = (compression.reader(peeked), Rc::clone(&compressed), verdict.clone());
         bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, verdict });
     }
 }
@@ -146,9 +142,7 @@ impl Compression {
 
     /// Whether the first compressed bytes alone are a bomb, which is better known before any of it is embedded.
     fn is_bomb(self, start: &[u8]) -> bool {
-        let Ok(mut reader) = self.reader(Cursor::new(start.to_vec()).chain(Box::new(io::empty()))) else {
-            return false;
-        };
+        let mut reader = self.reader(Cursor::new(start.to_vec()).chain(Box::new(io::empty())));
         let (mut count, mut buffer) = (0, vec![0; 64 * 1024]);
         // An error is only the end of `start`, which cuts the document off.
         while let Ok(read @ 1..) = reader.read(&mut buffer) {
@@ -160,16 +154,12 @@ impl Compression {
         false
     }
 
-    fn reader<'a>(self, compressed: Peeked<'a>) -> io::Result<Box<dyn Read + 'a>> {
-        Ok(match self {
+    fn reader<'a>(self, compressed: Peeked<'a>) -> Box<dyn Read + 'a> {
+        match self {
             Self::Gzip => Box::new(MultiGzDecoder::new(compressed)),
             Self::Brotli => Box::new(Decompressor::new(compressed, BROTLI_BUFFER)),
-            Self::Zstd => {
-                let mut decoder = zstd::Decoder::new(compressed)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG)?;
-                Box::new(decoder)
-            }
-        })
+            Self::Zstd => Box::new(ZstdReader::new(compressed)),
+        }
     }
 }
 

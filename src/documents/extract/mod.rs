@@ -26,6 +26,7 @@ mod table;
 mod tests;
 mod text;
 mod window;
+mod zstd;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;

@@ -12,7 +12,6 @@
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
-use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -20,7 +19,7 @@ use http::{Method, StatusCode, header};
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
 
-use crate::aws::{Retry, RetryPolicy};
+use crate::aws::{Retry, RetryPolicy, connector};
 use crate::config::Secret;
 use crate::error::StoreError;
 
@@ -55,14 +54,9 @@ pub struct RestResponse {
 }
 
 impl RestClient {
-    /// Connects at the first request. For a server without TLS no root certificates are loaded.
+    /// Connects at the first request.
     pub fn new(name: &'static str, base: &str, key: Option<(&'static str, Secret)>, policy: RetryPolicy) -> Self {
-        let builder = Connector::builder();
-        let connector = match base.starts_with("http://") {
-            true => builder.build_http(),
-            false => builder.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).build(),
-        };
-        Self { name, base: base.trim_end_matches('/').to_owned(), key, connector, policy }
+        Self { name, base: base.trim_end_matches('/').to_owned(), key, connector: connector(base), policy }
     }
 
     /// Sends a request until its answer is final; `body` is JSON.

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use arrow_array::RecordBatch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float32Type, Int64Type};
-use arrow_schema::DataType;
+use ::parquet::file::reader::{FileReader, SerializedFileReader};
+use ::parquet::record::{Field, Row};
 use serde_json::{Value, json};
 
 use crate::config::{EncodeOptions, OutputFormat, VectorEncoding};
@@ -88,17 +85,28 @@ fn lines(bytes: &[u8]) -> Vec<Value> {
         .collect()
 }
 
-fn batches(bytes: Vec<u8>) -> Vec<RecordBatch> {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes)).unwrap().build().unwrap();
-    reader.collect::<Result<_, _>>().unwrap()
+fn reader(bytes: Vec<u8>) -> SerializedFileReader<bytes::Bytes> {
+    SerializedFileReader::new(bytes::Bytes::from(bytes)).unwrap()
 }
 
-fn vectors(batches: &[RecordBatch]) -> Vec<Vec<f32>> {
-    let of = |batch: &RecordBatch| {
-        let column = batch.column_by_name("vector").unwrap().as_fixed_size_list();
-        column.iter().map(|row| row.unwrap().as_primitive::<Float32Type>().values().to_vec()).collect::<Vec<_>>()
+fn rows(bytes: Vec<u8>) -> Vec<Row> {
+    reader(bytes).get_row_iter(None).unwrap().map(Result::unwrap).collect()
+}
+
+fn column<'a>(row: &'a Row, name: &str) -> Option<&'a Field> {
+    row.get_column_iter().find_map(|(column, value)| (column == name).then_some(value))
+}
+
+fn vectors(rows: &[Row]) -> Vec<Vec<f32>> {
+    let of = |row| {
+        let Some(Field::ListInternal(vector)) = column(row, "vector") else { panic!("{row}") };
+        let float = |value: &Field| match value {
+            Field::Float(value) => *value,
+            other => panic!("{other}"),
+        };
+        vector.elements().iter().map(float).collect()
     };
-    batches.iter().flat_map(of).collect()
+    rows.iter().map(of).collect()
 }
 
 #[test]
@@ -129,7 +137,7 @@ fn text_can_be_left_out_and_vectors_be_base64() {
     let floats: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
     assert_eq!(floats, record(0).vector);
     let parquet = EncodeOptions { format: OutputFormat::Parquet, ..options };
-    assert!(batches(file(&parquet, 1, 1, false))[0].column_by_name("text").is_none());
+    assert!(column(&rows(file(&parquet, 1, 1, false))[0], "text").is_none());
 }
 
 #[test]
@@ -141,13 +149,10 @@ fn interrupted_json_lines_are_the_same_bytes() {
 #[test]
 fn an_interrupted_parquet_file_holds_the_same_rows() {
     let options = EncodeOptions { document_vector: true, ..options(OutputFormat::Parquet) };
-    let whole = batches(file(&options, 50, 50, false));
-    let interrupted = batches(file(&options, 50, 7, true));
+    let whole = rows(file(&options, 50, 50, false));
+    let interrupted = rows(file(&options, 50, 7, true));
     assert_eq!(vectors(&whole).len(), 51);
-    assert_eq!(vectors(&interrupted), vectors(&whole));
-    let schema = whole[0].schema();
-    let together = |batches: &[RecordBatch]| arrow_select::concat::concat_batches(&schema, batches).unwrap();
-    assert_eq!(together(&interrupted), together(&whole));
+    assert!(interrupted == whole, "{interrupted:?}");
 }
 
 #[test]
@@ -165,16 +170,47 @@ fn checkpoints_at_the_same_places_make_the_same_bytes() {
 }
 
 #[test]
-fn a_parquet_vector_is_a_fixed_size_list_of_float32() {
-    let batches = batches(file(&options(OutputFormat::Parquet), 5000, 640, false));
-    assert_eq!(vectors(&batches).len(), 5000);
-    let schema = batches[0].schema();
-    let DataType::FixedSizeList(item, 8) = schema.field_with_name("vector").unwrap().data_type() else {
-        panic!("{schema}")
-    };
-    assert_eq!(item.data_type(), &DataType::Float32);
-    let tokens = batches[0].column_by_name("tokens").unwrap().as_primitive::<Int64Type>();
-    assert_eq!(tokens.value(0), 7);
+fn a_parquet_row_holds_what_the_record_holds() {
+    let options = options(OutputFormat::Parquet);
+    let bytes = file(&options, 5000, 640, false);
+    let footer = reader(bytes.clone()).metadata().file_metadata().clone();
+    let entries = footer.key_value_metadata().unwrap();
+    assert!(entries.iter().any(|entry| entry.key == "ARROW:schema" && entry.value.is_some()), "{entries:?}");
+    let rows = rows(bytes);
+    assert_eq!(vectors(&rows), records(5000).into_iter().map(|record| record.vector).collect::<Vec<_>>());
+    let text = |text: &str| Field::Str(text.to_owned());
+    let Some(Field::ListInternal(headings)) = column(&rows[2], "headings") else { panic!("{}", rows[2]) };
+    assert_eq!(headings.elements(), [text("A"), text("B")]);
+    for (name, value) in [
+        ("id", text(&record(2).id.to_string())),
+        ("last_modified", Field::TimestampMillis(1_700_000_000_000)),
+        ("version", text("v1")),
+        ("chunk", Field::Long(2)),
+        ("chunks", Field::Long(9)),
+        ("tokens", Field::Long(7)),
+        ("text", text(&record(2).text)),
+        ("page", Field::Int(3)),
+        ("title", Field::Null),
+        ("record", Field::Null),
+        ("fields", text("{\"n\":2}")),
+        ("metadata", text("{\"owner\":\"me \\\"quoted\\\"\"}")),
+    ] {
+        assert_eq!(column(&rows[2], name), Some(&value), "{name}");
+    }
+    assert_eq!(column(&rows[2], "dimensions"), None);
+}
+
+#[test]
+fn lists_may_be_empty() {
+    let mut records = records(3);
+    records[1].place.headings.clear();
+    let mut encoder = super::encoder(&document(), &model(), &options(OutputFormat::Parquet), None, None).unwrap();
+    encoder.push(&records).unwrap();
+    let lengths = rows(encoder.finish().unwrap()).into_iter().map(|row| match column(&row, "headings") {
+        Some(Field::ListInternal(headings)) => headings.len(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(lengths.collect::<Vec<_>>(), [2, 0, 2]);
 }
 
 #[test]
@@ -192,7 +228,7 @@ fn a_document_vector_is_the_mean_of_its_chunks_of_length_1() {
                 assert_eq!((&line["tokens"], &line["end"]), (&json!(35), &json!(55)));
                 serde_json::from_value(line["vector"].clone()).unwrap()
             }
-            OutputFormat::Parquet => vectors(&batches(bytes)).pop().unwrap(),
+            OutputFormat::Parquet => vectors(&rows(bytes)).pop().unwrap(),
         };
         let mut mean = [0.0; DIMENSIONS];
         records(5).iter().for_each(|r| mean.iter_mut().zip(&r.vector).for_each(|(sum, value)| *sum += value));
@@ -206,7 +242,7 @@ fn a_document_without_chunks_is_an_empty_file() {
     let options = EncodeOptions { document_vector: true, ..options(OutputFormat::JsonLines) };
     assert_eq!(file(&options, 0, 1, false), b"");
     let options = EncodeOptions { format: OutputFormat::Parquet, ..options };
-    assert_eq!(batches(file(&options, 0, 1, false)), []);
+    assert_eq!(rows(file(&options, 0, 1, false)), []);
 }
 
 #[test]

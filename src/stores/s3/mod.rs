@@ -14,6 +14,7 @@ mod encoder;
 mod encoder_tests;
 mod jsonl;
 mod parquet;
+mod parquet_schema;
 
 use std::collections::BTreeMap;
 

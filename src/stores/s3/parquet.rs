@@ -1,34 +1,35 @@
 //! Parquet, written row group by row group: memory holds one of them, and a later invocation continues the file.
 //!
 //! ```text
-//! records -> row group: Arrow's writer makes a small file of it, in memory
+//! records -> row group: the library's writer makes the beginning of a small file of it, in memory
 //!         -> its pages are the output's next bytes; its footer entry, with shifted offsets, joins the others
 //! finish  -> one footer of all entries
 //! ```
 //!
-//! The state of an unfinished file is that footer so far. Arrow's writer cannot continue a file that another process
+//! The state of an unfinished file is that footer so far. The library's writer cannot continue a file that another process
 //! began, and a document that takes longer than one invocation needs that. Page indexes and bloom filters, whose
 //! offsets would have to be shifted as well, are not written: nobody looks a vector up by its value.
 
 use std::sync::Arc;
 
-use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder, StringBuilder};
-use arrow_array::types::{Int32Type, Int64Type, TimestampMillisecondType};
-use arrow_array::{ArrayRef, PrimitiveArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, Field as ArrowField, Schema, SchemaRef, TimeUnit};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, ZstdLevel};
+use parquet::basic::{Compression, GzipLevel};
+use parquet::data_type::{ByteArray, ByteArrayType, DataType, FloatType, Int32Type, Int64Type};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    ColumnChunkMetaData, FileMetaData, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter, RowGroupMetaData,
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
+    RowGroupMetaData,
 };
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesPtr};
+use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
+use parquet::schema::parser::parse_message_type;
+use parquet::schema::types::{ColumnPath, TypePtr};
 
 use super::document_vector::DocumentVector;
 use super::encoder::{Constants, Encoder, bad_state};
+use super::parquet_schema::{ARROW_SCHEMA, arrow_schema, columns, parquet_schema};
 use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
-use crate::record::{Document, FIELDS, Field, FieldType, FieldValue, ModelRef, Presence, Record, RecordKind};
+use crate::record::{Document, Field, FieldType, FieldValue, ModelRef, Presence, Record, RecordKind};
 
 /// Records of a row group, which are held in memory: some 6 MB at 384 dimensions and half a page of text each.
 const ROW_GROUP: usize = 2048;
@@ -36,13 +37,15 @@ const ROW_GROUP: usize = 2048;
 /// What a Parquet file begins with, and ends with.
 const MAGIC: &[u8] = b"PAR1";
 
-/// The cheapest level: vectors hardly compress at any level, and text compresses well at each.
-const ZSTD_LEVEL: i32 = 1;
+/// Its default, which takes 30 ms for what is embedded in 30 seconds.
+const GZIP_LEVEL: u32 = 6;
 
 pub struct Parquet {
     constants: Constants,
-    schema: SchemaRef,
-    properties: WriterProperties,
+    schema: TypePtr,
+    properties: WriterPropertiesPtr,
+    /// Whether there is a column for the chunks' text.
+    text: bool,
     /// Records of the row group that is not full yet.
     pending: Vec<(Record, RecordKind)>,
     groups: Vec<RowGroupMetaData>,
@@ -62,16 +65,17 @@ impl Parquet {
         chunks: Option<usize>,
         state: Option<&[u8]>,
     ) -> Result<Self> {
-        let schema = Arc::new(schema(model.dimensions, options.text));
-        let properties = properties()?;
-        let empty = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties.clone()))
-            .and_then(ArrowWriter::close)
+        let schema = Arc::new(parse_message_type(&parquet_schema(options.text)).map_err(not_written)?);
+        let properties = Arc::new(properties(arrow_schema(model.dimensions, options.text))?);
+        let empty = SerializedFileWriter::new(Vec::new(), Arc::clone(&schema), Arc::clone(&properties))
+            .and_then(SerializedFileWriter::close)
             .map_err(not_written)?;
         let document_vector = options.document_vector.then(|| DocumentVector::open(model.dimensions, None));
         let mut new = Self {
             constants: Constants::new(document, model, options, chunks),
             schema,
             properties,
+            text: options.text,
             pending: Vec::new(),
             groups: Vec::new(),
             empty: empty.file_metadata().clone(),
@@ -112,72 +116,73 @@ impl Parquet {
             return Ok(());
         }
         let rows = std::mem::take(&mut self.pending);
-        let batch = self.batch(&rows)?;
-        let mut file = Vec::new();
-        let written = ArrowWriter::try_new(&mut file, Arc::clone(&self.schema), Some(self.properties.clone()))
-            .and_then(|mut writer| {
-                writer.write(&batch)?;
-                writer.close()
-            })
-            .map_err(not_written)?;
-        let [group] = written.row_groups() else {
-            return Err(Error::Internal { context: "a batch became several row groups", source: None });
-        };
-        // From the first page, after the magic, to the end of the last one.
-        let end = group.columns().iter().map(|column| column.byte_range()).map(|(start, length)| start + length).max();
-        let pages = &file[MAGIC.len()..end.unwrap_or_default() as usize];
+        let (pages, group) = self.group(&rows).map_err(not_written)?;
         let shift = self.written - MAGIC.len() as i64;
-        self.groups.push(shifted(group, shift, self.groups.len()).map_err(not_written)?);
+        self.groups.push(shifted(&group, shift, self.groups.len()).map_err(not_written)?);
         self.written += pages.len() as i64;
-        self.bytes.extend_from_slice(pages);
+        self.bytes.extend_from_slice(&pages);
         Ok(())
     }
 
-    /// The columns of `rows`, in the schema's order.
-    fn batch(&self, rows: &[(Record, RecordKind)]) -> Result<RecordBatch> {
-        let columns = self.schema.fields().iter().filter_map(|column| Field::named(column.name()));
-        let columns = columns.map(|field| self.column(field, rows)).collect();
-        RecordBatch::try_new(Arc::clone(&self.schema), columns)
-            .map_err(|e| Error::internal("records do not fit their columns", e))
+    /// The pages of `rows`, and how a file's footer describes them when they follow the magic at its beginning.
+    fn group(&self, rows: &[(Record, RecordKind)]) -> parquet::errors::Result<(Vec<u8>, Arc<RowGroupMetaData>)> {
+        let mut writer = SerializedFileWriter::new(Vec::new(), Arc::clone(&self.schema), Arc::clone(&self.properties))?;
+        let mut group = writer.next_row_group()?;
+        for field in columns(self.text) {
+            let missing = || ParquetError::General(format!("there is no column {}", field.name));
+            let mut column = group.next_column()?.ok_or_else(missing)?;
+            self.write_column(&mut column, field, rows)?;
+            column.close()?;
+        }
+        let group = group.close()?;
+        writer.flush()?;
+        Ok((writer.inner()[MAGIC.len()..].to_vec(), group))
     }
 
-    fn column(&self, field: &Field, rows: &[(Record, RecordKind)]) -> ArrayRef {
+    fn write_column(
+        &self,
+        column: &mut SerializedColumnWriter<'_>,
+        field: &Field,
+        rows: &[(Record, RecordKind)],
+    ) -> parquet::errors::Result<usize> {
         let values = rows.iter().map(|(record, kind)| field.value(&self.constants.row(record, *kind)));
+        let bytes = |text: &str| ByteArray::from(text.as_bytes().to_vec());
         match field.field_type {
-            FieldType::Text | FieldType::Json => Arc::new(values.map(FieldValue::text).collect::<StringArray>()),
+            FieldType::Text | FieldType::Json => {
+                write::<ByteArrayType>(column, field, values.map(|value| value.text().map(|text| bytes(&text))))
+            }
             FieldType::Int32 => {
-                let values = values.map(|value| value.integer().map(|number| number as i32));
-                Arc::new(values.collect::<PrimitiveArray<Int32Type>>())
+                write::<Int32Type>(column, field, values.map(|value| value.integer().map(|number| number as i32)))
             }
             FieldType::Int64 => {
-                let values = values.map(|value| value.integer().map(|number| number as i64));
-                Arc::new(values.collect::<PrimitiveArray<Int64Type>>())
+                write::<Int64Type>(column, field, values.map(|value| value.integer().map(|number| number as i64)))
             }
             FieldType::Time => {
-                let values = values.map(|value| match value {
+                let milliseconds = |value| match value {
                     FieldValue::Time(seconds) => Some(seconds * 1000),
                     _ => None,
-                });
-                Arc::new(values.collect::<PrimitiveArray<TimestampMillisecondType>>().with_timezone("UTC"))
+                };
+                write::<Int64Type>(column, field, values.map(milliseconds))
             }
             FieldType::TextList => {
-                let mut lists = ListBuilder::new(StringBuilder::new());
+                let (mut texts, mut present, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
                 for value in values {
-                    let FieldValue::TextList(texts) = value else { continue };
-                    lists.append_value(texts.iter().map(Some));
+                    let FieldValue::TextList(list) = value else { continue };
+                    texts.extend(list.iter().map(|text| bytes(text)));
+                    // An empty list has one entry that says so.
+                    present.extend(if list.is_empty() { vec![0] } else { vec![2; list.len()] });
+                    repeated.extend((0..list.len().max(1)).map(|item| i16::from(item > 0)));
                 }
-                Arc::new(lists.finish())
+                column.typed::<ByteArrayType>().write_batch(&texts, Some(&present), Some(&repeated))
             }
             FieldType::Vector => {
-                let mut vectors =
-                    FixedSizeListBuilder::new(Float32Builder::new(), self.constants.model.dimensions as i32)
-                        .with_field(ArrowField::new("item", DataType::Float32, false));
+                let (mut floats, mut repeated) = (Vec::new(), Vec::new());
                 for value in values {
                     let FieldValue::Vector(vector) = value else { continue };
-                    vectors.values().append_slice(vector);
-                    vectors.append(true);
+                    floats.extend_from_slice(vector);
+                    repeated.extend((0..vector.len()).map(|item| i16::from(item > 0)));
                 }
-                Arc::new(vectors.finish())
+                column.typed::<FloatType>().write_batch(&floats, Some(&vec![1; floats.len()]), Some(&repeated))
             }
         }
     }
@@ -247,37 +252,31 @@ impl Encoder for Parquet {
     }
 }
 
-/// A column for each field. `dimensions` has none: the type of `vector` states it.
-fn schema(dimensions: usize, text: bool) -> Schema {
-    let columns = FIELDS.iter().filter(|field| field.name != "dimensions");
-    let columns = columns.filter(|field| text || field.presence != Presence::IfGiven).map(|field| {
-        let data_type = match field.field_type {
-            FieldType::Text | FieldType::Json => DataType::Utf8,
-            FieldType::Int32 => DataType::Int32,
-            FieldType::Int64 => DataType::Int64,
-            FieldType::Time => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
-            FieldType::TextList => DataType::List(Arc::new(ArrowField::new("item", DataType::Utf8, true))),
-            FieldType::Vector => {
-                let item = ArrowField::new("item", DataType::Float32, false);
-                DataType::FixedSizeList(Arc::new(item), dimensions as i32)
-            }
-        };
-        ArrowField::new(field.name, data_type, field.presence != Presence::Required)
-    });
-    Schema::new(columns.collect::<Vec<_>>())
+/// Writes a column of single values, of which some are null if the field may be.
+fn write<T: DataType>(
+    column: &mut SerializedColumnWriter<'_>,
+    field: &Field,
+    values: impl Iterator<Item = Option<T::T>>,
+) -> parquet::errors::Result<usize> {
+    let values: Vec<_> = values.collect();
+    let present: Vec<_> = values.iter().map(|value| i16::from(value.is_some())).collect();
+    let present = (field.presence != Presence::Required).then_some(present);
+    let values: Vec<_> = values.into_iter().flatten().collect();
+    column.typed::<T>().write_batch(&values, present.as_deref(), None)
 }
 
-fn properties() -> Result<WriterProperties> {
+fn properties(arrow_schema: String) -> Result<WriterProperties> {
     let vector = ColumnPath::from(vec!["vector".to_owned(), "list".to_owned(), "item".to_owned()]);
-    let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(not_written)?;
+    let level = GzipLevel::try_new(GZIP_LEVEL).map_err(not_written)?;
     Ok(WriterProperties::builder()
-        .set_compression(Compression::ZSTD(level))
+        // Every reader has it, its code is linked for other things, and it packs text as zstd's first levels do.
+        .set_compression(Compression::GZIP(level))
         // The floats of a vector are all different, so neither a dictionary nor compression makes them smaller.
         .set_column_dictionary_enabled(vector.clone(), false)
         .set_column_compression(vector, Compression::UNCOMPRESSED)
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true)
-        .set_max_row_group_row_count(Some(ROW_GROUP + 1))
+        .set_key_value_metadata(Some(vec![KeyValue::new(ARROW_SCHEMA.to_owned(), arrow_schema)]))
         .build())
 }
 
@@ -301,6 +300,6 @@ fn shifted(group: &RowGroupMetaData, by: i64, ordinal: usize) -> parquet::errors
     builder.set_ordinal(i32::try_from(ordinal).unwrap_or(-1)).build()
 }
 
-fn not_written(e: parquet::errors::ParquetError) -> Error {
+fn not_written(e: ParquetError) -> Error {
     Error::internal("the Parquet file could not be written", e)
 }
