@@ -5,9 +5,8 @@ use serde_json::value::RawValue;
 use super::{Handler, json};
 use crate::documents::{self, Outcome, Summary};
 use crate::error::{Error, Result};
-use crate::event::{Message, S3BatchJob, S3BatchTask, SqsBatchResponse, TaskCode};
+use crate::event::{Change, Message, S3BatchJob, S3BatchTask, SqsBatchResponse, TaskCode};
 use crate::observability::call::{self, Call, Deadline};
-use crate::record::Change;
 
 impl Handler {
     /// Answers an event that succeeds or fails as a whole.
