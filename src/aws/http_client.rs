@@ -1,8 +1,8 @@
 //! The HTTP client of every request that leaves the function: hyper, with rustls over ring.
 //!
-//! The SDK's own default would be the same over aws-lc, whose C takes a tenth of the whole build. What ring has not is
-//! the exchange of keys that resists quantum computers (X25519MLKEM768); SECURITY.md says what that means. Proxies are
-//! those that `HTTPS_PROXY` and its companions name, as they are for the SDK.
+//! The SDK's own default would be the same over aws-lc, whose C takes a twelfth of the build. What ring has not is
+//! the exchange of keys that resists quantum computers (X25519MLKEM768); SECURITY.md says what that means. Requests
+//! to AWS go by way of the proxies that `HTTPS_PROXY` and its companions name, as the default's would.
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -25,11 +25,12 @@ pub fn http_client(endpoint: Option<&str>) -> SharedHttpClient {
     })
 }
 
-/// A connector for one's own requests to `server`, a URL; it keeps connections.
-pub fn connector(server: &str) -> Connector {
+/// A connector for one's own requests to `server`, a URL, by way of `proxies`; it keeps connections.
+pub fn connector(server: &str, proxies: ProxyConfig) -> Connector {
+    let builder = Connector::builder().proxy_config(proxies);
     match is_plain(server) {
-        true => Connector::builder().build_http(),
-        false => Connector::builder().tls_provider(tls()).build(),
+        true => builder.build_http(),
+        false => builder.tls_provider(tls()).build(),
     }
 }
 

@@ -11,6 +11,7 @@ use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -74,7 +75,7 @@ impl JsonService {
             operation: format!("{}.{operation}", self.target),
             body: input.to_string().into_bytes(),
         };
-        let connector = connector(&request.endpoint);
+        let connector = connector(&request.endpoint, ProxyConfig::from_env());
         let (retry, silence) = (Retry::new(RETRY_POLICY), format!("{} did not answer", self.id));
         let mut attempt = 0;
         loop {

@@ -12,6 +12,7 @@
 use std::time::Duration;
 
 use aws_smithy_http_client::Connector;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_runtime_api::client::http::HttpConnector;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
@@ -56,7 +57,13 @@ pub struct RestResponse {
 impl RestClient {
     /// Connects at the first request.
     pub fn new(name: &'static str, base: &str, key: Option<(&'static str, Secret)>, policy: RetryPolicy) -> Self {
-        Self { name, base: base.trim_end_matches('/').to_owned(), key, connector: connector(base), policy }
+        Self {
+            name,
+            base: base.trim_end_matches('/').to_owned(),
+            key,
+            connector: connector(base, ProxyConfig::disabled()),
+            policy,
+        }
     }
 
     /// Sends a request until its answer is final; `body` is JSON.
