@@ -89,8 +89,10 @@ pub fn pdf_layout(bytes: &[u8]) {
         let code = u32::from(bytes[8]) * if bytes[4] < 128 { 1 } else { 0x101 };
         Glyph { code, left, bottom, right: left + width, top: bottom + height }
     };
-    let field =
-        |byte: &u8| Field { text: byte.to_string(), place: (byte % 2 == 0).then_some((f32::from(*byte), 0.0, 9.0)) };
+    let field = |byte: &u8| Field {
+        text: byte.to_string(),
+        place: byte.is_multiple_of(2).then_some((f32::from(*byte), 0.0, 9.0)),
+    };
     let glyphs: Vec<_> = glyphs.iter().map(glyph).collect();
     let text = layout::text(&glyphs, rest.iter().map(field).collect());
     assert!(rest.iter().all(|byte| text.contains(&byte.to_string())), "a field is lost");
