@@ -29,7 +29,7 @@ from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfbase.ttfonts import TTFont
 from reportlab.pdfgen.canvas import Canvas
 
-from tests.documents import faulty_pdfs, mail, office
+from tests.documents import faulty_pdfs, mail, office, xml
 from tests.documents.prose import CHINESE, ENGLISH, FRENCH, GERMAN, JAPANESE, RUSSIAN
 from tests.documents.tables import tables
 
@@ -476,7 +476,7 @@ def main() -> None:
     parser.add_argument("--large", action="store_true", help="the files of 200 MB as well")
     options = parser.parse_args()
     made = Set(options.folder)
-    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, tables, pdfs, packed, poison, office.make, mail.make]
+    kinds: list[Callable[[Set], None]] = [texts, marked_up, records, tables, pdfs, packed, poison, office.make, mail.make, xml.make]
     for kind in kinds + ([large] if options.large else []):
         kind(made)
     made.finish()

@@ -17,6 +17,7 @@ mod event_fixtures;
 mod event_sources;
 mod faults;
 mod formats;
+mod hostile;
 mod ingest_cloudtrail;
 mod ingest_events;
 mod ingest_formats;

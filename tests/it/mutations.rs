@@ -106,6 +106,12 @@ fn mutated_events_are_decoded_or_refused() {
 #[test]
 fn mutated_documents_are_read_or_refused() {
     each_mutation("fuzz/seeds/document", 4_000, fuzz_checks::document);
+    each_mutation("fuzz/seeds/xml", 4_000, fuzz_checks::xml);
+    each_mutation("fuzz/seeds/rtf", 4_000, fuzz_checks::rtf);
+    each_mutation("fuzz/seeds/mail", 4_000, fuzz_checks::mail);
+    each_mutation("fuzz/seeds/records", 4_000, fuzz_checks::records);
+    each_mutation("fuzz/seeds/office", 2_000, fuzz_checks::office);
+    each_mutation("fuzz/seeds/pdf_layout", 4_000, fuzz_checks::pdf_layout);
 }
 
 type Check = fn(&[u8]) -> Result<()>;

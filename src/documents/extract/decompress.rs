@@ -37,9 +37,42 @@ impl Verdict {
         error
     }
 
+    /// Forgets the reason: what it ended is not needed.
+    pub fn forget(&self) {
+        self.0.take();
+    }
+
     /// The reason that was kept; without one the document is broken, as `error` says.
     pub fn or_broken(&self, error: impl std::fmt::Display) -> Unreadable {
         self.0.take().unwrap_or_else(|| Unreadable::Broken(error.to_string()))
+    }
+}
+
+/// What the documents in one another unpack to, all together: else a bomb may hold a hundred others.
+#[derive(Clone, Default)]
+pub struct Unpacked(Rc<UnpackedTotals>);
+
+#[derive(Default)]
+struct UnpackedTotals {
+    total: Cell<u64>,
+    /// Bytes of the outermost document, once it is held.
+    outermost: Cell<u64>,
+}
+
+impl Unpacked {
+    /// The outermost document has so many bytes; of those in it nothing changes.
+    pub fn within(&self, bytes: u64) {
+        if self.0.outermost.get() == 0 {
+            self.0.outermost.set(bytes);
+        }
+    }
+
+    /// Counts `bytes` more. Whether they are as few as the outermost document's size allows.
+    pub fn add(&self, bytes: u64) -> bool {
+        let total = self.0.total.get() + bytes;
+        self.0.total.set(total);
+        let outermost = self.0.outermost.get();
+        outermost == 0 || total <= BOMB_AT_LEAST || total / MAX_COMPRESSION_RATIO <= outermost
     }
 }
 
@@ -61,6 +94,7 @@ pub fn open<'a>(
     input: impl Read + 'a,
     brotli: bool,
     max_decompressed: u64,
+    unpacked: &Unpacked,
     verdict: &Verdict,
 ) -> Result<Opened<'a>, Unreadable> {
     let compressed = Rc::new(Cell::new(0));
@@ -81,8 +115,9 @@ pub fn open<'a>(
         if compression.is_bomb(&start) {
             return Err(bomb());
         }
-        let (inner, compressed, verdict) = (compression.reader(peeked), Rc::clone(&compressed), verdict.clone());
-        bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, verdict });
+        let (inner, compressed) = (compression.reader(peeked), Rc::clone(&compressed));
+        let (unpacked, verdict) = (unpacked.clone(), verdict.clone());
+        bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, unpacked, verdict });
     }
 }
 
@@ -194,6 +229,7 @@ struct Decompressed<R> {
     count: u64,
     compressed: Rc<Cell<u64>>,
     max_decompressed: u64,
+    unpacked: Unpacked,
     verdict: Verdict,
 }
 
@@ -206,7 +242,9 @@ impl<R: Read> Read for Decompressed<R> {
                 Skip::TooLarge,
                 format!("it decompresses to more than {} bytes, the limit", self.max_decompressed),
             )
-        } else if self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get() {
+        } else if !self.unpacked.add(read as u64)
+            || (self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get())
+        {
             bomb()
         } else {
             return Ok(read);

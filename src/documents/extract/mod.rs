@@ -26,6 +26,7 @@ mod table;
 mod tests;
 mod text;
 mod window;
+mod xml;
 mod zstd;
 
 use std::io::{self, Read};
@@ -39,8 +40,10 @@ use serde_json::{Map, Value};
 use crate::record::Place;
 use charset::Utf8;
 use decompress::{Limited, Verdict};
+use nested::Nesting;
 use pdf::PdfReader;
 use position::Position;
+pub use sections::SkippedRecords;
 use sections::{Out, Stop};
 use sniff::Container;
 
@@ -122,6 +125,7 @@ pub enum Format {
     Epub,
     Eml,
     Rtf,
+    Xml,
 }
 
 /// A stretch of text that no chunk reaches beyond: a page, the text under a heading, a record, some paragraphs.
@@ -179,17 +183,6 @@ pub struct Extracted {
     pub skipped_records: SkippedRecords,
     /// Whether the end was reached; false when `emit` broke off.
     pub complete: bool,
-}
-
-/// Parts of a document that yielded no text while others did.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SkippedRecords {
-    pub count: u64,
-    /// Place and reason of the first few. A reason may quote the document.
-    pub reasons: Vec<String>,
-    /// The same in fixed words, for the log.
-    #[serde(default)]
-    pub kinds: Vec<String>,
 }
 
 /// Why a document yields no text, or no more of it. Sections may have been emitted before.
@@ -270,16 +263,16 @@ pub fn extract(
     resumed: Option<&Cursor>,
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
-    extract_within(input, hints, options, resumed, 0, emit)
+    extract_within(input, hints, options, resumed, Nesting::default(), emit)
 }
 
-/// [`extract`] for a document that lies in `depth` others.
+/// [`extract`] for a document that may lie in others.
 fn extract_within(
     input: impl Read,
     hints: &Hints<'_>,
     options: &ExtractOptions,
     resumed: Option<&Cursor>,
-    depth: usize,
+    nesting: Nesting,
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
     let verdict = Verdict::default();
@@ -290,12 +283,12 @@ fn extract_within(
         }
         None => {
             let brotli = sniff::is_stored_in_brotli(hints);
-            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &verdict)?;
+            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.unpacked, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
             if let Some(container) = sniff::container(hints, &opened.head, opened.decompressed) {
-                return read_container(container, opened.bytes, options, &verdict, depth, emit);
+                return read_container(container, opened.bytes, options, &verdict, nesting, emit);
             }
             let format = sniff::format(hints, &opened.head, opened.decompressed);
             if let Some(what) = sniff::not_text(hints, &opened.head, opened.decompressed, format) {
@@ -307,13 +300,15 @@ fn extract_within(
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
-    let mut out = Out::new(emit, format, resumed, depth);
+    let unpacked = nesting.unpacked.clone();
+    let mut out = Out::new(emit, format, resumed, nesting);
     let outcome = match format {
         Format::Pdf => Some(pdf::read(bytes.by_ref(), options, &verdict, &mut out)),
         Format::Rtf => Some(rtf::read(bytes.by_ref(), options, &mut out)),
-        Format::Eml => Some(
-            whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| mail::read(&mail, options, &mut out)),
-        ),
+        Format::Eml => Some(whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| {
+            unpacked.within(mail.len() as u64);
+            mail::read(&mail, options, &mut out)
+        })),
         _ => None,
     };
     if let Some(outcome) = outcome {
@@ -328,6 +323,7 @@ fn extract_within(
         Format::Text => text::read(&mut utf8, &mut position, &mut out),
         Format::Markdown => markdown::read(&mut utf8, &mut out),
         Format::Html => html::read(utf8, options, &verdict, &mut out),
+        Format::Xml => xml::read(utf8, options, &verdict, &mut out),
         Format::Json | Format::JsonLines => json::read(&mut utf8, options, &mut position, &mut out),
         Format::Csv | Format::Tsv => table::read(&mut utf8, options, resumed.is_some(), &mut position, &mut out),
         _ => unreachable!("read above, or a container"),
@@ -341,7 +337,7 @@ fn read_container(
     bytes: impl Read,
     options: &ExtractOptions,
     verdict: &Verdict,
-    depth: usize,
+    nesting: Nesting,
     emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
 ) -> Result<Extracted, Unreadable> {
     let ended = |stop| match stop {
@@ -350,12 +346,13 @@ fn read_container(
         Stop::BrokeOff => Unreadable::Broken("it was not read".to_owned()),
     };
     let whole = whole(bytes, "an office document", options, verdict).map_err(ended)?;
+    nesting.unpacked.within(whole.len() as u64);
     if container == Container::Ole {
         return Err(office::ole::refused(&whole));
     }
-    let document = office::open(&whole, options, verdict).map_err(ended)?;
-    let mut out = Out::new(emit, document.format, None, depth);
-    let outcome = document.read(options, verdict, &mut out);
+    let document = office::open(&whole, options, &nesting.unpacked, verdict).map_err(ended)?;
+    let mut out = Out::new(emit, document.format, None, nesting.clone());
+    let outcome = document.read(&mut out);
     finish(outcome, verdict, out, None)
 }
 

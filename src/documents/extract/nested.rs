@@ -3,12 +3,21 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
+use super::decompress::Unpacked;
 use super::sections::{Out, Stop};
 use super::{ExtractOptions, Format, Hints, Skip, Unreadable, extract_within};
 use crate::record::Place;
 
 /// Documents within one another: a mail with a mail attached, in which a book is, is three.
 pub const MAX_DEPTH: usize = 4;
+
+/// Where a document lies in others.
+#[derive(Clone, Default)]
+pub struct Nesting {
+    /// Documents around it.
+    pub depth: usize,
+    pub unpacked: Unpacked,
+}
 
 /// A document within another one.
 pub struct Nested<'n> {
@@ -27,15 +36,15 @@ pub struct Nested<'n> {
 /// cannot be read is counted and described, and costs itself alone.
 pub fn read(nested: &Nested<'_>, headings: &[String], options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
     let number = out.next_nested();
-    if out.depth == MAX_DEPTH {
+    if out.nesting.depth == MAX_DEPTH {
         let reason = format!("it lies more than {MAX_DEPTH} documents deep");
         out.skipped_records.add(format_args!("part {number}"), "nested_too_deep", &reason);
         return Ok(());
     }
     let hints = Hints { key: nested.key, content_type: nested.content_type, content_encoding: None };
     let mut stopped = None;
-    let depth = out.depth + 1;
-    let read = extract_within(Cursor::new(nested.bytes), &hints, options, None, depth, &mut |section| {
+    let inner = Nesting { depth: out.nesting.depth + 1, unpacked: out.nesting.unpacked.clone() };
+    let read = extract_within(Cursor::new(nested.bytes), &hints, options, None, inner, &mut |section| {
         let place = Place {
             headings: [headings, section.place.headings.as_slice()].concat(),
             title: section.place.title.clone().or_else(|| nested.place.title.clone()),

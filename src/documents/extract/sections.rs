@@ -3,9 +3,11 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Cursor, Format, Section, Skip, SkippedRecords, Unreadable};
+use super::nested::Nesting;
+use super::{Cursor, Format, Section, Skip, Unreadable};
 use crate::record::Place;
 
 /// Bytes of a section's text at most. Large enough for forty chunks, of which the last one may be short; small enough
@@ -51,8 +53,7 @@ pub struct Out<'a> {
     pub skipped_records: SkippedRecords,
     /// What to say if no section comes of content that should have text.
     pub lost: Option<(Skip, String)>,
-    /// Documents that this one lies in.
-    pub depth: usize,
+    pub nesting: Nesting,
     /// Documents within this one so far.
     nested: u64,
 }
@@ -62,12 +63,13 @@ impl<'a> Out<'a> {
         emit: &'a mut dyn FnMut(Section) -> ControlFlow<()>,
         format: Format,
         resumed: Option<&Cursor>,
-        depth: usize,
+        nesting: Nesting,
     ) -> Self {
         let skipped_records = SkippedRecords::default();
         let (characters, sections, records, nested) = (0, 0, 0, 0);
         let (line, lost) = (None, None);
-        let mut out = Self { emit, format, characters, sections, records, line, skipped_records, lost, depth, nested };
+        let mut out =
+            Self { emit, format, characters, sections, records, line, skipped_records, lost, nesting, nested };
         if let Some(cursor) = resumed {
             out.characters = cursor.characters;
             out.sections = cursor.sections;
@@ -187,6 +189,17 @@ impl<'a> Out<'a> {
 /// Between two parts of the extracted text.
 pub const PART_SEPARATOR: &str = "\n\n";
 
+/// Parts of a document that yielded no text while others did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SkippedRecords {
+    pub count: u64,
+    /// Place and reason of the first few. A reason may quote the document.
+    pub reasons: Vec<String>,
+    /// The same in fixed words, for the log.
+    #[serde(default)]
+    pub kinds: Vec<String>,
+}
+
 impl SkippedRecords {
     /// Counts the part at `place`. `kind` is a fixed word for the log; `reason` may quote the document.
     pub(super) fn add(&mut self, place: std::fmt::Arguments<'_>, kind: &'static str, reason: &str) {
@@ -196,9 +209,7 @@ impl SkippedRecords {
             self.kinds.push(format!("{place}: {kind}"));
         }
     }
-}
 
-impl SkippedRecords {
     /// Counts what the document at `place` skipped of itself.
     pub(super) fn join(&mut self, place: std::fmt::Arguments<'_>, inner: &Self) {
         self.count += inner.count;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use encoding_rs::Encoding;
 
-use super::{Format, Hints, charset};
+use super::{Format, Hints, charset, xml};
 
 /// Where a PDF's header may begin: Acrobat allows this much before it.
 const PDF_HEADER_WITHIN: usize = 1024;
@@ -29,13 +29,36 @@ pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
         None => (None, false),
     };
     let named = by_name(hints.key, decompressed);
-    match (declared, named) {
+    let found = match (declared, named) {
         // A name says more than `text/plain`, which uploaders fall back to; many a .jsonl has JSON's type.
         (Some(Format::Text), Some(named)) if generic => named,
         (Some(Format::Json), Some(Format::JsonLines)) => Format::JsonLines,
         (Some(declared), _) => declared,
         (None, Some(named)) => named,
         (None, None) => by_content(head),
+    };
+    // Pages are called XML by many servers and names.
+    if found == Format::Xml && root(head) == Some("html") { Format::Html } else { found }
+}
+
+/// The local name of a document's outermost element, if it begins within `head`; `None` for other texts than XML.
+fn root(head: &[u8]) -> Option<&str> {
+    let text = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head);
+    let mut rest = text.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_start();
+    loop {
+        let after = match rest.strip_prefix('<')? {
+            comment if comment.starts_with("!--") => comment.split_once("-->")?.1,
+            instruction if instruction.starts_with('?') => instruction.split_once("?>")?.1,
+            doctype if doctype.starts_with('!') => match doctype.find(['[', '>'])? {
+                end if doctype[end..].starts_with('>') => &doctype[end + 1..],
+                _ => doctype.split_once("]")?.1.split_once('>')?.1,
+            },
+            tag => {
+                let name = &tag[..tag.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))?];
+                return Some(name.rsplit(':').next().unwrap_or(name)).filter(|name| !name.is_empty());
+            }
+        };
+        rest = after.trim_start();
     }
 }
 
@@ -45,7 +68,7 @@ pub fn is_stored_in_brotli(hints: &Hints<'_>) -> bool {
     codings.any(|coding| coding.trim().eq_ignore_ascii_case("br")) || hints.key.to_ascii_lowercase().ends_with(".br")
 }
 
-/// The encoding that the content type declares, or HTML itself.
+/// The encoding that the content type declares, or HTML or XML itself.
 pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Option<&'static Encoding> {
     let parameter = hints.content_type.and_then(|content_type| {
         content_type.split(';').skip(1).find_map(|parameter| {
@@ -55,6 +78,9 @@ pub fn declared_charset(hints: &Hints<'_>, head: &[u8], format: Format) -> Optio
     });
     if let Some(found) = parameter.and_then(charset::labelled) {
         return Some(found);
+    }
+    if format == Format::Xml {
+        return xml::declared(head);
     }
     if format != Format::Html {
         return None;
@@ -189,7 +215,9 @@ fn by_content_type(essence: &str) -> Option<Format> {
         "text/tab-separated-values" => Format::Tsv,
         "application/pdf" | "application/x-pdf" => Format::Pdf,
         "message/rfc822" | "message/global" => Format::Eml,
+        "application/xml" | "text/xml" => Format::Xml,
         other if other.ends_with("+json") => Format::Json,
+        other if other.ends_with("+xml") => Format::Xml,
         _ => return None,
     })
 }
@@ -220,17 +248,21 @@ fn by_name(key: &str, decompressed: usize) -> Option<Format> {
         "tsv" | "tab" => Format::Tsv,
         "pdf" => Format::Pdf,
         "eml" | "mht" | "mhtml" => Format::Eml,
+        "xml" | "svg" | "svgz" | "rss" | "atom" => Format::Xml,
         _ => return None,
     })
 }
 
-/// HTML, JSON and mail are known by their start. Markdown and CSV are plain text unless a hint names them.
+/// HTML, XML, JSON and mail are known by their start. Markdown and CSV are plain text unless a hint names them.
 fn by_content(head: &[u8]) -> Format {
     let head = String::from_utf8_lossy(head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head));
     let text = head.trim_start();
     let lower = text.get(..text.floor_char_boundary(64)).unwrap_or_default().to_ascii_lowercase();
     if ["<!doctype html", "<html", "<head", "<body"].iter().any(|start| lower.starts_with(start)) {
         return Format::Html;
+    }
+    if lower.starts_with("<?xml") || root(text.as_bytes()).is_some_and(|root| matches!(root, "svg" | "rss" | "feed")) {
+        return Format::Xml;
     }
     if is_mail(text) {
         return Format::Eml;

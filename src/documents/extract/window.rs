@@ -3,20 +3,24 @@
 
 use std::io::{self, BufRead};
 
+use super::position::Position;
+
 /// Bytes that are read at once at least.
 const READ: usize = 64 * 1024;
 
 /// The bytes from a record's start on, as many as were asked for.
-pub struct Window<R> {
+pub struct Window<'p, R> {
     input: R,
+    /// Where its first byte is in the stored object.
+    pub position: &'p mut Position,
     bytes: Vec<u8>,
     start: usize,
     ended: bool,
 }
 
-impl<R: BufRead> Window<R> {
-    pub fn new(input: R) -> Self {
-        Self { input, bytes: Vec::new(), start: 0, ended: false }
+impl<'p, R: BufRead> Window<'p, R> {
+    pub fn new(input: R, position: &'p mut Position) -> Self {
+        Self { input, position, bytes: Vec::new(), start: 0, ended: false }
     }
 
     /// What was read and not passed yet. It may end within a character.
@@ -48,7 +52,24 @@ impl<R: BufRead> Window<R> {
 
     /// Is done with `count` bytes.
     pub fn pass(&mut self, count: usize) {
-        self.start += count;
-        debug_assert!(self.start <= self.bytes.len());
+        let end = self.start + count;
+        self.position.advance_over(&self.bytes[self.start..end]);
+        self.start = end;
+    }
+
+    /// Is done with all bytes up to and with the one that `last` finds in what it is given piece by piece, or with the
+    /// rest of the document. Returns how many these are.
+    pub fn pass_to(&mut self, mut last: impl FnMut(&[u8]) -> Option<usize>) -> io::Result<usize> {
+        let mut passed = 0;
+        loop {
+            let bytes = self.bytes();
+            let found = last(bytes);
+            let count = found.map_or(bytes.len(), |at| at + 1);
+            self.pass(count);
+            passed += count;
+            if found.is_some() || !self.more()? {
+                return Ok(passed);
+            }
+        }
     }
 }

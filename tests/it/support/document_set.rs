@@ -71,3 +71,17 @@ pub fn read(
     });
     (sections, outcome)
 }
+
+/// Bytes of a text that a test looks at.
+const KEPT: usize = 10_000;
+
+/// How the reading ended, and the first words of the text; nothing else of it is held.
+pub fn count(input: impl Read, hints: &Hints<'_>) -> (Result<Extracted, Unreadable>, String) {
+    let mut text = String::new();
+    let outcome = extract(input, hints, &options(), None, &mut |section| {
+        let more = section.text.floor_char_boundary(KEPT.saturating_sub(text.len()));
+        text.push_str(&section.text[..more]);
+        ControlFlow::Continue(())
+    });
+    (outcome, text)
+}

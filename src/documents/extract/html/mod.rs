@@ -11,6 +11,8 @@ mod element;
 mod filter;
 mod page;
 mod sink;
+#[cfg(test)]
+mod tests;
 mod tokens;
 
 use std::cell::RefCell;
@@ -23,8 +25,10 @@ use html5ever::tendril::StrTendril;
 use html5ever::tokenizer::{Tokenizer, TokenizerOpts};
 use html5ever::tree_builder::{TreeBuilder, TreeBuilderOpts};
 
-use self::filter::{Attributes, EmbeddedFiles, MAX_ATTRIBUTES};
-use self::page::Page;
+pub use self::element::{Gap, around};
+pub use self::filter::EmbeddedFiles;
+use self::filter::{Attributes, MAX_ATTRIBUTES};
+pub use self::page::{LONGEST_HEADING, Page};
 use self::sink::Sink;
 use self::tokens::Tokens;
 use super::charset::Utf8;
@@ -71,7 +75,7 @@ pub fn read(utf8: Utf8<impl Read>, options: &ExtractOptions, verdict: &Verdict, 
 }
 
 /// Reads a document within a page into the same page. `nesting` documents are around it.
-fn read_within(document: &str, page: &Rc<RefCell<Page>>, boilerplate: bool, nesting: usize) {
+pub fn read_within(document: &str, page: &Rc<RefCell<Page>>, boilerplate: bool, nesting: usize) {
     let mut parser = Parser::new(page, is_xml(document), boilerplate, nesting);
     let mut rest = document;
     while !rest.is_empty() {

@@ -7,7 +7,7 @@ use crate::documents::extract::sections::{Out, SECTION, Stop, cut};
 use crate::record::Place;
 
 /// Bytes of a title and of a heading that are kept.
-const LONGEST_HEADING: usize = 1024;
+pub const LONGEST_HEADING: usize = 1024;
 
 /// A section that is read and not yet emitted.
 struct Ready {
@@ -70,12 +70,34 @@ impl Page {
         }
         if name == "title" {
             let title = std::mem::take(&mut self.opened_title);
-            let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-            if self.title.is_none() && !title.is_empty() {
-                self.title = Some(title);
-            }
+            self.entitle(&title);
         }
         self.widen(around(name));
+    }
+
+    /// The page's title is known; the first one counts.
+    pub fn entitle(&mut self, title: &str) {
+        let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
+        if self.title.is_none() && !title.is_empty() {
+            self.title = Some(title);
+        }
+    }
+
+    /// White space comes next that is at least so wide. At a line's end a full section ends.
+    pub fn gap(&mut self, gap: Gap) {
+        if gap >= Gap::Line && self.text.len() >= SECTION {
+            self.flush();
+        }
+        self.widen(gap);
+    }
+
+    /// No heading so far is above what comes next.
+    pub fn forget_headings(&mut self) {
+        self.end_heading();
+        if !self.above.names().is_empty() {
+            self.flush();
+            self.above = Headings::default();
+        }
     }
 
     /// Text within `element`, which a visitor sees.
@@ -83,10 +105,16 @@ impl Page {
         if element.in_title() {
             let most = LONGEST_HEADING.saturating_sub(self.opened_title.len());
             self.opened_title.push_str(&text[..text.floor_char_boundary(most)]);
-        } else if element.is_preformatted() && self.heading.is_none() {
-            self.preformatted(text);
         } else {
-            self.words(text);
+            self.plain(text, element.is_preformatted() && self.heading.is_none());
+        }
+    }
+
+    /// Text as words alone, or `kept` as it is.
+    pub fn plain(&mut self, text: &str, kept: bool) {
+        match kept {
+            true => self.preformatted(text),
+            false => self.words(text),
         }
         // One paragraph may be as long as a page.
         while self.text.len() >= 2 * SECTION {

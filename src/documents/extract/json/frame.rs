@@ -6,6 +6,10 @@ use memchr::memchr2;
 /// Levels whose brackets are followed. Deeper JSON is no record of anything.
 const DEEPEST: usize = 1 << 20;
 
+/// Objects, and strings and words, that a record may have: a parsed object takes some 700 bytes, a value 32.
+pub const MAX_OBJECTS: usize = 1 << 17;
+pub const MAX_TOKENS: usize = 1 << 21;
+
 /// What may come next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Expected {
@@ -38,6 +42,9 @@ pub struct Frame {
     /// The bytes of the last string, without quotes, if nothing but space came after it.
     pub last_string: Option<(usize, usize)>,
     pub deepest: usize,
+    /// Objects, and strings and words, so far.
+    objects: usize,
+    tokens: usize,
     /// The open brackets: whether each is an object's.
     open: Vec<bool>,
     expected: Expected,
@@ -48,7 +55,13 @@ pub struct Frame {
 impl Frame {
     /// A value that begins at byte `at`.
     pub fn new(at: usize) -> Self {
-        Self { at, last_string: None, deepest: 0, open: Vec::new(), expected: Expected::Value, string: None }
+        let (open, expected) = (Vec::new(), Expected::Value);
+        Self { at, last_string: None, deepest: 0, objects: 0, tokens: 0, open, expected, string: None }
+    }
+
+    /// Whether it has more parts than are held at once.
+    pub fn has_too_many_parts(&self) -> bool {
+        self.objects > MAX_OBJECTS || self.tokens > MAX_TOKENS
     }
 
     /// Follows `bytes` from where it was; `ended` says that nothing comes after them.
@@ -133,6 +146,7 @@ impl Frame {
             b'"' if self.may_begin() => self.string = Some(self.at + 1),
             b'{' | b'[' if self.expected == Expected::Value => {
                 self.open.push(byte == b'{');
+                self.objects += usize::from(byte == b'{');
                 self.deepest = self.deepest.max(self.open.len());
                 self.expected = if byte == b'{' { Expected::Name } else { Expected::Value };
             }
@@ -161,6 +175,7 @@ impl Frame {
 
     /// After a string or a word, which is a name or a value.
     fn after_token(&mut self) {
+        self.tokens += 1;
         self.expected = if self.expected == Expected::Name { Expected::Colon } else { Expected::Separator };
     }
 }

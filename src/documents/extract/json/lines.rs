@@ -5,13 +5,19 @@ use std::fmt::{self, Display};
 use serde::Deserializer as _;
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 
+/// Bytes of a record's lines: each repeats the names that lead to it.
+pub const MAX_LINES: usize = 32 << 20;
+
 /// The record's values, a line each: strings, and the numbers and booleans beside them, as a CSV file would have them. A
 /// nested name is its path, `author.name`; the elements of a list have the list's. Empty strings and nulls are left
 /// out. `None` if the record has no string at all. `json` is a record that was parsed before.
-pub fn name_value_lines(json: &[u8]) -> Option<String> {
+///
+/// # Errors
+/// The lines are larger than [`MAX_LINES`].
+pub fn name_value_lines(json: &[u8]) -> Result<Option<String>, serde_json::Error> {
     let mut lines = Lines::default();
-    serde_json::Deserializer::from_slice(json).deserialize_any(&mut lines).ok()?;
-    lines.has_string.then_some(lines.text)
+    serde_json::Deserializer::from_slice(json).deserialize_any(&mut lines)?;
+    Ok(lines.has_string.then_some(lines.text))
 }
 
 #[derive(Default)]
@@ -23,11 +29,15 @@ struct Lines {
 }
 
 impl Lines {
-    fn line(&mut self, value: impl Display) {
+    fn line<E: serde::de::Error>(&mut self, value: impl Display) -> Result<(), E> {
         let Self { text, path, .. } = self;
+        if text.len() + path.len() > MAX_LINES {
+            return Err(E::custom("its lines are too large"));
+        }
         let newline = if text.is_empty() { "" } else { "\n" };
         let colon = if path.is_empty() { "" } else { ": " };
         text.push_str(&format!("{newline}{path}{colon}{value}"));
+        Ok(())
     }
 }
 
@@ -50,34 +60,30 @@ impl<'de> Visitor<'de> for &mut Lines {
         Ok(())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.line(value);
-        Ok(())
+    fn visit_bool<E: serde::de::Error>(self, value: bool) -> Result<(), E> {
+        self.line(value)
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.line(value);
-        Ok(())
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.line(value)
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.line(value);
-        Ok(())
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        self.line(value)
     }
 
-    fn visit_f64<E>(self, value: f64) -> Result<(), E> {
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<(), E> {
         // With its decimal point, as it was written.
-        self.line(serde_json::Value::from(value));
-        Ok(())
+        self.line(serde_json::Value::from(value))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<(), E> {
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
         let value = value.trim();
-        if !value.is_empty() {
-            self.line(value);
-            self.has_string = true;
+        if value.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.has_string = true;
+        self.line(value)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {

@@ -24,7 +24,7 @@ use super::position::Position;
 use super::sections::{Out, Stop};
 use super::window::Window;
 use super::{ExtractOptions, Format, Skip, Unreadable};
-use frame::{Frame, Progress};
+use frame::{Frame, MAX_OBJECTS, MAX_TOKENS, Progress};
 
 /// Levels of nesting that serde_json reads.
 const MAX_DEPTH: usize = 127;
@@ -42,9 +42,9 @@ pub fn read(
 ) -> Result<(), Stop> {
     let limit = usize::try_from(options.max_record_bytes).unwrap_or(usize::MAX);
     let by_line = out.format == Format::JsonLines;
-    let window = Window::new(input);
+    let window = Window::new(input, position);
     let budget = limit.saturating_mul(SEARCH);
-    let mut reader = Reader { window, options, position, out, by_line, limit, budget, parsed: false, refused: None };
+    let mut reader = Reader { window, options, out, by_line, limit, budget, parsed: false, refused: None };
     reader.records()?;
     match reader.refused {
         Some(why) if !reader.parsed && reader.out.sections == 0 => Err(why.into()),
@@ -53,9 +53,8 @@ pub fn read(
 }
 
 struct Reader<'r, 'o, R> {
-    window: Window<R>,
+    window: Window<'r, R>,
     options: &'r ExtractOptions,
-    position: &'r mut Position,
     out: &'r mut Out<'o>,
     /// Whether a line end follows each record, so that a broken one ends there.
     by_line: bool,
@@ -73,17 +72,17 @@ impl<R: BufRead> Reader<'_, '_, R> {
     fn records(&mut self) -> Result<(), Stop> {
         while let Some(byte) = self.next_byte()? {
             match byte {
-                b'[' if !self.position.in_list && self.opens_list()? => {
+                b'[' if !self.window.position.in_list && self.opens_list()? => {
                     self.pass(1);
-                    self.position.in_list = true;
+                    self.window.position.in_list = true;
                 }
-                b']' if self.position.in_list => {
+                b']' if self.window.position.in_list => {
                     self.pass(1);
-                    self.position.in_list = false;
+                    self.window.position.in_list = false;
                 }
                 b',' => self.pass(1),
                 _ => {
-                    self.out.line = Some(self.position.lines + 1);
+                    self.out.line = Some(self.window.position.lines + 1);
                     self.record()?;
                 }
             }
@@ -126,7 +125,7 @@ impl<R: BufRead> Reader<'_, '_, R> {
             let line = if self.by_line && self.budget == 0 { memchr::memchr(b'\n', bytes) } else { None };
             let progress = frame.follow(&bytes[..line.unwrap_or(bytes.len())], self.window.ended() || line.is_some());
             match progress {
-                Progress::Whole(length) if length <= self.limit => return self.whole(length, frame.deepest),
+                Progress::Whole(length) if length <= self.limit => return self.whole(length, &frame),
                 Progress::Whole(length) => {
                     self.refuse_too_large();
                     self.pass(length);
@@ -162,9 +161,12 @@ impl<R: BufRead> Reader<'_, '_, R> {
     }
 
     /// Emits the record of `length` bytes, or counts it as one that cannot be read.
-    fn whole(&mut self, length: usize, deepest: usize) -> Result<(), Stop> {
-        if deepest > MAX_DEPTH {
-            self.refuse_too_deep();
+    fn whole(&mut self, length: usize, frame: &Frame) -> Result<(), Stop> {
+        if frame.deepest > MAX_DEPTH || frame.has_too_many_parts() {
+            match frame.deepest > MAX_DEPTH {
+                true => self.refuse_too_deep(),
+                false => self.refuse_too_many(),
+            }
             self.pass(length);
             return Ok(());
         }
@@ -190,7 +192,7 @@ impl<R: BufRead> Reader<'_, '_, R> {
                     self.out.leave_out_fields(&reason);
                     found.fields.clear();
                 }
-                let position = &*self.position;
+                let position = &*self.window.position;
                 self.out.record(&found.text, &found.fields, |out| position.cursor(out))
             }
             Err((kind, reason)) => {
@@ -267,7 +269,8 @@ impl<R: BufRead> Reader<'_, '_, R> {
             let all = bytes.len() == self.window.bytes().len();
             let progress = frame.follow(bytes, ended);
             if let Progress::Whole(end) = progress {
-                let parsed = if frame.deepest <= MAX_DEPTH { parse(&bytes[start..end]) } else { None };
+                let held = frame.deepest <= MAX_DEPTH && !frame.has_too_many_parts();
+                let parsed = if held { parse(&bytes[start..end]) } else { None };
                 let is_object =
                     parsed.is_some_and(|(value, _)| value.as_object().is_some_and(|object| !object.is_empty()));
                 self.spend(end - start);
@@ -322,20 +325,21 @@ impl<R: BufRead> Reader<'_, '_, R> {
 
     /// Passes the rest of the line, or of the document.
     fn pass_rest(&mut self, line: bool) -> io::Result<()> {
-        loop {
-            let bytes = self.window.bytes();
-            let end = if line { memchr::memchr(b'\n', bytes) } else { None };
-            self.pass(end.map_or(bytes.len(), |end| end + 1));
-            if end.is_some() || !self.window.more()? {
-                return Ok(());
-            }
-        }
+        let line_end = |bytes: &[u8]| if line { memchr::memchr(b'\n', bytes) } else { None };
+        let passed = self.window.pass_to(line_end)?;
+        self.earn(passed);
+        Ok(())
     }
 
     fn pass(&mut self, count: usize) {
-        self.position.advance_over(&self.window.bytes()[..count]);
         self.window.pass(count);
-        self.budget = self.budget.saturating_add(count * SEARCH).min(self.limit.saturating_mul(SEARCH));
+        self.earn(count);
+    }
+
+    /// Of each byte that is passed, some more may be looked at.
+    fn earn(&mut self, bytes: usize) {
+        let more = bytes.saturating_mul(SEARCH);
+        self.budget = self.budget.saturating_add(more).min(self.limit.saturating_mul(SEARCH));
     }
 
     /// Counts the record as one that is no JSON, as its first `length` bytes show.
@@ -350,6 +354,12 @@ impl<R: BufRead> Reader<'_, '_, R> {
 
     fn refuse_too_large(&mut self) {
         let reason = format!("a record is larger than {} bytes, the limit", self.limit);
+        self.refuse("too_large", Unreadable::skipped(Skip::TooLarge, reason));
+    }
+
+    fn refuse_too_many(&mut self) {
+        let reason =
+            format!("a record has more than {MAX_OBJECTS} objects or {MAX_TOKENS} names and values, the limit");
         self.refuse("too_large", Unreadable::skipped(Skip::TooLarge, reason));
     }
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::lines::name_value_lines;
+use super::lines::{MAX_LINES, name_value_lines};
 use crate::documents::extract::RecordText;
 
 /// Bytes of JSON that the fields beside a text may have; every chunk of the text repeats them.
@@ -38,8 +38,10 @@ pub fn find(mut record: Value, json: &[u8], at: &RecordText) -> Result<Found, (&
         RecordText::Values => None,
     };
     let Some(pointer) = pointer else {
-        let text =
-            name_value_lines(json).ok_or_else(|| ("no_text", format!("no text in it: it is {}", named(&record))))?;
+        let lines = name_value_lines(json);
+        let lines =
+            lines.map_err(|_| ("too_large", format!("its lines are larger than {MAX_LINES} bytes, the limit")))?;
+        let text = lines.ok_or_else(|| ("no_text", format!("no text in it: it is {}", named(&record))))?;
         return Ok(Found { text, fields: short_fields(record) });
     };
     let text = match record.pointer_mut(&pointer).map(Value::take) {

@@ -3,61 +3,75 @@
 //! Read are paragraphs, lists, tables, text boxes, footnotes and endnotes where they are referred to, and headers and
 //! footers once, at the end. Insertions are in, deletions, comments, hidden text and the codes of fields are not.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{HashMap, HashSet};
 
 use super::Alternates;
-use super::package::Package;
+use super::package::{Package, missing};
 use super::relations::Relations;
 use super::word_styles::{Styles, styles};
-use super::xml::{Element, Visit, Visitor, walk};
 use crate::documents::extract::blocks::{Blocks, Paragraph};
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::nested;
 use crate::documents::extract::sections::{Out, Stop};
-use crate::documents::extract::{ExtractOptions, Unreadable};
+use crate::documents::extract::xml::{Element, Visit, Visitor};
+use crate::documents::extract::{Skip, Unreadable};
 use crate::record::Place;
 
-/// The texts of notes by `f` or `e`, for foot and end, and their id.
-type Notes = HashMap<(u8, String), String>;
+/// Headers and footers that differ; a document has some for each of its sections.
+const MAX_FURNITURE: usize = 1000;
 
-pub fn read(
-    package: &mut Package<'_>,
-    main: &str,
-    place: &Place,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<(), Stop> {
-    let relations = Relations::of(package, main, options, verdict)?;
+/// What a note takes beside its text.
+const NOTE: usize = 128;
+
+/// The texts of footnotes and endnotes.
+#[derive(Default)]
+struct Notes {
+    /// By `f` or `e`, for foot and end, and their id.
+    texts: HashMap<(u8, String), String>,
+    /// Bytes that more of them may take, where notes are read.
+    room: Option<usize>,
+}
+
+impl Notes {
+    fn add(&mut self, note: (u8, String), text: String) -> Result<(), Stop> {
+        let left = self.room.and_then(|room| room.checked_sub(note.1.len() + text.len() + NOTE));
+        self.room =
+            Some(left.ok_or_else(|| Unreadable::skipped(Skip::TooLarge, "its notes are too large to be held"))?);
+        self.texts.insert(note, text);
+        Ok(())
+    }
+}
+
+pub fn read(package: &mut Package<'_>, main: &str, place: &Place, out: &mut Out<'_>) -> Result<(), Stop> {
+    let options = package.options();
+    let relations = Relations::of(package, main)?;
     let styles = match relations.target("styles") {
-        Some(part) => styles(package, part, options, verdict)?,
+        Some(part) => styles(package, part)?,
         None => Styles::default(),
     };
-    let mut notes = Notes::new();
+    let mut notes = Notes::default();
     for kind in ["footnotes", "endnotes"] {
         let Some(target) = relations.target(kind) else { continue };
-        let mut reader = Reader::new(Blocks::new(out, place.clone(), options.max_record_bytes), &styles, &notes);
-        if let Some(part) = package.small_part(target)? {
-            walk(part, options, verdict, &mut reader)?;
-        }
-        let read = reader.read_notes;
-        notes.extend(read);
+        let blocks = Blocks::new(out, place.clone(), options.max_record_bytes);
+        let read = Notes { room: Some(options.max_whole_bytes as usize), ..Notes::default() };
+        let mut reader = Reader { read, ..Reader::new(blocks, &styles, &notes, &relations) };
+        package.walk_small(target, &mut reader)?;
+        let read = reader.read;
+        notes.texts.extend(read.texts);
     }
-    let Some(part) = package.part(main)? else {
-        return Err(Unreadable::Broken(format!("its part {main} is missing")).into());
-    };
-    let mut reader = Reader::new(Blocks::new(out, place.clone(), options.max_record_bytes), &styles, &notes);
-    walk(part, options, verdict, &mut reader)?;
+    let blocks = Blocks::new(out, place.clone(), options.max_record_bytes);
+    let mut reader = Reader::new(blocks, &styles, &notes, &relations);
+    if !package.walk(main, &mut reader)? {
+        return Err(missing(main));
+    }
     let Reader { blocks, furniture, chunks, .. } = reader;
     blocks.finish()?;
-    let texts = furniture_texts(package, &relations, &furniture, &styles, options, verdict, out)?;
+    let texts = furniture_texts(package, &relations, &furniture, &styles, out)?;
     let mut blocks = Blocks::new(out, place.clone(), options.max_record_bytes);
     texts.iter().try_for_each(|text| blocks.add(text, Paragraph::Plain))?;
     blocks.finish()?;
-    for id in chunks {
-        let Some(relation) = relations.with_id(&id) else { continue };
-        if let Some(bytes) = package.bytes(&relation.target)? {
-            let chunk = nested::Nested { bytes: &bytes, key: &relation.target, content_type: None, place };
+    for target in &chunks {
+        if let Some(bytes) = package.bytes(target)? {
+            let chunk = nested::Nested { bytes: &bytes, key: target, content_type: None, place };
             nested::read(&chunk, &[], options, out)?;
         }
     }
@@ -70,21 +84,24 @@ fn furniture_texts(
     relations: &Relations,
     furniture: &[String],
     styles: &Styles,
-    options: &ExtractOptions,
-    verdict: &Verdict,
     out: &mut Out<'_>,
 ) -> Result<Vec<String>, Stop> {
-    let (mut parts, mut seen, mut texts, notes) = (BTreeSet::new(), BTreeSet::new(), Vec::new(), Notes::new());
-    for id in furniture {
-        let Some(relation) = relations.with_id(id).filter(|found| parts.insert(found.target.clone())) else { continue };
-        let Some(part) = package.small_part(&relation.target)? else { continue };
-        let mut reader = Reader::new(Blocks::new(out, Place::default(), options.max_record_bytes), styles, &notes);
+    let limit = package.options().max_record_bytes;
+    let (mut texts, mut bytes, notes) = (Vec::<String>::new(), 0, Notes::default());
+    for target in furniture {
+        let mut reader = Reader::new(Blocks::new(out, Place::default(), limit), styles, &notes, relations);
         reader.blocks.open_aside();
-        walk(part, options, verdict, &mut reader)?;
+        package.walk_small(target, &mut reader)?;
         let text = reader.blocks.take_aside();
-        if !text.is_empty() && seen.insert(text.clone()) {
-            texts.push(text);
+        if text.is_empty() || texts.contains(&text) {
+            continue;
         }
+        bytes += text.len();
+        if bytes as u64 > limit || texts.len() == MAX_FURNITURE {
+            let reason = format!("its headers and footers are larger than {limit} bytes, or more than {MAX_FURNITURE}");
+            return Err(Unreadable::skipped(Skip::TooLarge, reason).into());
+        }
+        texts.push(text);
     }
     Ok(texts)
 }
@@ -110,6 +127,7 @@ struct Reader<'r, 'b, 'o> {
     blocks: Blocks<'b, 'o>,
     styles: &'r Styles,
     notes: &'r Notes,
+    relations: &'r Relations,
     alternates: Alternates,
     paragraphs: Vec<Properties>,
     /// Whether the open paragraph goes on with the one before.
@@ -123,19 +141,22 @@ struct Reader<'r, 'b, 'o> {
     /// For each open row, whether it was deleted.
     rows: Vec<bool>,
     note: Option<(u8, String)>,
-    read_notes: Notes,
-    /// Relations of headers and footers.
+    read: Notes,
+    /// Parts that are headers and footers.
     furniture: Vec<String>,
-    /// Relations of documents of other formats within this one.
+    /// Parts that are documents of other formats within this one.
     chunks: Vec<String>,
+    /// All of these.
+    seen: HashSet<String>,
 }
 
 impl<'r, 'b, 'o> Reader<'r, 'b, 'o> {
-    fn new(blocks: Blocks<'b, 'o>, styles: &'r Styles, notes: &'r Notes) -> Self {
+    fn new(blocks: Blocks<'b, 'o>, styles: &'r Styles, notes: &'r Notes, relations: &'r Relations) -> Self {
         Self {
             blocks,
             styles,
             notes,
+            relations,
             alternates: Alternates::default(),
             paragraphs: Vec::new(),
             goes_on: false,
@@ -146,10 +167,17 @@ impl<'r, 'b, 'o> Reader<'r, 'b, 'o> {
             in_row_properties: false,
             rows: Vec::new(),
             note: None,
-            read_notes: Notes::new(),
+            read: Notes::default(),
             furniture: Vec::new(),
             chunks: Vec::new(),
+            seen: HashSet::new(),
         }
+    }
+
+    /// The part that an element refers to, where it is the first one to do so.
+    fn new_target(&mut self, element: &Element<'_>) -> Option<String> {
+        let target = &self.relations.with_id(&element.relation()?)?.target;
+        self.seen.insert(target.clone()).then(|| target.clone())
     }
 
     fn is_shown(&self) -> bool {
@@ -219,7 +247,10 @@ impl Visitor for Reader<'_, '_, '_> {
             }
             "pPr" => self.in_properties += 1,
             _ if self.in_properties > 0 && name.ends_with("Change") => return Ok(Visit::Past),
-            "headerReference" | "footerReference" => self.furniture.extend(element.relation()),
+            "headerReference" | "footerReference" => {
+                let target = self.new_target(element);
+                self.furniture.extend(target);
+            }
             _ if self.in_properties > 0 => self.property(element),
             "del" if self.in_row_properties => self.rows.last_mut().into_iter().for_each(|deleted| *deleted = true),
             "del" | "moveFrom" | "instrText" | "delText" | "delInstrText" | "rt" => return Ok(Visit::Past),
@@ -239,7 +270,7 @@ impl Visitor for Reader<'_, '_, '_> {
             }
             "footnoteReference" | "endnoteReference" if self.is_shown() => {
                 let id = element.attribute("id").unwrap_or_default();
-                if let Some(note) = self.notes.get(&(name.as_bytes()[0], id)) {
+                if let Some(note) = self.notes.texts.get(&(name.as_bytes()[0], id)) {
                     self.blocks.note(note)?;
                 }
             }
@@ -258,7 +289,10 @@ impl Visitor for Reader<'_, '_, '_> {
             }
             "trPr" => self.in_row_properties = true,
             "tc" => self.blocks.open_cell(),
-            "altChunk" => self.chunks.extend(element.relation()),
+            "altChunk" => {
+                let target = self.new_target(element);
+                self.chunks.extend(target);
+            }
             _ => {}
         }
         Ok(Visit::Into)
@@ -291,7 +325,7 @@ impl Visitor for Reader<'_, '_, '_> {
             "footnote" | "endnote" => {
                 let text = self.blocks.take_aside();
                 if let Some(note) = self.note.take() {
-                    self.read_notes.insert(note, text);
+                    self.read.add(note, text)?;
                 }
             }
             "txbxContent" => self.blocks.close_aside()?,

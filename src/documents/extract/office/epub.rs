@@ -4,16 +4,15 @@ use std::collections::{HashMap, HashSet};
 
 use percent_encoding::percent_decode_str;
 
-use super::package::{Package, folder, resolve};
-use super::xml::{Element, Visit, Visitor, walk};
-use crate::documents::extract::decompress::Verdict;
+use super::package::{Package, check_listed, folder, resolve};
 use crate::documents::extract::nested::{self, Nested};
 use crate::documents::extract::sections::{Out, Stop};
-use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
+use crate::documents::extract::xml::{Element, Visit, Visitor};
+use crate::documents::extract::{Skip, Unreadable};
 use crate::record::Place;
 
 /// The name of the part that describes the book.
-pub fn book(package: &mut Package<'_>, options: &ExtractOptions, verdict: &Verdict) -> Result<String, Stop> {
+pub fn book(package: &mut Package<'_>) -> Result<String, Stop> {
     #[derive(Default)]
     struct Container(Option<String>);
     impl Visitor for Container {
@@ -25,29 +24,17 @@ pub fn book(package: &mut Package<'_>, options: &ExtractOptions, verdict: &Verdi
         }
     }
     let mut container = Container::default();
-    if let Some(part) = package.small_part("META-INF/container.xml")? {
-        walk(part, options, verdict, &mut container)?;
-    }
+    package.walk_small("META-INF/container.xml", &mut container)?;
     let book = container.0.map(|path| part_name("", &path)).filter(|name| package.has(name));
     book.ok_or_else(|| Unreadable::Broken("its part META-INF/container.xml names no book".to_owned()).into())
 }
 
-pub fn read(
-    package: &mut Package<'_>,
-    book: &str,
-    place: &Place,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<(), Stop> {
+pub fn read(package: &mut Package<'_>, book: &str, place: &Place, out: &mut Out<'_>) -> Result<(), Stop> {
+    let options = package.options();
     let mut encrypted = Encrypted::default();
-    if let Some(part) = package.small_part("META-INF/encryption.xml")? {
-        walk(part, options, verdict, &mut encrypted)?;
-    }
+    package.walk_small("META-INF/encryption.xml", &mut encrypted)?;
     let mut spine = Spine::default();
-    if let Some(part) = package.small_part(book)? {
-        walk(part, options, verdict, &mut spine)?;
-    }
+    package.walk_small(book, &mut spine)?;
     let mut seen = HashSet::new();
     let chapters = spine.order.iter().filter_map(|id| spine.items.get(id)).filter(|chapter| seen.insert(*chapter));
     for (number, (href, media_type)) in (1..).zip(chapters) {
@@ -81,6 +68,7 @@ impl Visitor for Encrypted {
     fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
         if element.name() == "CipherReference" {
             self.0.extend(element.attribute("URI").map(|uri| part_name("", &uri)));
+            check_listed(self.0.len(), "encrypted files")?;
         }
         Ok(Visit::Into)
     }
@@ -100,9 +88,13 @@ impl Visitor for Spine {
             "item" => {
                 if let (Some(id), Some(href)) = (element.attribute("id"), element.attribute("href")) {
                     self.items.insert(id, (href, element.attribute("media-type")));
+                    check_listed(self.items.len(), "files")?;
                 }
             }
-            "itemref" => self.order.extend(element.attribute("idref")),
+            "itemref" => {
+                self.order.extend(element.attribute("idref"));
+                check_listed(self.order.len(), "chapters")?;
+            }
             _ => {}
         }
         Ok(Visit::Into)

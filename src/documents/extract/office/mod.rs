@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Other people's spreadsheet libraries hold a sheet whole, or all texts of a workbook without a limit; here every part
-//! streams through [`xml::walk`], and what has to be held is bounded.
+//! streams through [`Package::walk`], and what has to be held is bounded.
 
 mod docx;
 mod epub;
@@ -18,17 +18,14 @@ pub mod properties;
 mod relations;
 mod word_styles;
 mod xlsx;
-pub mod xml;
 
-use std::collections::HashMap;
-
-use super::decompress::Verdict;
+use super::decompress::{Unpacked, Verdict};
 use super::sections::{Out, Stop};
+use super::xml::{Element, Visit, Visitor};
 use super::{ExtractOptions, Format, Skip, Unreadable};
 pub use package::Package;
 use properties::Source;
 use relations::Relations;
-use xml::{Element, Visit, Visitor, walk};
 
 /// A package whose format is known.
 pub struct Document<'d> {
@@ -42,21 +39,25 @@ pub struct Document<'d> {
 ///
 /// # Errors
 /// [`Skip::NotText`] for a zip file that is no document.
-pub fn open<'d>(bytes: &'d [u8], options: &ExtractOptions, verdict: &Verdict) -> Result<Document<'d>, Stop> {
-    let mut package = Package::open(bytes, options, verdict)?;
+pub fn open<'d>(
+    bytes: &'d [u8],
+    options: &'d ExtractOptions,
+    unpacked: &Unpacked,
+    verdict: &Verdict,
+) -> Result<Document<'d>, Stop> {
+    let mut package = Package::open(bytes, options, unpacked, verdict)?;
     let not_read = |what: String| Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")).into();
     if let Some(mimetype) = package.bytes("mimetype")? {
         let mimetype = String::from_utf8_lossy(&mimetype).trim().to_owned();
         if mimetype == "application/epub+zip" {
-            return Ok(Document { main: epub::book(&mut package, options, verdict)?, package, format: Format::Epub });
+            return Ok(Document { main: epub::book(&mut package)?, package, format: Format::Epub });
         }
         let Some(format) = opendocument::format(&mimetype) else { return Err(not_read(mimetype)) };
         return Ok(Document { package, format, main: "content.xml".to_owned() });
     }
-    if let Some(main) = Relations::of(&mut package, "", options, verdict)?.target("officeDocument") {
+    if let Some(main) = Relations::of(&mut package, "")?.target("officeDocument") {
         let main = main.to_owned();
-        let types = content_types(&mut package, options, verdict)?;
-        let content_type = types.get(&format!("/{}", main.to_lowercase())).cloned().unwrap_or_default();
+        let content_type = content_type(&mut package, &main)?;
         let is = |words: [&str; 3]| words.iter().any(|word| content_type.contains(word) || main.starts_with(word));
         let format = if content_type.contains("sheet.binary") {
             let reason = "it is a binary Excel workbook (xlsb), which is not read: save it as xlsx";
@@ -73,14 +74,14 @@ pub fn open<'d>(bytes: &'d [u8], options: &ExtractOptions, verdict: &Verdict) ->
         return Ok(Document { package, format, main });
     }
     if package.has("META-INF/container.xml") {
-        return Ok(Document { main: epub::book(&mut package, options, verdict)?, package, format: Format::Epub });
+        return Ok(Document { main: epub::book(&mut package)?, package, format: Format::Epub });
     }
     Err(not_read("application/zip".to_owned()))
 }
 
 impl Document<'_> {
     /// Emits the document's sections.
-    pub fn read(mut self, options: &ExtractOptions, verdict: &Verdict, out: &mut Out<'_>) -> Result<(), Stop> {
+    pub fn read(mut self, out: &mut Out<'_>) -> Result<(), Stop> {
         let source = match self.format {
             Format::Epub => Source { part: &self.main, author: &["creator"], modified: &["modified", "date"] },
             Format::Odt | Format::Ods | Format::Odp => {
@@ -88,14 +89,14 @@ impl Document<'_> {
             }
             _ => Source { part: "docProps/core.xml", author: &["creator", "lastModifiedBy"], modified: &["modified"] },
         };
-        let place = properties::place(properties::read(&mut self.package, &source, options));
+        let place = properties::place(properties::read(&mut self.package, &source));
         let (package, main) = (&mut self.package, self.main.as_str());
         match self.format {
-            Format::Docx => docx::read(package, main, &place, options, verdict, out),
-            Format::Pptx => pptx::read(package, main, &place, options, verdict, out),
-            Format::Xlsx => xlsx::read(package, main, &place, options, verdict, out),
-            Format::Epub => epub::read(package, main, &place, options, verdict, out),
-            format => opendocument::read(package, format, &place, options, verdict, out),
+            Format::Docx => docx::read(package, main, &place, out),
+            Format::Pptx => pptx::read(package, main, &place, out),
+            Format::Xlsx => xlsx::read(package, main, &place, out),
+            Format::Epub => epub::read(package, main, &place, out),
+            format => opendocument::read(package, format, &place, out),
         }
     }
 }
@@ -130,25 +131,21 @@ impl Alternates {
     }
 }
 
-/// The content types of parts, by their names in lower case with a leading slash.
-fn content_types(
-    package: &mut Package<'_>,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-) -> Result<HashMap<String, String>, Stop> {
-    struct Types(HashMap<String, String>);
+/// The content type of the part called `name`, in lower case; empty where the package does not state it.
+fn content_type(package: &mut Package<'_>, name: &str) -> Result<String, Stop> {
+    struct Types {
+        part: String,
+        found: String,
+    }
     impl Visitor for Types {
         fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
-            if let (Some(part), Some(content_type)) = (element.attribute("PartName"), element.attribute("ContentType"))
-            {
-                self.0.insert(part.to_lowercase(), content_type.to_lowercase());
+            if element.attribute("PartName").is_some_and(|part| part.to_lowercase() == self.part) {
+                self.found = element.attribute("ContentType").unwrap_or_default().to_lowercase();
             }
             Ok(Visit::Into)
         }
     }
-    let mut types = Types(HashMap::new());
-    if let Some(part) = package.small_part("[Content_Types].xml")? {
-        walk(part, options, verdict, &mut types)?;
-    }
-    Ok(types.0)
+    let mut types = Types { part: format!("/{}", name.to_lowercase()), found: String::new() };
+    package.walk_small("[Content_Types].xml", &mut types)?;
+    Ok(types.found)
 }

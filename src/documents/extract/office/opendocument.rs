@@ -5,17 +5,19 @@
 
 use std::collections::BTreeSet;
 
-use super::package::Package;
-use super::xml::{Element, Visit, Visitor, walk};
+use super::package::{Package, missing};
 use crate::documents::extract::blocks::{Blocks, Paragraph};
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::sections::{Out, Stop};
+use crate::documents::extract::xml::{Element, Visit, Visitor};
 use crate::documents::extract::{ExtractOptions, Format, Skip, Unreadable};
 use crate::record::Place;
 
 /// Bytes that cells and rows may add by saying that they repeat. LibreOffice writes equal neighbours so, and an empty
 /// sheet as a million repetitions.
 const MAX_REPEATED: usize = 8 << 20;
+
+/// Texts of headers and footers that are told apart; a document has some for each of its page styles.
+const MAX_FURNITURE: usize = 1000;
 
 /// The format that a package's `mimetype` names; templates have the formats of what is made from them.
 pub fn format(mimetype: &str) -> Option<Format> {
@@ -28,30 +30,19 @@ pub fn format(mimetype: &str) -> Option<Format> {
     })
 }
 
-pub fn read(
-    package: &mut Package<'_>,
-    format: Format,
-    place: &Place,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<(), Stop> {
-    if let Some(manifest) = package.small_part("META-INF/manifest.xml")? {
-        walk(manifest, options, verdict, &mut Manifest)?;
+pub fn read(package: &mut Package<'_>, format: Format, place: &Place, out: &mut Out<'_>) -> Result<(), Stop> {
+    package.walk_small("META-INF/manifest.xml", &mut Manifest)?;
+    let mut reader = Reader::new(format, place.clone(), out, package.options());
+    if !package.walk("content.xml", &mut reader)? {
+        return Err(missing("content.xml"));
     }
-    let Some(content) = package.part("content.xml")? else {
-        return Err(Unreadable::Broken("its part content.xml is missing".to_owned()).into());
-    };
-    let mut reader = Reader::new(format, place.clone(), out, options);
-    walk(content, options, verdict, &mut reader)?;
     reader.finish()?;
     if format != Format::Odt {
         return Ok(());
     }
-    let Some(styles) = package.small_part("styles.xml")? else { return Ok(()) };
-    let mut reader = Reader::new(format, place.clone(), out, options);
+    let mut reader = Reader::new(format, place.clone(), out, package.options());
     reader.furniture = Some(BTreeSet::new());
-    walk(styles, options, verdict, &mut reader)?;
+    package.walk_small("styles.xml", &mut reader)?;
     reader.finish()
 }
 
@@ -231,8 +222,12 @@ impl Visitor for Reader<'_, '_> {
             if is_furniture(name) {
                 self.in_furniture = false;
                 let text = self.blocks.take_aside();
-                if !text.is_empty() && seen.insert(text.clone()) {
+                if !text.is_empty() && !seen.contains(&text) {
                     self.blocks.add(&text, Paragraph::Plain)?;
+                    // What is read twice is better than what is held without end.
+                    if seen.len() < MAX_FURNITURE {
+                        seen.insert(text);
+                    }
                 }
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! A zip file as a package of parts, within limits.
 //!
-//! It is held whole, because its directory is at its end. Parts are unpacked while they are read.
+//! It is held whole, because its directory is at its end. Parts are unpacked while they are read, and walked while they
+//! are unpacked.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
@@ -8,17 +9,27 @@ use std::io::{self, Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::documents::extract::decompress::{BOMB_AT_LEAST, MAX_COMPRESSION_RATIO, Verdict, bomb};
+use crate::documents::extract::decompress::{BOMB_AT_LEAST, MAX_COMPRESSION_RATIO, Unpacked, Verdict, bomb};
 use crate::documents::extract::sections::Stop;
+use crate::documents::extract::xml::{Visitor, walk};
 use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
 
 /// Parts of a package; a book of a thousand chapters with their pictures has half as many.
 const MAX_PARTS: usize = 10_000;
 
+/// Refuses more of what a part lists than a package has parts.
+pub fn check_listed(count: usize, what: &str) -> Result<(), Stop> {
+    if count <= MAX_PARTS {
+        return Ok(());
+    }
+    let reason = format!("it lists more than {MAX_PARTS} {what}, the limit");
+    Err(Unreadable::skipped(Skip::TooLarge, reason).into())
+}
+
 /// Before each entry of a zip's directory.
 const ENTRY_MARK: &[u8] = b"PK\x01\x02";
 
-/// An opened package.
+/// An opened package, with what reading it may cost.
 pub struct Package<'d> {
     archive: ZipArchive<Cursor<&'d [u8]>>,
     /// Indices of parts by their names, as [`normal`] writes them.
@@ -26,13 +37,18 @@ pub struct Package<'d> {
     /// Bytes as stored.
     size: u64,
     unpacked: u64,
-    max_unpacked: u64,
-    max_small: u64,
+    all: Unpacked,
+    options: &'d ExtractOptions,
     verdict: Verdict,
 }
 
 impl<'d> Package<'d> {
-    pub fn open(bytes: &'d [u8], options: &ExtractOptions, verdict: &Verdict) -> Result<Self, Unreadable> {
+    pub fn open(
+        bytes: &'d [u8],
+        options: &'d ExtractOptions,
+        all: &Unpacked,
+        verdict: &Verdict,
+    ) -> Result<Self, Unreadable> {
         // The zip library keeps some hundred bytes an entry, so they are counted before it reads them.
         let marks = memchr::memmem::find_iter(bytes, ENTRY_MARK).take(MAX_PARTS + 1).count();
         if marks > MAX_PARTS {
@@ -42,26 +58,43 @@ impl<'d> Package<'d> {
             .map_err(|e| Unreadable::Broken(format!("it is not a zip file that can be read: {e}")))?;
         let names =
             archive.file_names().enumerate().filter_map(|(index, name)| Some((normal(&name.ok()?), index))).collect();
-        let (size, max_unpacked) = (bytes.len() as u64, options.max_decompressed_bytes);
-        let max_small = options.max_whole_bytes;
-        Ok(Self { archive, names, size, unpacked: 0, max_unpacked, max_small, verdict: verdict.clone() })
+        let (size, all, verdict) = (bytes.len() as u64, all.clone(), verdict.clone());
+        Ok(Self { archive, names, size, unpacked: 0, all, options, verdict })
+    }
+
+    pub fn options(&self) -> &'d ExtractOptions {
+        self.options
     }
 
     pub fn has(&self, name: &str) -> bool {
         self.names.contains_key(&normal(name))
     }
 
-    /// The part called `name`, to be read while it is unpacked; `None` if there is none.
-    pub fn part<'p>(&'p mut self, name: &str) -> Result<Option<Part<'p>>, Stop> {
-        self.part_within(name, u64::MAX)
+    /// Walks the XML part called `name` while it is unpacked; whether there is one.
+    pub fn walk(&mut self, name: &str, visitor: &mut impl Visitor) -> Result<bool, Stop> {
+        self.walk_within(name, u64::MAX, visitor)
     }
 
-    /// A part whose content is kept: it may unpack to no more than a document that is held whole.
-    pub fn small_part<'p>(&'p mut self, name: &str) -> Result<Option<Part<'p>>, Stop> {
-        self.part_within(name, self.max_small)
+    /// Walks a part whose content is kept: it may unpack to no more than a document that is held whole.
+    pub fn walk_small(&mut self, name: &str, visitor: &mut impl Visitor) -> Result<bool, Stop> {
+        self.walk_within(name, self.options.max_whole_bytes, visitor)
     }
 
-    fn part_within<'p>(&'p mut self, name: &str, limit: u64) -> Result<Option<Part<'p>>, Stop> {
+    /// Walks a part that costs no text if it is damaged.
+    pub fn try_walk(&mut self, name: &str, visitor: &mut impl Visitor) {
+        if self.walk_small(name, visitor).is_err() {
+            self.verdict.forget();
+        }
+    }
+
+    fn walk_within(&mut self, name: &str, limit: u64, visitor: &mut impl Visitor) -> Result<bool, Stop> {
+        let (options, verdict) = (self.options, self.verdict.clone());
+        let Some(part) = self.part(name, limit)? else { return Ok(false) };
+        walk(part, options, &verdict, visitor)?;
+        Ok(true)
+    }
+
+    fn part<'p>(&'p mut self, name: &str, limit: u64) -> Result<Option<Part<'p>>, Stop> {
         let Some(&index) = self.names.get(&normal(name)) else { return Ok(None) };
         let entry = self.archive.by_index(index).map_err(|e| match e {
             ZipError::UnsupportedArchive(ZipError::PASSWORD_REQUIRED) | ZipError::InvalidPassword => {
@@ -74,7 +107,8 @@ impl<'d> Package<'d> {
             packed: entry.compressed_size(),
             package: self.size,
             total: &mut self.unpacked,
-            max_unpacked: self.max_unpacked,
+            all: &self.all,
+            max_unpacked: self.options.max_decompressed_bytes,
             verdict: &self.verdict,
         };
         Ok(Some(Part { inner: Box::new(entry), unpacked: 0, limits }))
@@ -82,15 +116,20 @@ impl<'d> Package<'d> {
 
     /// The bytes of the part called `name`.
     pub fn bytes(&mut self, name: &str) -> Result<Option<Vec<u8>>, Stop> {
-        let Some(mut part) = self.small_part(name)? else { return Ok(None) };
+        let Some(mut part) = self.part(name, self.options.max_whole_bytes)? else { return Ok(None) };
         let mut bytes = Vec::new();
         part.read_to_end(&mut bytes)?;
         Ok(Some(bytes))
     }
 }
 
+/// Why there is no text without the part called `name`.
+pub fn missing(name: &str) -> Stop {
+    Unreadable::Broken(format!("its part {name} is missing")).into()
+}
+
 /// A part's bytes, unpacked.
-pub struct Part<'p> {
+struct Part<'p> {
     inner: Box<dyn Read + 'p>,
     unpacked: u64,
     limits: Limits<'p>,
@@ -105,6 +144,7 @@ struct Limits<'p> {
     package: u64,
     /// Bytes that all parts so far unpacked to.
     total: &'p mut u64,
+    all: &'p Unpacked,
     max_unpacked: u64,
     verdict: &'p Verdict,
 }
@@ -116,15 +156,16 @@ impl Read for Part<'_> {
         *self.limits.total += read as u64;
         let total = *self.limits.total;
         let is_bomb = |unpacked, packed| unpacked > BOMB_AT_LEAST && unpacked / MAX_COMPRESSION_RATIO > packed;
-        let why = if self.unpacked > self.limits.part {
+        let few = self.limits.all.add(read as u64);
+        // Entries that overlap may unpack the same bytes again and again, each within the ratio.
+        let why = if !few || is_bomb(self.unpacked, self.limits.packed) || is_bomb(total, self.limits.package) {
+            bomb()
+        } else if self.unpacked > self.limits.part {
             let reason = format!("one of its parts is larger than {} bytes, the limit", self.limits.part);
             Unreadable::skipped(Skip::TooLarge, reason)
         } else if total > self.limits.max_unpacked {
             let reason = format!("it unpacks to more than {} bytes, the limit", self.limits.max_unpacked);
             Unreadable::skipped(Skip::TooLarge, reason)
-        // Entries that overlap may unpack the same bytes again and again, each within the ratio.
-        } else if is_bomb(self.unpacked, self.limits.packed) || is_bomb(total, self.limits.package) {
-            bomb()
         } else {
             return Ok(read);
         };

@@ -3,32 +3,23 @@
 use std::collections::BTreeSet;
 
 use super::Alternates;
-use super::package::Package;
+use super::package::{Package, check_listed, missing};
 use super::relations::Relations;
-use super::xml::{Element, Visit, Visitor, walk};
 use crate::documents::extract::blocks::{Blocks, Paragraph};
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::sections::{Out, Stop};
-use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
+use crate::documents::extract::xml::{Element, Visit, Visitor};
+use crate::documents::extract::{Skip, Unreadable};
 use crate::record::Place;
 
 /// Bytes of a slide's shapes, which are held to find its title.
 const MAX_SHAPES: usize = 1 << 20;
 
-pub fn read(
-    package: &mut Package<'_>,
-    main: &str,
-    place: &Place,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<(), Stop> {
+pub fn read(package: &mut Package<'_>, main: &str, place: &Place, out: &mut Out<'_>) -> Result<(), Stop> {
     let mut order = SlideOrder(Vec::new());
-    let Some(part) = package.small_part(main)? else {
-        return Err(Unreadable::Broken(format!("its part {main} is missing")).into());
-    };
-    walk(part, options, verdict, &mut order)?;
-    let slides = Relations::of(package, main, options, verdict)?;
+    if !package.walk_small(main, &mut order)? {
+        return Err(missing(main));
+    }
+    let slides = Relations::of(package, main)?;
     let mut seen = BTreeSet::new();
     for (number, id) in (1..).zip(order.0) {
         let slide = slides.with_id(&id).filter(|slide| package.has(&slide.target) && seen.insert(&slide.target));
@@ -36,20 +27,22 @@ pub fn read(
             out.skipped_records.add(format_args!("slide {number}"), "unreadable", "its part is missing");
             continue;
         };
-        let parts = Relations::of(package, &slide.target, options, verdict)?;
-        let mut shapes = shapes(package, &slide.target, options, verdict, out)?;
+        let parts = Relations::of(package, &slide.target)?;
+        let mut shapes = shapes(package, &slide.target, out)?;
         // Most have their title first, but a shape behind it may be drawn before it.
         shapes.sort_by_key(|shape| shape.role != Role::Title);
-        for diagram in parts.of_kind("diagramData") {
-            shapes.extend(self::shapes(package, &diagram.target, options, verdict, out)?);
+        let mut drawn = BTreeSet::new();
+        for diagram in parts.of_kind("diagramData").filter(|diagram| drawn.insert(&diagram.target)) {
+            shapes.extend(self::shapes(package, &diagram.target, out)?);
+            check(shapes.iter().map(|shape| shape.text.len()).sum())?;
         }
         if let Some(notes) = parts.target("notesSlide") {
-            let notes = self::shapes(package, notes, options, verdict, out)?;
+            let notes = self::shapes(package, notes, out)?;
             // Others on a page of notes are the slide's picture and number.
             shapes.extend(notes.into_iter().filter(|shape| shape.role == Role::Body));
         }
         let place = Place { page: Some(number), ..place.clone() };
-        let mut blocks = Blocks::new(out, place, options.max_record_bytes);
+        let mut blocks = Blocks::new(out, place, package.options().max_record_bytes);
         for Shape { role, text } in shapes {
             let kind = if role == Role::Title { Paragraph::Heading(1) } else { Paragraph::Plain };
             blocks.add(&text, kind)?;
@@ -66,6 +59,7 @@ impl Visitor for SlideOrder {
     fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
         if element.name() == "sldId" {
             self.0.extend(element.relation());
+            check_listed(self.0.len(), "slides")?;
         }
         Ok(Visit::Into)
     }
@@ -86,15 +80,17 @@ struct Shape {
     text: String,
 }
 
+fn check(bytes: usize) -> Result<(), Stop> {
+    if bytes <= MAX_SHAPES {
+        return Ok(());
+    }
+    Err(Unreadable::skipped(Skip::TooLarge, format!("a slide's text is larger than {MAX_SHAPES} bytes, the limit"))
+        .into())
+}
+
 /// The shapes of a slide, a page of notes or a diagram that have text, as they are drawn.
-fn shapes(
-    package: &mut Package<'_>,
-    part: &str,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<Vec<Shape>, Stop> {
-    let blocks = Blocks::new(out, Place::default(), options.max_record_bytes);
+fn shapes(package: &mut Package<'_>, part: &str, out: &mut Out<'_>) -> Result<Vec<Shape>, Stop> {
+    let blocks = Blocks::new(out, Place::default(), package.options().max_record_bytes);
     let mut reader = Reader {
         blocks,
         alternates: Alternates::default(),
@@ -103,9 +99,7 @@ fn shapes(
         shapes: Vec::new(),
         bytes: 0,
     };
-    if let Some(part) = package.part(part)? {
-        walk(part, options, verdict, &mut reader)?;
-    }
+    package.walk(part, &mut reader)?;
     Ok(reader.shapes)
 }
 
@@ -163,10 +157,7 @@ impl Visitor for Reader<'_, '_> {
             _ if is_shape(name) => {
                 let text = self.blocks.take_aside();
                 self.bytes += text.len();
-                if self.bytes > MAX_SHAPES {
-                    let reason = format!("a slide's text is larger than {MAX_SHAPES} bytes, the limit");
-                    return Err(Unreadable::skipped(Skip::TooLarge, reason).into());
-                }
+                check(self.bytes)?;
                 if !text.is_empty() && self.role != Role::Furniture {
                     self.shapes.push(Shape { role: self.role, text });
                 }

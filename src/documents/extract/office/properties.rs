@@ -1,11 +1,12 @@
 //! What a document says of itself: its title, who wrote it, and when it was last changed.
 
 use super::package::Package;
-use super::xml::{Element, Visit, Visitor, walk};
-use crate::documents::extract::ExtractOptions;
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::sections::Stop;
+use crate::documents::extract::xml::{Element, Visit, Visitor};
 use crate::record::{Place, Properties};
+
+/// Elements that are looked at; some dozen are of use.
+const MAX_ELEMENTS: usize = 1000;
 
 /// Characters of one property; a title or a list of authors has fewer.
 const MAX_PROPERTY: usize = 500;
@@ -26,12 +27,9 @@ pub fn place(properties: Properties) -> Place {
 }
 
 /// Reads the properties. A part that is damaged has none: it costs no text.
-pub fn read(package: &mut Package<'_>, source: &Source<'_>, options: &ExtractOptions) -> Properties {
-    // A verdict of its own: what is wrong with this part says nothing of the text.
-    let mut leaves = Leaves { open: None, found: Vec::new() };
-    if let Ok(Some(part)) = package.small_part(source.part) {
-        let _ = walk(part, options, &Verdict::default(), &mut leaves);
-    }
+pub fn read(package: &mut Package<'_>, source: &Source<'_>) -> Properties {
+    let mut leaves = Leaves { open: false, found: Vec::new() };
+    package.try_walk(source.part, &mut leaves);
     let first = |names: &[&str]| {
         names.iter().find_map(|name| leaves.found.iter().find(|(found, text)| found == name && !text.is_empty()))
     };
@@ -48,25 +46,27 @@ pub fn tidy(text: &str) -> Option<String> {
 
 /// Elements that hold text alone.
 struct Leaves {
-    open: Option<String>,
+    open: bool,
     found: Vec<(String, String)>,
 }
 
 impl Visitor for Leaves {
     fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
+        if self.found.len() == MAX_ELEMENTS {
+            return Ok(Visit::Past);
+        }
         // EPUB 3 has its last change in a `meta` element.
         let name = match element.attribute("property") {
             Some(property) => property.rsplit(':').next().unwrap_or_default().to_owned(),
             None => element.name().to_owned(),
         };
-        self.found.push((name.clone(), String::new()));
-        self.open = Some(name);
-        // Some dozen are of use.
-        Ok(if self.found.len() > 1000 { Visit::Past } else { Visit::Into })
+        self.found.push((name, String::new()));
+        self.open = true;
+        Ok(Visit::Into)
     }
 
     fn text(&mut self, text: &str) -> Result<(), Stop> {
-        if let (Some(_), Some((_, found))) = (&self.open, self.found.last_mut())
+        if let Some((_, found)) = self.found.last_mut().filter(|_| self.open)
             && found.len() < 4 * MAX_PROPERTY
         {
             found.push_str(text);
@@ -75,7 +75,7 @@ impl Visitor for Leaves {
     }
 
     fn end(&mut self, _: &str) -> Result<(), Stop> {
-        self.open = None;
+        self.open = false;
         Ok(())
     }
 }

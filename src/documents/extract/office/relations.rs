@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::package::{Package, folder, resolve};
-use super::xml::{Element, Visit, Visitor, walk};
-use crate::documents::extract::ExtractOptions;
-use crate::documents::extract::decompress::Verdict;
+use super::package::{Package, check_listed, folder, resolve};
 use crate::documents::extract::sections::Stop;
+use crate::documents::extract::xml::{Element, Visit, Visitor};
 
 /// A reference from one part to another.
 #[derive(Debug, Clone)]
@@ -26,18 +24,11 @@ pub struct Relations {
 
 impl Relations {
     /// Those of `part`, or of the package itself with an empty name.
-    pub fn of(
-        package: &mut Package<'_>,
-        part: &str,
-        options: &ExtractOptions,
-        verdict: &Verdict,
-    ) -> Result<Self, Stop> {
+    pub fn of(package: &mut Package<'_>, part: &str) -> Result<Self, Stop> {
         let file = part.rsplit('/').next().unwrap_or_default();
         let name = resolve(folder(part), &format!("_rels/{file}.rels"));
         let mut reader = Reader { base: folder(part), relations: Self::default() };
-        if let Some(rels) = package.small_part(&name)? {
-            walk(rels, options, verdict, &mut reader)?;
-        }
+        package.walk_small(&name, &mut reader)?;
         Ok(reader.relations)
     }
 
@@ -72,6 +63,7 @@ impl Visitor for Reader<'_> {
             let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
             self.relations.by_id.insert(id, self.relations.found.len());
             self.relations.found.push(Relation { kind, target: resolve(self.base, &target) });
+            check_listed(self.relations.found.len(), "relations of a part")?;
         }
         Ok(Visit::Into)
     }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::package::Package;
-use super::xml::{Element, Visit, Visitor, walk};
-use crate::documents::extract::ExtractOptions;
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::sections::Stop;
+use crate::documents::extract::xml::{Element, Visit, Visitor};
 
 /// Styles that a style is based on, one on another; Word allows eleven.
 const MAX_BASES: usize = 16;
+
+/// Styles that are kept; Word itself takes 4,079.
+const MAX_STYLES: usize = 1 << 16;
 
 /// Paragraph styles by their ids.
 pub type Styles = HashMap<String, Style>;
@@ -32,16 +33,9 @@ struct Written {
     list: Option<bool>,
 }
 
-pub fn styles(
-    package: &mut Package<'_>,
-    part: &str,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-) -> Result<Styles, Stop> {
+pub fn styles(package: &mut Package<'_>, part: &str) -> Result<Styles, Stop> {
     let mut reader = Reader { written: HashMap::new(), open: None };
-    if let Some(part) = package.small_part(part)? {
-        walk(part, options, verdict, &mut reader)?;
-    }
+    package.walk_small(part, &mut reader)?;
     let written = reader.written;
     Ok(written.keys().map(|id| (id.clone(), style(&written, id))).collect())
 }
@@ -79,7 +73,8 @@ struct Reader {
 impl Visitor for Reader {
     fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
         if element.name() == "style" {
-            if element.attribute("type").is_some_and(|kind| kind != "paragraph") {
+            let of_text = element.attribute("type").is_some_and(|kind| kind != "paragraph");
+            if of_text || self.written.len() == MAX_STYLES {
                 return Ok(Visit::Past);
             }
             self.open = element.attribute("styleId").map(|id| (id, Written::default()));

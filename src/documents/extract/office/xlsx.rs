@@ -4,44 +4,36 @@
 use std::collections::{BTreeSet, HashMap};
 
 use super::number_format::NumberFormat;
-use super::package::Package;
+use super::package::{Package, check_listed, missing};
 use super::relations::Relations;
-use super::xml::{Element, Visit, Visitor, walk};
 use crate::documents::extract::blocks::Blocks;
-use crate::documents::extract::decompress::Verdict;
 use crate::documents::extract::sections::{Out, Stop};
-use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
+use crate::documents::extract::xml::{Element, Visit, Visitor};
+use crate::documents::extract::{Skip, Unreadable};
 use crate::record::Place;
+
+/// Formats of cells that are kept; Excel itself takes 64,000.
+const MAX_FORMATS: usize = 1 << 16;
 
 /// What the texts that cells share may have, as a multiple of what a document held whole may: packed, they have a
 /// fourth of it.
 const SHARED: u64 = 4;
 
-pub fn read(
-    package: &mut Package<'_>,
-    main: &str,
-    place: &Place,
-    options: &ExtractOptions,
-    verdict: &Verdict,
-    out: &mut Out<'_>,
-) -> Result<(), Stop> {
+pub fn read(package: &mut Package<'_>, main: &str, place: &Place, out: &mut Out<'_>) -> Result<(), Stop> {
+    let options = package.options();
     let mut workbook = Workbook::default();
-    let Some(part) = package.small_part(main)? else {
-        return Err(Unreadable::Broken(format!("its part {main} is missing")).into());
-    };
-    walk(part, options, verdict, &mut workbook)?;
-    let relations = Relations::of(package, main, options, verdict)?;
-    let mut formats = Formats::default();
-    if let Some(styles) = relations.target("styles")
-        && let Some(part) = package.small_part(styles)?
-    {
-        walk(part, options, verdict, &mut formats)?;
+    if !package.walk_small(main, &mut workbook)? {
+        return Err(missing(main));
     }
-    let mut shared = SharedTexts { limit: SHARED * options.max_whole_bytes, ..SharedTexts::default() };
-    if let Some(texts) = relations.target("sharedStrings")
-        && let Some(part) = package.part(texts)?
-    {
-        walk(part, options, verdict, &mut shared)?;
+    let relations = Relations::of(package, main)?;
+    let mut formats = Formats::default();
+    if let Some(styles) = relations.target("styles") {
+        package.walk_small(styles, &mut formats)?;
+    }
+    let (limit, longest) = (SHARED * options.max_whole_bytes, options.max_record_bytes);
+    let mut shared = SharedTexts { limit, longest, ..SharedTexts::default() };
+    if let Some(texts) = relations.target("sharedStrings") {
+        package.walk(texts, &mut shared)?;
     }
     let mut seen = BTreeSet::new();
     for (number, (name, id)) in (1..).zip(&workbook.sheets) {
@@ -50,7 +42,6 @@ pub fn read(
             out.skipped_records.add(format_args!("sheet {number}"), "unreadable", "its part is missing");
             continue;
         };
-        let Some(part) = package.part(&sheet.target)? else { continue };
         let place = Place { headings: vec![name.clone()], ..place.clone() };
         let blocks = Blocks::new(out, place, options.max_record_bytes);
         let mut reader = SheetReader {
@@ -64,7 +55,7 @@ pub fn read(
             in_value: false,
             value: String::new(),
         };
-        walk(part, options, verdict, &mut reader)?;
+        package.walk(&sheet.target, &mut reader)?;
         reader.blocks.finish()?;
     }
     Ok(())
@@ -83,6 +74,7 @@ impl Visitor for Workbook {
             "sheet" => {
                 let name = element.attribute("name").unwrap_or_default();
                 self.sheets.extend(element.relation().map(|id| (name, id)));
+                check_listed(self.sheets.len(), "sheets")?;
             }
             "workbookPr" => {
                 self.from_1904 = matches!(element.attribute("date1904").as_deref(), Some("1" | "true" | "on"));
@@ -105,14 +97,16 @@ impl Visitor for Formats {
     fn start(&mut self, element: &Element<'_>) -> Result<Visit, Stop> {
         match element.name() {
             "numFmt" => {
-                if let (Some(id), Some(code)) = (element.number("numFmtId"), element.attribute("formatCode")) {
+                if let (Some(id), Some(code)) = (element.number("numFmtId"), element.attribute("formatCode"))
+                    && self.own.len() < MAX_FORMATS
+                {
                     self.own.insert(id, NumberFormat::parse(&code));
                 }
             }
             // Formats of differences have formats that are no cell's.
             "dxfs" => return Ok(Visit::Past),
             "cellXfs" => self.in_cells = true,
-            "xf" if self.in_cells => {
+            "xf" if self.in_cells && self.cells.len() < MAX_FORMATS => {
                 let id = element.number("numFmtId").unwrap_or_default();
                 self.cells.push(self.own.get(&id).copied().unwrap_or_else(|| NumberFormat::built_in(id)));
             }
@@ -127,29 +121,62 @@ impl Visitor for Formats {
     }
 }
 
-/// The texts that cells refer to by number, one after another in one string.
+/// The texts that cells refer to by number. They lie in blocks that do not grow: one string would be moved as it grows,
+/// and take its size twice.
 #[derive(Default)]
 struct SharedTexts {
-    texts: String,
-    /// Where each text ends.
-    ends: Vec<usize>,
+    blocks: Vec<String>,
+    places: Vec<SharedText>,
+    /// The text that has not ended.
+    open: String,
     in_text: bool,
+    /// Bytes of texts and places so far, and at most.
+    held: u64,
     limit: u64,
+    /// Bytes of a text at most.
+    longest: u64,
 }
+
+/// Where a text is.
+#[derive(Clone, Copy)]
+struct SharedText {
+    block: u32,
+    start: u32,
+    length: u32,
+}
+
+/// Bytes of a block of shared texts; one that is larger has a block of its own.
+const BLOCK: usize = 1 << 20;
+
+/// Bytes that a shared text takes beside its own; its place is moved as places grow.
+const PLACE: usize = 2 * size_of::<SharedText>();
 
 impl SharedTexts {
     fn get(&self, index: usize) -> Option<&str> {
-        let start = if index == 0 { 0 } else { *self.ends.get(index - 1)? };
-        self.texts.get(start..*self.ends.get(index)?)
+        let SharedText { block, start, length } = *self.places.get(index)?;
+        self.blocks.get(block as usize)?.get(start as usize..)?.get(..length as usize)
     }
 
-    fn check(&self) -> Result<(), Stop> {
-        let bytes = self.texts.len() + size_of_val(self.ends.as_slice());
-        if bytes as u64 <= self.limit {
+    /// Counts `bytes` more, before they are held.
+    fn hold(&mut self, bytes: usize) -> Result<(), Stop> {
+        self.held += bytes as u64;
+        if self.held <= self.limit {
             return Ok(());
         }
         let reason = format!("the texts that its cells share are larger than {} bytes, the limit", self.limit);
         Err(Unreadable::skipped(Skip::TooLarge, reason).into())
+    }
+
+    fn end_text(&mut self) {
+        let full = self.blocks.last().is_none_or(|block| block.len() + self.open.len() > block.capacity());
+        if full {
+            self.blocks.push(String::with_capacity(self.open.len().max(BLOCK)));
+        }
+        let block = self.blocks.len() - 1;
+        let start = self.blocks[block].len() as u32;
+        self.blocks[block].push_str(&self.open);
+        self.places.push(SharedText { block: block as u32, start, length: self.open.len() as u32 });
+        self.open.clear();
     }
 }
 
@@ -166,8 +193,11 @@ impl Visitor for SharedTexts {
 
     fn text(&mut self, text: &str) -> Result<(), Stop> {
         if self.in_text {
-            self.texts.push_str(text);
-            self.check()?;
+            self.hold(text.len())?;
+            if (self.open.len() + text.len()) as u64 > self.longest {
+                return Err(too_large_cell(self.longest));
+            }
+            self.open.push_str(text);
         }
         Ok(())
     }
@@ -176,8 +206,8 @@ impl Visitor for SharedTexts {
         match name {
             "t" => self.in_text = false,
             "si" => {
-                self.ends.push(self.texts.len());
-                self.check()?;
+                self.hold(PLACE)?;
+                self.end_text();
             }
             _ => {}
         }
@@ -242,8 +272,7 @@ impl Visitor for SheetReader<'_, '_, '_> {
         if self.value.len() as u64 <= self.limit {
             return Ok(());
         }
-        let reason = format!("a cell is larger than {} bytes, the limit", self.limit);
-        Err(Unreadable::skipped(Skip::TooLarge, reason).into())
+        Err(too_large_cell(self.limit))
     }
 
     fn end(&mut self, name: &str) -> Result<(), Stop> {
@@ -259,6 +288,10 @@ impl Visitor for SheetReader<'_, '_, '_> {
         }
         Ok(())
     }
+}
+
+fn too_large_cell(limit: u64) -> Stop {
+    Unreadable::skipped(Skip::TooLarge, format!("a cell is larger than {limit} bytes, the limit")).into()
 }
 
 /// A text as one line of a cell, without the escapes that Excel writes for characters that XML has not (`_x000D_`).

@@ -135,16 +135,15 @@ fn lines(glyphs: &[Glyph], fields: &mut Vec<(usize, String)>) -> Vec<Line> {
             0xad => {}
             0x09 | 0x20 | 0xa0 | 0x2000..=0x200a | 0x202f | 0x3000 => space = true,
             _ => {
-                let Some(letter) = char::from_u32(code).filter(|letter| !letter.is_control() && *letter != '\u{feff}')
-                else {
-                    continue;
-                };
-                if space && !line.text.is_empty() {
-                    let is_column = last.is_some_and(|last| glyph.left - last.right > COLUMN_GAP * glyph.height());
-                    line.text.push(if is_column { '\t' } else { ' ' });
+                let letter = char::from_u32(code).filter(|letter| !letter.is_control() && *letter != '\u{feff}');
+                if let Some(letter) = letter {
+                    if space && !line.text.is_empty() {
+                        let is_column = last.is_some_and(|last| glyph.left - last.right > COLUMN_GAP * glyph.height());
+                        line.text.push(if is_column { '\t' } else { ' ' });
+                    }
+                    line.add(letter, glyph, space);
+                    (space, last) = (false, Some(*glyph));
                 }
-                line.add(letter, glyph, space);
-                (space, last) = (false, Some(*glyph));
             }
         }
         while let Some((_, field)) = fields.pop_if(|(after, _)| *after == index) {

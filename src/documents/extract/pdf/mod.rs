@@ -9,7 +9,7 @@
 //! the page where the last one ended, and if it dies at this very page, at the one after it.
 
 mod child;
-mod layout;
+pub mod layout;
 mod pdfium;
 
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -20,6 +20,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 pub use self::child::serve;
 use self::child::{PAGE_SECONDS, PdfMessage, STACK};
 use super::decompress::{Limited, Verdict};
+use super::nested::Nesting;
 use super::sections::{Out, Stop};
 use super::{ExtractOptions, Format, Section, Skip, Unreadable};
 use crate::record::Place;
@@ -54,7 +55,7 @@ impl PdfReader {
         let mut emit = |_: Section| ControlFlow::Continue(());
         let options = ExtractOptions { pdf_reader: Some(self.clone()), ..ExtractOptions::default() };
         // What is no PDF is refused by the library, once it is loaded.
-        let mut out = Out::new(&mut emit, Format::Pdf, None, 0);
+        let mut out = Out::new(&mut emit, Format::Pdf, None, Nesting::default());
         match read(io::empty(), &options, &Verdict::default(), &mut out) {
             Err(Stop::Unreadable(Unreadable::NoReader(reason))) => Err(reason),
             Err(Stop::Read(error)) => Err(format!("{} cannot be started: {error}", self.program.display())),

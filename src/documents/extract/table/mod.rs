@@ -6,6 +6,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
 use serde_json::{Map, Value};
@@ -17,7 +18,10 @@ use super::position::Position;
 use super::sections::{Out, Stop};
 use super::window::Window;
 use super::{ExtractOptions, Format, Skip, Unreadable};
-use row::{RowEnd, first_line};
+use row::{MAX_CELLS, RowEnd, first_line};
+
+/// Bytes of all names, which every row repeats.
+const MAX_NAMES: usize = 1 << 20;
 
 /// Lines that are looked at to tell rows from the lines of a cell.
 const LINES: usize = 16;
@@ -30,11 +34,11 @@ pub fn read(
     out: &mut Out<'_>,
 ) -> Result<(), Stop> {
     let limit = usize::try_from(options.max_record_bytes).unwrap_or(usize::MAX);
-    let mut rows = Rows { window: Window::new(input), position, out, limit, cells: Vec::new(), refused: None };
+    let mut rows = Rows { window: Window::new(input, position), out, limit, cells: Vec::new(), refused: None };
     if !resumed {
         rows.begin()?;
     }
-    let names = rows.position.columns.clone();
+    let names = rows.window.position.columns.clone();
     let columns = Columns::new(&names, options.text_column.as_deref());
     if let Some(name) = options.text_column.as_deref().filter(|_| columns.text.is_none() && !names.is_empty()) {
         let reason = format!(
@@ -46,11 +50,11 @@ pub fn read(
     while rows.next()? {
         match columns.record(&rows.cells) {
             Ok((text, mut fields)) => {
-                if columns.text.is_some() && fields.values().map(size).sum::<usize>() > MAX_FIELDS {
+                if fields.iter().map(|(name, value)| name.len() + size(value)).sum::<usize>() > MAX_FIELDS {
                     rows.out.leave_out_fields(&format!("its other columns, more than {MAX_FIELDS} bytes"));
                     fields.clear();
                 }
-                let position = &*rows.position;
+                let position = &*rows.window.position;
                 rows.out.record(&text, &fields, |out| position.cursor(out))?;
             }
             Err(reason) => rows.out.skip_record("no_text", &reason),
@@ -68,8 +72,7 @@ fn size(value: &Value) -> usize {
 
 /// The rows of a table, one after another.
 struct Rows<'r, 'o, R> {
-    window: Window<R>,
-    position: &'r mut Position,
+    window: Window<'r, R>,
     out: &'r mut Out<'o>,
     /// A row's bytes at most.
     limit: usize,
@@ -86,14 +89,18 @@ impl<R: BufRead> Rows<'_, '_, R> {
         let usual = if self.out.format == Format::Tsv { b'\t' } else { b',' };
         let declared = dialect::declared(self.window.bytes());
         if let Some((_, line)) = declared {
-            self.pass(line);
+            self.window.pass(line);
         }
         let found = Dialect::of(self.window.bytes(), self.window.ended(), usual);
         let delimiter = declared.map_or(found.delimiter, |(delimiter, _)| delimiter);
-        self.position.dialect = Dialect { delimiter, ..found };
+        self.window.position.dialect = Dialect { delimiter, ..found };
         if self.next()? {
             let names = self.cells.iter().map(|name| name.trim_start_matches('\u{feff}').trim().to_owned());
-            self.position.columns = names.collect();
+            self.window.position.columns = names.collect();
+        }
+        if self.window.position.columns.iter().map(String::len).sum::<usize>() > MAX_NAMES {
+            let reason = format!("the names in its first line are larger than {MAX_NAMES} bytes, the limit");
+            return Err(Unreadable::skipped(Skip::TooLarge, reason).into());
         }
         // A first line that cannot be read is no record.
         self.out.records = 0;
@@ -107,31 +114,34 @@ impl<R: BufRead> Rows<'_, '_, R> {
             if self.window.bytes().is_empty() && !self.window.more()? {
                 return Ok(false);
             }
-            self.out.line = Some(self.position.lines + 1);
+            self.out.line = Some(self.window.position.lines + 1);
             let (bytes, ended) = (self.window.bytes(), self.window.ended());
-            match self.position.dialect.read(bytes, ended, &mut self.cells) {
-                RowEnd::At(end) if end > self.limit => {
+            let mut dialect = self.window.position.dialect;
+            let (all, end) = (bytes.len(), dialect.read(bytes, ended, &mut self.cells));
+            self.window.position.dialect = dialect;
+            match end {
+                RowEnd::At(end) if end > self.limit || self.cells.len() > MAX_CELLS => {
                     self.refuse_too_large();
-                    self.pass(end);
+                    self.window.pass(end);
                 }
                 RowEnd::At(end) if self.cells.len() != self.names() && self.rows_follow(end) => self.skip_unclosed(),
                 RowEnd::At(end) => {
-                    self.pass(end);
+                    self.window.pass(end);
                     if self.cells.iter().any(|cell| !cell.trim().is_empty()) {
                         return Ok(true);
                     }
                 }
                 RowEnd::Unclosed => self.skip_unclosed(),
-                RowEnd::Open if self.rows_follow(bytes.len()) => self.skip_unclosed(),
+                RowEnd::Open if self.rows_follow(all) => self.skip_unclosed(),
                 RowEnd::Open => {
                     self.out.skip_record("unclosed_quote", "a quote in it is not closed before the document ends");
-                    self.pass(self.window.bytes().len());
+                    self.window.pass(all);
                 }
-                RowEnd::Beyond if self.window.bytes().len() <= self.limit => {
+                RowEnd::Beyond if all <= self.limit => {
                     self.window.more()?;
                 }
                 // Either a cell without end, or a quote without its other one.
-                RowEnd::Beyond if self.rows_follow(self.window.bytes().len()) => self.skip_unclosed(),
+                RowEnd::Beyond if self.rows_follow(all) => self.skip_unclosed(),
                 RowEnd::Beyond => {
                     self.refuse_too_large();
                     self.pass_row()?;
@@ -142,7 +152,7 @@ impl<R: BufRead> Rows<'_, '_, R> {
 
     /// The number of columns.
     fn names(&self) -> usize {
-        self.position.columns.len()
+        self.window.position.columns.len()
     }
 
     /// Whether most lines after the first one, up to byte `end`, are rows with as many cells as there are names: then
@@ -154,7 +164,7 @@ impl<R: BufRead> Rows<'_, '_, R> {
         while !rest.is_empty() && lines < LINES {
             let (line, after) = rest.split_at(first_line(rest));
             rest = after;
-            let whole = self.position.dialect.clone().read(line, true, &mut cells) == RowEnd::At(line.len());
+            let whole = self.window.position.dialect.clone().read(line, true, &mut cells) == RowEnd::At(line.len());
             lines += 1;
             rows += usize::from(whole && cells.len() == self.names());
         }
@@ -164,11 +174,14 @@ impl<R: BufRead> Rows<'_, '_, R> {
     /// Counts a row with a quote that is not closed, and passes its line.
     fn skip_unclosed(&mut self) {
         self.out.skip_record("unclosed_quote", "a quote in it is not closed");
-        self.pass(first_line(self.window.bytes()));
+        self.window.pass(first_line(self.window.bytes()));
     }
 
     fn refuse_too_large(&mut self) {
-        let reason = format!("a row is larger than {} bytes, the limit", self.limit);
+        let reason = match self.cells.len() > MAX_CELLS {
+            true => format!("a row has more than {MAX_CELLS} cells, the limit"),
+            false => format!("a row is larger than {} bytes, the limit", self.limit),
+        };
         self.out.skip_record("too_large", &reason);
         self.refused.get_or_insert(Unreadable::skipped(Skip::TooLarge, reason));
     }
@@ -176,22 +189,13 @@ impl<R: BufRead> Rows<'_, '_, R> {
     /// Passes a row that is too large to be held: to the next line end outside of quotes.
     fn pass_row(&mut self) -> Result<(), Stop> {
         let mut in_quotes = false;
-        loop {
-            let bytes = self.window.bytes();
-            let end = bytes.iter().position(|byte| {
+        self.window.pass_to(|bytes| {
+            bytes.iter().position(|byte| {
                 in_quotes ^= *byte == b'"';
                 matches!(byte, b'\n' | b'\r') && !in_quotes
-            });
-            self.pass(end.map_or(bytes.len(), |end| end + 1));
-            if end.is_some() || !self.window.more()? {
-                return Ok(());
-            }
-        }
-    }
-
-    fn pass(&mut self, count: usize) {
-        self.position.advance_over(&self.window.bytes()[..count]);
-        self.window.pass(count);
+            })
+        })?;
+        Ok(())
     }
 }
 
@@ -207,13 +211,15 @@ struct Columns<'c> {
 impl<'c> Columns<'c> {
     fn new(names: &'c [String], text: Option<&str>) -> Self {
         let mut fields: Vec<String> = Vec::with_capacity(names.len());
+        let (mut taken, mut next) = (HashSet::new(), HashMap::new());
         for (index, name) in names.iter().enumerate() {
             let name = if name.is_empty() { unnamed(index) } else { name.clone() };
-            let taken = |name: &String| fields.contains(name);
-            let unique = match taken(&name) {
-                true => (1..).map(|number| format!("{name}.{number}")).find(|name| !taken(name)).unwrap_or_default(),
-                false => name,
-            };
+            let mut unique = name.clone();
+            while !taken.insert(unique.clone()) {
+                let number = next.entry(name.clone()).or_insert(0_usize);
+                *number += 1;
+                unique = format!("{name}.{number}");
+            }
             fields.push(unique);
         }
         // Upper and lower case count if one matches exactly.

@@ -6,6 +6,9 @@
 use memchr::{memchr, memchr2, memchr3};
 use serde::{Deserialize, Serialize};
 
+/// Cells of a row; spreadsheets have 16,384 at most.
+pub const MAX_CELLS: usize = 1 << 17;
+
 /// How a table is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dialect {
@@ -59,7 +62,10 @@ impl Dialect {
                 },
                 _ => at = self.plain(bytes, at, &mut cell),
             }
-            cells.push(String::from_utf8_lossy(&cell).into_owned());
+            // One more than there may be tells that there are too many.
+            if cells.len() <= MAX_CELLS {
+                cells.push(String::from_utf8_lossy(&cell).into_owned());
+            }
             match (bytes.get(at), bytes.get(at + 1)) {
                 (Some(b'\n'), _) => return RowEnd::At(at + 1),
                 (Some(b'\r'), Some(b'\n')) => return RowEnd::At(at + 2),

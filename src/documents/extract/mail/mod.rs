@@ -3,76 +3,28 @@
 //! Of a body that is there as text and as HTML, the text is read; HTML alone goes through its own reader. Attachments'
 //! names are part of the text. Pictures, sounds, films and signatures hold no text and are named alone.
 
-use std::borrow::Cow;
+mod limits;
 
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
 use super::nested::{self, MAX_DEPTH, Nested};
 use super::office::properties::{self, tidy};
 use super::sections::{Out, Stop};
-use super::{ExtractOptions, Skip, Unreadable};
+use super::{ExtractOptions, Unreadable};
 use crate::record::{Place, Properties};
 
 /// Attachments that are read; the names of all are.
 const MAX_ATTACHMENTS: usize = 100;
 
-/// Messages within a message, as digests of mailing lists have them: the parser recurses into them.
-const MAX_MESSAGES: usize = 500;
-
-/// Bytes of a part's header before and after its type; real ones have some hundred.
-const MAX_HEADER: usize = 16 * 1024;
-
 /// Names of attachments in the text.
 const MAX_NAMES: usize = 100;
 
 pub fn read(bytes: &[u8], options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
-    let within = messages_within(bytes);
-    if within.len() > MAX_MESSAGES {
-        let reason = format!("it has more than {MAX_MESSAGES} messages in it, the limit");
-        return Err(Unreadable::skipped(Skip::TooLarge, reason).into());
-    }
-    let mut bytes = Cow::Borrowed(bytes);
-    for at in within {
-        // The parser would recurse into what is encoded without a limit. Under a type that it does not know it is an
-        // attachment, which is read as the mail that it is, within limits.
-        if is_encoded(&bytes, at) {
-            bytes.to_mut()[at] = b'x';
-        }
-    }
+    let bytes = limits::parseable(bytes)?;
     let Some(mail) = MessageParser::default().parse(&*bytes) else {
         return Err(Unreadable::Broken("it has no header as mail has".to_owned()).into());
     };
     message(&mail, &[], 0, options, out)
-}
-
-/// Where types stand of parts that are messages, or may hold them without saying so; at least as many as there are.
-fn messages_within(bytes: &[u8]) -> Vec<usize> {
-    let kinds = [&b"rfc822"[..], b"global", b"digest"];
-    let is_kind = |at: &usize| {
-        let kind = kinds
-            .iter()
-            .find(|kind| bytes[*at..].get(..kind.len()).is_some_and(|word| word.eq_ignore_ascii_case(kind)));
-        let before = bytes[..*at].iter().rev().find(|byte| !byte.is_ascii_whitespace());
-        kind.is_some() && matches!(before, Some(b'/' | b')'))
-    };
-    let candidates = memchr::memchr3_iter(b'r', b'g', b'd', bytes).chain(memchr::memchr3_iter(b'R', b'G', b'D', bytes));
-    candidates.filter(is_kind).take(MAX_MESSAGES + 1).collect()
-}
-
-/// Whether the header around `at` says that the part is encoded, as no part may that is a message; or is too long to
-/// tell.
-fn is_encoded(bytes: &[u8], at: usize) -> bool {
-    let around = &bytes[at.saturating_sub(MAX_HEADER)..bytes.len().min(at + MAX_HEADER)];
-    let middle = at.min(MAX_HEADER);
-    let lower = around.to_ascii_lowercase();
-    let find = |text: &[u8], word: &[u8]| memchr::memmem::find(text, word);
-    let starts = [&b"\n\n"[..], b"\n\r\n"].map(|blank| memchr::memmem::rfind(&lower[..middle], blank));
-    let ends = [&b"\n\n"[..], b"\n\r\n"].map(|blank| find(&lower[middle..], blank));
-    let start = starts.into_iter().flatten().max();
-    let end = ends.into_iter().flatten().min();
-    let header = &lower[start.unwrap_or_default()..end.map_or(lower.len(), |end| middle + end)];
-    let cut = (start.is_none() && at > MAX_HEADER) || (end.is_none() && at + MAX_HEADER < bytes.len());
-    cut || find(header, b"base64").is_some() || find(header, b"quoted-printable").is_some()
 }
 
 /// Emits one message below `headings`.
@@ -129,7 +81,7 @@ fn attachment(
     let name = name(part);
     let below = [headings, name.as_slice()].concat();
     if let PartType::Message(inner) = &part.body {
-        if out.depth + depth >= MAX_DEPTH {
+        if out.nesting.depth + depth >= MAX_DEPTH {
             let reason = format!("it lies more than {MAX_DEPTH} documents deep");
             let number = out.next_nested();
             out.skipped_records.add(format_args!("part {number}"), "nested_too_deep", &reason);
