@@ -89,6 +89,14 @@ impl MappedFile {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+
+    /// Gives the pages back that were read so far; those that are read again come from the page cache. Runs read two
+    /// thirds of a model, a hash reads all of it.
+    pub fn forget(&self) {
+        // SAFETY: the mapping is of a file and never written, so a page that is dropped is read again with the same
+        // bytes. If the kernel refuses, the pages stay.
+        let _ = unsafe { self.0.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+    }
 }
 
 /// What one of the graph's inputs holds.

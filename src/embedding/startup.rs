@@ -10,7 +10,6 @@
 //! starts after the library is loaded: both read pages from disk, and the library is on the critical path.
 
 use std::fmt;
-use std::fs::File;
 use std::sync::Arc;
 use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
@@ -103,11 +102,16 @@ impl Embedder {
     pub fn open(config: &Config, folder: &ModelFolder) -> Result<(Self, Startup)> {
         let started = Instant::now();
         let files = &folder.manifest.files;
-        let file = folder.open_file(&files.model)?;
-        let graph = Arc::new(map(folder, &files.model, &file)?);
+        let graph = Arc::new(map(folder, &files.model)?);
         let mut startup = Startup::default();
         let (tokenizer, engine) = std::thread::scope(|scope| {
-            let verify = scope.spawn(|| timed(|| folder.check_file(&files.model, &file)));
+            let verify = scope.spawn(|| {
+                timed(|| {
+                    let checked = folder.check(&files.model, graph.bytes());
+                    graph.forget();
+                    checked
+                })
+            });
             {
                 let (runtime, took) = timed(|| Runtime::load(&config.ort_lib));
                 startup.library = took;
@@ -147,13 +151,14 @@ impl Embedder {
     }
 }
 
-fn map(folder: &ModelFolder, entry: &FileEntry, file: &File) -> Result<MappedFile> {
-    MappedFile::map(file).map_err(|e| folder.unusable(format!("{} cannot be mapped: {e}", entry.path)))
+fn map(folder: &ModelFolder, entry: &FileEntry) -> Result<MappedFile> {
+    let file = folder.open_file(entry)?;
+    MappedFile::map(&file).map_err(|e| folder.unusable(format!("{} cannot be mapped: {e}", entry.path)))
 }
 
 fn load_tokenizer(folder: &ModelFolder) -> Result<Tokenizer> {
     let entry = &folder.manifest.files.tokenizer;
-    let json = map(folder, entry, &folder.open_file(entry)?)?;
+    let json = map(folder, entry)?;
     folder.check(entry, json.bytes())?;
     let tokenizer = Tokenizer::from_json(json.bytes()).map_err(|message| folder.unusable(message))?;
     if tokenizer.special_token_count() >= folder.manifest.max_tokens {

@@ -1,7 +1,6 @@
 //! A model folder on disk: opens it, and checks its files before their first use.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::{FileEntry, Manifest};
@@ -52,19 +51,8 @@ impl ModelFolder {
     /// # Errors
     /// [`Error::Model`] that names the file and both sizes or both hashes.
     pub fn check(&self, entry: &FileEntry, bytes: &[u8]) -> Result<()> {
-        self.check_content(entry, Ok(bytes.len() as u64), bytes)
-    }
-
-    /// Like [`check`](Self::check), of a file that is mapped as well: it is read in blocks, because a hash over the
-    /// mapping would count all of the file as this process's memory, of which a query uses two thirds.
-    pub fn check_file(&self, entry: &FileEntry, file: &File) -> Result<()> {
-        self.check_content(entry, file.metadata().map(|metadata| metadata.len()), file)
-    }
-
-    fn check_content(&self, entry: &FileEntry, size: std::io::Result<u64>, content: impl Read) -> Result<()> {
-        let size = size.map_err(|e| format!("{} cannot be read: {e}", entry.path));
-        let checked = size.and_then(|size| entry.check_size(size)).and_then(|()| match self.verify {
-            Verify::Always => entry.check_hash(content),
+        let checked = entry.check_size(bytes).and_then(|()| match self.verify {
+            Verify::Always => entry.check_hash(bytes),
             Verify::Sizes => Ok(()),
         });
         checked.map_err(|message| self.unusable(format!("{message}; `make model` builds the folder anew")))

@@ -1,15 +1,10 @@
 //! `manifest.json`: what a model is, and the size and hash of each of its files.
 
-use std::io::{BufRead, BufReader, Read};
-
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// The one format this program reads.
 const FORMAT: u32 = 1;
-
-/// Bytes that are hashed at a time: small enough for the processor's cache.
-const BLOCK_BYTES: usize = 256 * 1024;
 
 /// How token vectors become one text vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, serde::Serialize)]
@@ -133,27 +128,17 @@ impl Files {
 }
 
 impl FileEntry {
-    /// Compares a file's bytes, `size` of them, to the entry's size.
-    pub fn check_size(&self, size: u64) -> Result<(), String> {
-        if size == self.size {
+    /// Compares `bytes` to the entry's size.
+    pub fn check_size(&self, bytes: &[u8]) -> Result<(), String> {
+        if bytes.len() as u64 == self.size {
             return Ok(());
         }
-        Err(format!("{} has {size} bytes, its manifest says {}", self.path, self.size))
+        Err(format!("{} has {} bytes, its manifest says {}", self.path, bytes.len(), self.size))
     }
 
-    /// Compares the hash of `content`, the whole file, to the entry's sha256.
-    pub fn check_hash(&self, content: impl Read) -> Result<(), String> {
-        let (mut content, mut digest) = (BufReader::with_capacity(BLOCK_BYTES, content), Sha256::new());
-        loop {
-            let block = content.fill_buf().map_err(|e| format!("{} cannot be read: {e}", self.path))?;
-            if block.is_empty() {
-                break;
-            }
-            digest.update(block);
-            let read = block.len();
-            content.consume(read);
-        }
-        let found = hex(&digest.finalize());
+    /// Compares `bytes` to the entry's sha256.
+    pub fn check_hash(&self, bytes: &[u8]) -> Result<(), String> {
+        let found = hex(&Sha256::digest(bytes));
         if found == self.sha256 {
             return Ok(());
         }
@@ -209,10 +194,10 @@ mod tests {
     fn one_flipped_byte_is_caught() {
         let good = b"weights".to_vec();
         let entry = FileEntry { path: "w".into(), size: 7, sha256: hex(&Sha256::digest(&good)) };
-        assert!(entry.check_size(good.len() as u64).is_ok() && entry.check_hash(&good[..]).is_ok());
+        assert!(entry.check_size(&good).is_ok() && entry.check_hash(&good).is_ok());
         let mut bad = good;
         bad[3] ^= 1;
-        assert!(entry.check_hash(&bad[..]).unwrap_err().contains("corrupted"));
-        assert!(entry.check_size(5).unwrap_err().contains("5 bytes"));
+        assert!(entry.check_hash(&bad).unwrap_err().contains("corrupted"));
+        assert!(entry.check_size(b"short").unwrap_err().contains("5 bytes"));
     }
 }
