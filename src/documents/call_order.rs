@@ -10,7 +10,7 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::outcome::{DocumentFailure, Outcome};
+use super::outcome::{DocumentFailure, Outcome, Times};
 use crate::record::{Change, ChangeKind, compare_sequencers};
 
 /// The indices of one object's changes, oldest first; each entry is one change and the ones that repeat it.
@@ -69,6 +69,13 @@ pub fn repeated(outcome: &Outcome) -> Outcome {
     }
 }
 
+/// The change after which an object has no outcome record, if its last outcome that says anything of one says so;
+/// `outcomes` are the object's, with their changes' indices. [`Outcome::Removed`] has deleted the record already.
+pub fn without_record(outcomes: &[(usize, Outcome, Times)]) -> Option<usize> {
+    let (index, outcome, _) = outcomes.iter().rfind(|(_, outcome, _)| outcome.leaves_record().is_some())?;
+    (matches!(outcome, Outcome::Embedded { .. }) && outcome.leaves_record() == Some(false)).then_some(*index)
+}
+
 /// The outcome of a change that comes after one that has to be retried.
 pub fn after_a_retry() -> Outcome {
     let reason = "an earlier change of this object has to be retried first".to_owned();
@@ -78,6 +85,7 @@ pub fn after_a_retry() -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::documents::extract::SkippedRecords;
 
     fn change(key: &str, sequencer: Option<&str>) -> Change {
         let sequencer = sequencer.map(str::to_owned);
@@ -94,6 +102,28 @@ mod tests {
         let changes =
             [change("a", Some("03")), change("b", Some("09")), change("a", Some("01")), change("a", Some("02"))];
         assert_eq!(by_object(&changes), [vec![vec![2], vec![3], vec![0]], vec![vec![1]]]);
+    }
+
+    #[test]
+    fn an_older_record_goes_when_the_last_word_on_it_is_whole() {
+        let embedded = |count| Outcome::Embedded {
+            chunks: 1,
+            tokens: 1,
+            skipped_records: SkippedRecords { count, ..SkippedRecords::default() },
+        };
+        let skipped = || Outcome::Skipped { cause: "too_large", reason: String::new() };
+        let ignored = || Outcome::Ignored { why: "the event tells of no new content" };
+        let of = |outcomes: Vec<Outcome>| {
+            let indexed = outcomes.into_iter().enumerate().map(|(index, outcome)| (index, outcome, Times::default()));
+            without_record(&indexed.collect::<Vec<_>>())
+        };
+        assert_eq!(of(vec![embedded(0)]), Some(0));
+        assert_eq!(of(vec![embedded(0), ignored()]), Some(0), "an event of no content does not hide it");
+        assert_eq!(of(vec![skipped(), embedded(0), Outcome::Unchanged]), Some(1));
+        assert_eq!(of(vec![embedded(0), skipped()]), None);
+        assert_eq!(of(vec![embedded(2)]), None);
+        assert_eq!(of(vec![embedded(0), Outcome::Removed]), None);
+        assert_eq!(of(vec![ignored()]), None);
     }
 
     #[test]

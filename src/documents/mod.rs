@@ -114,11 +114,7 @@ impl DocumentPipeline {
                 indices.iter().for_each(|&index| outcome.log(&changes[index]));
                 indices.into_iter().map(|index| (index, outcome.clone(), Times::default())).collect()
             });
-            // The object's last change that was not a repetition decides whether an outcome record remains.
-            let last = outcomes.iter().rfind(|(_, outcome, _)| !matches!(outcome, Outcome::Unchanged));
-            let whole =
-                |outcome: &Outcome| matches!(outcome, Outcome::Embedded { .. }) && outcome.skipped_records().is_none();
-            embedded.extend(last.filter(|(_, outcome, _)| whole(outcome)).map(|&(index, ..)| &changes[index]));
+            embedded.extend(call_order::without_record(&outcomes).map(|index| &changes[index]));
             for (index, outcome, times) in outcomes {
                 found[index] = Some((outcome, times));
             }

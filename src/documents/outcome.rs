@@ -94,6 +94,16 @@ impl Outcome {
         }
     }
 
+    /// Whether the document has an outcome record afterwards; `None` if this outcome says nothing of one.
+    pub fn leaves_record(&self) -> Option<bool> {
+        match self {
+            Self::Embedded { .. } => Some(self.skipped_records().is_some()),
+            Self::Skipped { .. } | Self::Unreadable { .. } | Self::Failed(_) => Some(true),
+            Self::Removed => Some(false),
+            Self::Unchanged | Self::Outdated | Self::Gone | Self::Ignored { .. } | Self::Unfinished => None,
+        }
+    }
+
     /// Whether the event has to be delivered again.
     pub fn should_retry(&self) -> bool {
         matches!(self, Self::Unfinished | Self::Failed(DocumentFailure { retryable: true, .. }))
