@@ -1,0 +1,204 @@
+//! What an instruction set has to bring: sixteen float lanes, sixteen integer sums, and a block of a product.
+//!
+//! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A value of a
+//! type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its methods are safe.
+
+/// Floats, columns of a panel and sums that are computed together.
+pub const LANES: usize = 16;
+
+/// Bytes of one row's codes in a chunk. The rows of a chunk are this far apart, so a block addresses them by constants.
+pub const CHUNK: usize = 512;
+
+/// Inner rows whose codes are multiplied and added by one instruction: a group.
+pub const GROUP: usize = 4;
+
+/// Groups in a whole chunk.
+pub const CHUNK_GROUPS: usize = CHUNK / GROUP;
+
+/// One group of a panel: for each of 16 columns the codes of 4 inner rows. A cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+pub struct Codes(pub [i8; LANES * GROUP]);
+
+/// 16 columns of packed weights.
+#[derive(Clone, Copy)]
+pub struct Panel<'a> {
+    /// A line for each group of 4 inner rows.
+    pub codes: &'a [Codes],
+    /// In which order AVX2 takes the groups of a chunk; see [`crate::pairs`].
+    pub order: &'a [u8],
+    /// For each chunk, how many pairs `order` begins with.
+    pub pairs: &'a [u16],
+}
+
+/// Quantized rows, from some row on: chunks of 512 bytes a row.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    codes: &'a [u8],
+    /// Bytes from one chunk to the next.
+    pub chunk_stride: usize,
+}
+
+impl<'a> Rows<'a> {
+    /// `codes` are chunks of `all` rows; this begins at row `first`.
+    #[inline(always)]
+    pub fn new(codes: &'a [u8], all: usize, first: usize) -> Self {
+        Self { codes: &codes[first * CHUNK..], chunk_stride: all * CHUNK }
+    }
+
+    /// The codes of chunk `chunk` of the first `rows` rows. Panics if there are fewer.
+    #[inline(always)]
+    pub fn chunk(&self, chunk: usize, rows: usize) -> &'a [u8] {
+        &self.codes[chunk * self.chunk_stride..][..rows * CHUNK]
+    }
+}
+
+/// A computation over lanes, as a value, because a closure cannot be generic.
+pub trait Kernel {
+    type Result;
+    fn run<L: Lanes>(self, lanes: L) -> Self::Result;
+}
+
+/// Sixteen lanes of an instruction set. Every operation is the IEEE one, rounded to nearest, ties to even.
+pub trait Lanes: Copy {
+    type Floats: Copy;
+    type Sums: Copy;
+
+    /// The most rows of a block, and how many panels (of 16 columns) it spans: as many sums as registers hold.
+    const BLOCK: (usize, usize);
+    /// The same of attention, whose blocks are rows by groups of 16 floats.
+    const FLOAT_BLOCK: (usize, usize);
+    /// What `multiply` takes off every code before it multiplies: 128 where the instruction wants signed codes.
+    const OFFSET: i32 = 0;
+
+    /// Runs a kernel with this instruction set's instructions.
+    fn call<K: Kernel>(self, kernel: K) -> K::Result;
+
+    fn splat(self, value: f32) -> Self::Floats;
+    fn load(self, from: &[f32; LANES]) -> Self::Floats;
+    fn store(self, value: Self::Floats, to: &mut [f32; LANES]);
+    fn add(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    fn sub(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    fn mul(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a * b + c`, rounded once.
+    fn fma(self, a: Self::Floats, b: Self::Floats, c: Self::Floats) -> Self::Floats;
+    /// `a` where it is greater, else `b`.
+    fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `a` where it is smaller, else `b`.
+    fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
+    /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked for.
+    fn scale_by_power(self, value: Self::Floats, shifted: Self::Floats) -> Self::Floats;
+    /// `value` rounded to an integer, plus `zero`, limited to 0..=255.
+    fn to_codes(self, value: Self::Floats, zero: i32, to: &mut [u8; LANES]);
+
+    /// `factor * value` of every lane.
+    fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> Self::Sums;
+    fn sums_to_floats(self, sums: Self::Sums) -> Self::Floats;
+    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes (less `OFFSET`) and a panel's columns.
+    ///
+    /// Panics if there are fewer than `ROWS` rows, or fewer chunks than the panels have.
+    fn multiply<const ROWS: usize, const PANELS: usize>(
+        self,
+        rows: Rows<'_>,
+        panels: &[Panel<'_>; PANELS],
+        sums: &mut [[Self::Sums; PANELS]; ROWS],
+    );
+
+    /// Asks for a line that will be read soon; any address will do.
+    #[inline(always)]
+    fn prefetch(self, _line: *const Codes) {}
+
+    /// All lanes added: halves first (lane i and lane i + 8), then quarters, and so on.
+    #[inline(always)]
+    fn sum(self, value: Self::Floats) -> f32 {
+        self.fold(value, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn greatest(self, value: Self::Floats) -> f32 {
+        self.fold(value, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn smallest(self, value: Self::Floats) -> f32 {
+        self.fold(value, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn fold(self, value: Self::Floats, both: impl Fn(f32, f32) -> f32) -> f32 {
+        let mut lanes = [0.0; LANES];
+        self.store(value, &mut lanes);
+        let mut half = LANES / 2;
+        while half > 0 {
+            for lane in 0..half {
+                lanes[lane] = both(lanes[lane], lanes[lane + half]);
+            }
+            half /= 2;
+        }
+        lanes[0]
+    }
+
+    /// Up to 16 floats; `rest` beyond them.
+    #[inline(always)]
+    fn load_part(self, from: &[f32], rest: f32) -> Self::Floats {
+        match from.first_chunk() {
+            Some(whole) => self.load(whole),
+            None => {
+                let mut lanes = [rest; LANES];
+                lanes[..from.len()].copy_from_slice(from);
+                self.load(&lanes)
+            }
+        }
+    }
+
+    /// As many lanes as `to` has room for, up to 16.
+    #[inline(always)]
+    fn store_part(self, value: Self::Floats, to: &mut [f32]) {
+        match to.first_chunk_mut() {
+            Some(whole) => self.store(value, whole),
+            None => {
+                let mut lanes = [0.0; LANES];
+                self.store(value, &mut lanes);
+                to.copy_from_slice(&lanes[..to.len()]);
+            }
+        }
+    }
+}
+
+/// Lanes with an instruction that multiplies four codes by four weights of each column and adds them up.
+pub trait Dot: Lanes {
+    /// Adds to each column's sum the products of `codes` (the four codes of a row, as bytes) with the column's.
+    fn dot(self, sums: Self::Sums, codes: u32, line: &Codes) -> Self::Sums;
+
+    /// [`Lanes::multiply`], group after group.
+    #[inline(always)]
+    fn multiply_by_dots<const ROWS: usize, const PANELS: usize>(
+        self,
+        rows: Rows<'_>,
+        panels: &[Panel<'_>; PANELS],
+        sums: &mut [[Self::Sums; PANELS]; ROWS],
+    ) {
+        let mut local = *sums;
+        let all = panels[0].codes.len();
+        for first in (0..all).step_by(CHUNK_GROUPS) {
+            let codes = rows.chunk(first / CHUNK_GROUPS, ROWS).as_ptr().cast::<u32>();
+            let groups = CHUNK_GROUPS.min(all - first);
+            let lines: [*const Codes; PANELS] = std::array::from_fn(|p| panels[p].codes[first..][..groups].as_ptr());
+            for group in 0..groups {
+                for line in lines {
+                    // The panels after these: they are read next, by the first block of rows.
+                    self.prefetch(line.wrapping_add(group + PANELS * all));
+                }
+                for (row, sums) in local.iter_mut().enumerate() {
+                    // SAFETY: a row has 512 bytes in a chunk, 128 groups, and `codes` has `ROWS` rows.
+                    let x = unsafe { codes.add(row * CHUNK_GROUPS + group).read_unaligned() };
+                    for (sum, line) in sums.iter_mut().zip(lines) {
+                        // SAFETY: `groups` lines begin at `line`.
+                        *sum = self.dot(*sum, x, unsafe { &*line.add(group) });
+                    }
+                }
+            }
+        }
+        *sums = local;
+    }
+}

@@ -1,0 +1,153 @@
+//! Products of float rows with packed int8 weights.
+//!
+//! Sums are int32 and exact: `Σ (code - zero) * weight = Σ code * weight - zero * Σ weight`. A result is
+//! `sum * (row's scale * column's scale) + bias`, then perhaps gelu.
+
+use std::ops::Range;
+
+use crate::InstructionSet;
+use crate::gelu::gelu;
+use crate::lanes::{Kernel, LANES, Lanes, Panel};
+use crate::matrix::Output;
+use crate::packed::{Error, Packed};
+use crate::quantize::Quantized;
+
+/// What becomes of a product's results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    None,
+    /// `x * Φ(x)`, with the error function, within 1e-6.
+    Gelu,
+}
+
+/// A product with constant weights, used where they are.
+#[derive(Clone, Copy)]
+pub struct Product<'a> {
+    packed: Packed<'a>,
+    set: InstructionSet,
+}
+
+impl<'a> Product<'a> {
+    /// `packed` is what [`crate::pack`] gave, at a multiple of 64 bytes. Panics later if this machine lacks `set`.
+    pub fn new(packed: &'a [u8], set: InstructionSet) -> Result<Self, Error> {
+        Ok(Self { packed: Packed::read(packed)?, set })
+    }
+
+    /// How many channels a row of x has.
+    pub fn inner(&self) -> usize {
+        self.packed.shape.inner
+    }
+
+    /// How many channels a row of the result has.
+    pub fn columns(&self) -> usize {
+        self.packed.shape.columns
+    }
+
+    /// `activation(x @ weights + bias)`: `rows * inner` floats to `rows * columns`. Panics on another number of either.
+    pub fn run(&self, x: &[f32], rows: usize, out: &mut [f32], activation: Activation) {
+        let mut quantized = Quantized::default();
+        self.quantize(x, rows, &mut quantized);
+        self.multiply(&quantized, activation, Output::new(out, rows, self.columns()));
+    }
+
+    /// The first half of [`Product::run`]: `rows * inner` floats become codes. Panics on another number.
+    pub fn quantize(&self, x: &[f32], rows: usize, to: &mut Quantized) {
+        to.fill(self.set, x, rows, self.inner(), self.packed.input_scale);
+    }
+
+    /// The second half: all rows, and the columns of `out`, which may be a part of the result (from a multiple of 16 on, to
+    /// such a multiple or to the end). Panics if rows or columns do not fit.
+    pub fn multiply(&self, x: &Quantized, activation: Activation, out: Output<'_>) {
+        assert_eq!(x.inner(), self.inner(), "rows were quantized for another product");
+        assert_eq!(x.rows(), out.rows(), "a product has as many rows as its input");
+        let Range { start, end } = out.columns();
+        assert!(
+            end <= self.columns()
+                && start.is_multiple_of(LANES)
+                && (end.is_multiple_of(LANES) || end == self.columns()),
+            "columns {start} to {end} of {} do not begin and end at multiples of {LANES}",
+            self.columns()
+        );
+        self.set.call(Multiply { packed: &self.packed, x, activation, out });
+    }
+}
+
+struct Multiply<'a, 'o> {
+    packed: &'a Packed<'a>,
+    x: &'a Quantized,
+    activation: Activation,
+    out: Output<'o>,
+}
+
+/// Calls a block for a number of rows that is known only now.
+macro_rules! by_rows {
+    ($l:expr, $rows:expr, $block:expr, $panels:literal, [$($n:literal)*]) => {
+        match $rows {
+            $($n => $l.call(Block::<$n, $panels>($block)),)*
+            rows => unreachable!("a block of {rows} rows"),
+        }
+    };
+}
+
+impl Kernel for Multiply<'_, '_> {
+    type Result = ();
+
+    /// Panels outside, so that a panel's codes stay in the nearest cache for all rows.
+    #[inline(always)]
+    fn run<L: Lanes>(mut self, l: L) {
+        let columns = self.out.columns();
+        let panels = columns.start / LANES..columns.end.div_ceil(LANES);
+        let (most_rows, most_panels) = L::BLOCK;
+        let blocks = self.x.rows().div_ceil(most_rows);
+        let mut panel = panels.start;
+        while panel < panels.end {
+            let wide = most_panels == 2 && panel + 2 <= panels.end;
+            let mut row = 0;
+            for block in 0..blocks {
+                let rows = (self.x.rows() - row).div_ceil(blocks - block);
+                let place = Place { work: &mut self, panel, row };
+                if wide {
+                    by_rows!(l, rows, place, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+                } else {
+                    by_rows!(l, rows, place, 1, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
+                }
+                row += rows;
+            }
+            panel += if wide { 2 } else { 1 };
+        }
+    }
+}
+
+struct Place<'w, 'a, 'o> {
+    work: &'w mut Multiply<'a, 'o>,
+    panel: usize,
+    row: usize,
+}
+
+/// `ROWS` rows by `PANELS` panels, from a place on.
+struct Block<'w, 'a, 'o, const ROWS: usize, const PANELS: usize>(Place<'w, 'a, 'o>);
+
+impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, PANELS> {
+    type Result = ();
+
+    #[inline(always)]
+    fn run<L: Lanes>(self, l: L) {
+        let Place { work: Multiply { packed, x, activation, out }, panel, row } = self.0;
+        let panels: [Panel<'_>; PANELS] = std::array::from_fn(|index| packed.panel(panel + index));
+        let mut sums: [[L::Sums; PANELS]; ROWS] = std::array::from_fn(|r| {
+            std::array::from_fn(|p| l.scaled_sums(&packed.sums[panel + p], L::OFFSET - x.zero(row + r)))
+        });
+        l.multiply(x.codes_from(row), &panels, &mut sums);
+        let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
+        for (r, sums) in sums.iter().enumerate() {
+            let scale = l.splat(x.scale(row + r));
+            let to = out.row(row + r, columns.clone()).chunks_mut(LANES);
+            for ((p, &sum), to) in sums.iter().enumerate().zip(to) {
+                let scale = l.mul(l.load(&packed.scales[panel + p]), scale);
+                let value = l.fma(l.sums_to_floats(sum), scale, l.load(&packed.bias[panel + p]));
+                let value = if *activation == Activation::Gelu { gelu(l, value) } else { value };
+                l.store_part(value, to);
+            }
+        }
+    }
+}
