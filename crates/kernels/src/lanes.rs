@@ -72,7 +72,7 @@ pub trait Lanes: Copy {
     const BLOCK: (usize, usize);
     /// The same of attention, whose blocks are rows by groups of 16 floats.
     const FLOAT_BLOCK: (usize, usize);
-    /// What `multiply` takes off every code before it multiplies: 128 where the instruction wants signed codes.
+    /// What `to_codes` takes off every code: 128 where the instruction for products wants signed codes.
     const OFFSET: i32 = 0;
 
     /// Runs a kernel with this instruction set's instructions.
@@ -92,13 +92,13 @@ pub trait Lanes: Copy {
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked for.
     fn scale_by_power(self, value: Self::Floats, shifted: Self::Floats) -> Self::Floats;
-    /// `value` rounded to an integer, plus `zero`, limited to 0..=255.
+    /// `value` rounded to an integer, plus `zero`, limited to 0..=255, less `OFFSET`.
     fn to_codes(self, value: Self::Floats, zero: i32, to: &mut [u8; LANES]);
 
     /// `factor * value` of every lane.
     fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> Self::Sums;
     fn sums_to_floats(self, sums: Self::Sums) -> Self::Floats;
-    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes (less `OFFSET`) and a panel's columns.
+    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes and a panel's columns.
     ///
     /// Panics if there are fewer than `ROWS` rows, or fewer chunks than the panels have.
     fn multiply<const ROWS: usize, const PANELS: usize>(

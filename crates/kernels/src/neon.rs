@@ -100,7 +100,8 @@ impl Lanes for Neon {
             let zero = vdupq_n_s32(zero);
             let [a, b, c, d] = value.map(|part| vqmovn_s32(vqaddq_s32(vcvtnq_s32_f32(part), zero)));
             let codes = vcombine_u8(vqmovun_s16(vcombine_s16(a, b)), vqmovun_s16(vcombine_s16(c, d)));
-            vst1q_u8(to.as_mut_ptr(), codes);
+            // `code - 128` as int8 is the code with its highest bit turned.
+            vst1q_u8(to.as_mut_ptr(), veorq_u8(codes, vdupq_n_u8(0x80)));
         }
     }
 
@@ -128,8 +129,7 @@ impl Lanes for Neon {
 impl Dot for Neon {
     #[inline(always)]
     fn dot(self, mut sums: [int32x4_t; 4], codes: u32, line: &Codes) -> [int32x4_t; 4] {
-        // `code - 128` as int8 is the code with its highest bit turned.
-        let codes = unsafe { vdupq_n_u32(codes ^ 0x8080_8080) };
+        let codes = unsafe { vdupq_n_u32(codes) };
         for (part, sum) in sums.iter_mut().enumerate() {
             // In assembly, because Rust's own name for it is not stable yet.
             unsafe {
