@@ -1,8 +1,8 @@
 """crates/kernels beside ONNX Runtime's own kernels, one text on one core: `python -m tools.bench.kernels MODEL`.
 
-MODEL is a standard graph of the recipe in ORT format. Its weights go to the crate's example `encoder`, which runs the whole
-encoder (`cargo build --release -p kernels --example encoder` builds it). Programs take turns, and what counts is a
-thread's processor time, so a busy machine disturbs less. `--fidelity GOLDENS TOKENIZER` compares vectors with float32's
+MODEL is a standard graph of the recipe in ORT format. Its weights go to the crate's example `encoder`, which runs the
+whole encoder (`cargo build --release -p kernels --example encoder` builds it). Programs take turns, and what counts
+is a thread's processor time, so a busy machine disturbs less. `--fidelity GOLDENS TOKENIZER` compares vectors with float32's
 instead.
 """
 
@@ -153,7 +153,9 @@ def main() -> None:
     commands = {"ONNX Runtime": [sys.executable, "-m", "tools.bench.kernels", str(options.model), "--serve"]}
     commands |= {name: ["target/release/examples/encoder", str(file), name] for name in options.sets}
     pipe = subprocess.PIPE
-    programs = {name: subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for name, command in commands.items()}
+    programs = {
+        name: subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) for name, command in commands.items()
+    }
     if options.fidelity:
         fidelity(programs, *options.fidelity)
     else:

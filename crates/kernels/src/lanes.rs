@@ -1,11 +1,12 @@
 //! What an instruction set has to bring: sixteen float lanes, sixteen integer sums, and a block of a product.
 //!
-//! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A value of a
-//! type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its methods are safe.
+//! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A
+//! value of a type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its
+//! methods are safe.
 //!
 //! An operation is one instruction only where it is inlined into [`Lanes::call`]. So kernels and methods are
-//! `#[inline(always)]`, and operations stand in plain loops: a closure (as in `array::map`) is a function of its own, which
-//! does not have the instructions.
+//! `#[inline(always)]`, and operations stand in plain loops: a closure (as in `array::map`) is a function of its own,
+//! which does not have the instructions.
 
 /// Floats, columns of a panel and sums that are computed together.
 pub const LANES: usize = 16;
@@ -90,7 +91,8 @@ pub trait Lanes: Copy {
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a` where it is smaller, else `b`.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked for.
+    /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked
+    /// for.
     fn scale_by_power(self, value: Self::Floats, shifted: Self::Floats) -> Self::Floats;
     /// `value` rounded to an integer, plus `zero`, limited to 0..=255, less `OFFSET`.
     fn to_codes(self, value: Self::Floats, zero: i32, to: &mut [u8; LANES]);

@@ -1,4 +1,5 @@
-//! arm64 with dot products: sixteen lanes are four registers, and `sdot` multiplies and adds 16 codes, which it wants signed.
+//! arm64 with dot products: sixteen lanes are four registers, and `sdot` multiplies and adds 16 codes, which it wants
+//! signed.
 
 use std::arch::aarch64::*;
 use std::array::from_fn;
@@ -29,8 +30,8 @@ macro_rules! by_register {
 
 type Floats = [float32x4_t; 4];
 
-// SAFETY, of every block below: every arm64 processor has NEON, a value of this type exists only where there are dot products,
-// and pointers come from references to as many bytes as are read or written.
+// SAFETY, of every block below: every arm64 processor has NEON, a value of this type exists only where there are dot
+// products, and pointers come from references to as many bytes as are read or written.
 impl Lanes for Neon {
     type Floats = Floats;
     type Sums = [int32x4_t; 4];
