@@ -4,8 +4,8 @@
 //! one channel after another. The softmax takes off its maximum: real scores reach 114, and `e^114` is no float32.
 
 use crate::InstructionSet;
-use crate::lanes::{Kernel, LANES, Lanes};
-use crate::matrix::{Matrix, Output};
+use crate::lanes::{Kernel, LANES, Lanes, call_block, even_parts};
+use crate::output::Output;
 
 /// The most channels of a head.
 const MOST_HEAD: usize = 128;
@@ -16,46 +16,28 @@ const CHUNK: usize = 128;
 /// Exponents below this are taken for this: 2^-120 is nothing beside the maximum's 1.
 const LEAST_EXPONENT: f32 = -120.0;
 
-/// Attention of all queries over all keys: `query` is n x hidden, `key` and `value` are m x hidden, all with the same
-/// heads of `head_size` channels side by side. Writes the heads that `out` holds the columns of, n rows.
+/// Attention of a text's first rows, as many as `out` has, over all its rows. A row of `qkv` is a query, a key and a value
+/// of `hidden` floats each, all with the same heads of `head_size` channels side by side. Writes the heads that `out`
+/// holds the columns of.
 ///
 /// Panics on sizes that do not fit, on a part of a head, and on a head of more than 128 channels.
-pub fn attention(
-    set: InstructionSet,
-    query: Matrix<'_>,
-    key: Matrix<'_>,
-    value: Matrix<'_>,
-    head_size: usize,
-    out: Output<'_>,
-) {
+pub fn attention(set: InstructionSet, qkv: &[f32], hidden: usize, head_size: usize, out: Output<'_>) {
     assert!((1..=MOST_HEAD).contains(&head_size), "a head has 1 to {MOST_HEAD} channels, not {head_size}");
-    assert!(key.rows() > 0 && key.rows() == value.rows(), "there are keys, and as many values");
-    assert_eq!(out.rows(), query.rows(), "the result has as many rows as there are queries");
-    let (columns, hidden) = (out.columns(), query.width());
-    assert!(key.width() == hidden && value.width() == hidden && columns.end <= hidden, "all have {hidden} channels");
+    assert!(hidden > 0 && !qkv.is_empty() && qkv.len().is_multiple_of(3 * hidden), "rows have 3 * {hidden} values");
+    assert!(out.rows() <= qkv.len() / (3 * hidden), "no more rows ask than there are");
+    let columns = out.columns();
     assert!(
-        columns.start.is_multiple_of(head_size) && columns.end.is_multiple_of(head_size),
-        "columns {columns:?} are no whole heads of {head_size}"
+        columns.start.is_multiple_of(head_size) && columns.end.is_multiple_of(head_size) && columns.end <= hidden,
+        "columns {columns:?} are no whole heads of {head_size} within {hidden}"
     );
-    set.call(Attention { query, key, value, head_size, out });
+    set.call(Attention { qkv, hidden, head_size, out });
 }
 
 struct Attention<'a> {
-    query: Matrix<'a>,
-    key: Matrix<'a>,
-    value: Matrix<'a>,
+    qkv: &'a [f32],
+    hidden: usize,
     head_size: usize,
     out: Output<'a>,
-}
-
-/// Calls a block of an attention for a number of rows that is known only now.
-macro_rules! by_rows {
-    ($l:expr, $rows:expr, $head:expr, $panels:literal, [$($n:literal)*]) => {
-        match $rows {
-            $($n => $l.call(Block::<$n, $panels>($head)),)*
-            rows => unreachable!("a block of {rows} rows"),
-        }
-    };
 }
 
 impl Kernel for Attention<'_> {
@@ -64,7 +46,7 @@ impl Kernel for Attention<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         let (most_rows, most_panels) = L::FLOAT_BLOCK;
-        let (size, keys, queries) = (self.head_size, self.key.rows(), self.query.rows());
+        let (size, keys, queries) = (self.head_size, self.qkv.len() / (3 * self.hidden), self.out.rows());
         let mut head = Head {
             keys: vec![[0.0; LANES]; keys.div_ceil(LANES) * size],
             values: vec![[0.0; LANES]; keys * size.div_ceil(LANES)],
@@ -72,29 +54,22 @@ impl Kernel for Attention<'_> {
             scores: vec![[0.0; CHUNK]; keys.div_ceil(CHUNK) * most_rows],
             count: keys,
             size,
-            columns: 0,
-            row: 0,
+            first_column: 0,
+            first_row: 0,
             out: self.out,
         };
         for column in head.out.columns().step_by(size) {
-            head.columns = column;
-            head.take(l, self.key.columns(column..column + size), self.value.columns(column..column + size));
-            let query = self.query.columns(column..column + size);
-            let blocks = queries.div_ceil(most_rows);
-            head.row = 0;
-            for block in 0..blocks {
-                let rows = (queries - head.row).div_ceil(blocks - block);
+            let channels = |row: usize, part: usize| &self.qkv[(3 * row + part) * self.hidden + column..][..size];
+            head.first_column = column;
+            for row in 0..keys {
+                head.take(l, row, channels(row, 1), channels(row, 2));
+            }
+            for (first, rows) in even_parts(queries, most_rows) {
                 for row in 0..rows {
-                    for (to, from) in head.queries[row].chunks_mut(LANES).zip(query.row(head.row + row).chunks(LANES)) {
-                        l.store_part(l.load_part(from, 0.0), to);
-                    }
+                    head.queries[row][..size].copy_from_slice(channels(first + row, 0));
                 }
-                if most_panels == 2 {
-                    by_rows!(l, rows, &mut head, 2, [1 2 3 4 5 6 7 8 9 10 11 12]);
-                } else {
-                    by_rows!(l, rows, &mut head, 1, [1 2 3 4 5 6 7 8 9 10 11 12]);
-                }
-                head.row += rows;
+                head.first_row = first;
+                call_block!(l, rows, most_panels, Block(&mut head));
             }
         }
     }
@@ -115,23 +90,21 @@ struct Head<'a> {
     /// Channels of the head.
     size: usize,
     /// The head's first column in the result.
-    columns: usize,
+    first_column: usize,
     /// The block's first row in the result.
-    row: usize,
+    first_row: usize,
     out: Output<'a>,
 }
 
 impl Head<'_> {
     #[inline(always)]
-    fn take<L: Lanes>(&mut self, l: L, key: Matrix<'_>, value: Matrix<'_>) {
-        for index in 0..self.count {
-            let panel = self.keys[index / LANES * self.size..][..self.size].as_flattened_mut();
-            for (to, &channel) in panel[index % LANES..].iter_mut().step_by(LANES).zip(key.row(index)) {
-                *to = channel;
-            }
-            for (group, channels) in value.row(index).chunks(LANES).enumerate() {
-                l.store(l.load_part(channels, 0.0), &mut self.values[group * self.count + index]);
-            }
+    fn take<L: Lanes>(&mut self, l: L, row: usize, key: &[f32], value: &[f32]) {
+        let panel = self.keys[row / LANES * self.size..][..self.size].as_flattened_mut();
+        for (to, &channel) in panel[row % LANES..].iter_mut().step_by(LANES).zip(key) {
+            *to = channel;
+        }
+        for (group, channels) in value.chunks(LANES).enumerate() {
+            l.store(l.load_part(channels, 0.0), &mut self.values[group * self.count + row]);
         }
     }
 }
@@ -261,9 +234,9 @@ fn weighted_values<L: Lanes, const ROWS: usize, const PANELS: usize>(
             }
         }
     }
-    let first = head.columns + group * LANES;
-    let columns = first..(first + PANELS * LANES).min(head.columns + head.size);
-    for ((sums, &factor), to) in sums.iter().zip(factors).zip(head.out.rows_from(head.row, ROWS, columns)) {
+    let first = head.first_column + group * LANES;
+    let columns = first..(first + PANELS * LANES).min(head.first_column + head.size);
+    for ((sums, &factor), to) in sums.iter().zip(factors).zip(head.out.rows_from(head.first_row, ROWS, columns)) {
         for (part, &sum) in sums.iter().enumerate() {
             l.store_nth(l.mul(sum, l.splat(factor)), to, part);
         }

@@ -141,6 +141,18 @@ impl Lanes for Avx2 {
         unsafe { inside(self, kernel) }
     }
 
+    #[inline(always)]
+    fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
+        let [low, high] = halves(self, line);
+        // SAFETY: there is AVX2, or there were no `self`.
+        unsafe {
+            let (codes, ones) = (_mm256_set1_epi32(codes.cast_signed()), _mm256_set1_epi16(1));
+            let low = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, low), ones);
+            let high = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, high), ones);
+            [_mm256_add_epi32(sums[0], low), _mm256_add_epi32(sums[1], high)]
+        }
+    }
+
     /// Pairs of groups first, then single ones; see [`crate::pairs`].
     #[inline(always)]
     fn multiply<const ROWS: usize, const PANELS: usize>(
@@ -183,17 +195,11 @@ impl Lanes for Avx2 {
                             }
                         }
                     }
-                    for group in single {
-                        let group = usize::from(*group);
-                        let line = halves(self, &*lines.add(group));
+                    for &group in single {
+                        let group = usize::from(group);
                         for row in 0..ROWS {
-                            let x =
-                                _mm256_set1_epi32(codes.add(row * CHUNK_GROUPS + group).read_unaligned().cast_signed());
-                            for half in 0..2 {
-                                let products = _mm256_maddubs_epi16(x, line[half]);
-                                let sum = &mut sums[row][panel][half];
-                                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(products, ones));
-                            }
+                            let x = codes.add(row * CHUNK_GROUPS + group).read_unaligned();
+                            sums[row][panel] = self.dot(sums[row][panel], x, &*lines.add(group));
                         }
                     }
                 }

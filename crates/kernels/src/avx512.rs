@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{Codes, Dot, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{Codes, Kernel, LANES, Lanes};
 
 /// Proves that the processor has AVX512 F, BW, DQ, VL and VNNI.
 #[derive(Clone, Copy)]
@@ -106,26 +106,14 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn multiply<const ROWS: usize, const PANELS: usize>(
-        self,
-        rows: Rows<'_>,
-        panels: &[Panel<'_>; PANELS],
-        sums: [[__m512i; PANELS]; ROWS],
-    ) -> [[__m512i; PANELS]; ROWS] {
-        self.multiply_by_dots(rows, panels, sums)
+    fn dot(self, sums: __m512i, codes: u32, line: &Codes) -> __m512i {
+        unsafe {
+            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(codes.cast_signed()), _mm512_load_si512(line.0.as_ptr().cast()))
+        }
     }
 
     #[inline(always)]
     fn prefetch(self, line: *const Codes) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
-    }
-}
-
-impl Dot for Avx512 {
-    #[inline(always)]
-    fn dot(self, sums: __m512i, codes: u32, line: &Codes) -> __m512i {
-        unsafe {
-            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(codes.cast_signed()), _mm512_load_si512(line.0.as_ptr().cast()))
-        }
     }
 }

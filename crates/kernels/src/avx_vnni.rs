@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use crate::avx2::{Avx2, lanes_of_two_registers};
-use crate::lanes::{Codes, Dot, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{Codes, Kernel, LANES, Lanes};
 
 /// Proves that the processor has AVX2, FMA and AVX-VNNI.
 #[derive(Clone, Copy)]
@@ -47,18 +47,6 @@ macro_rules! lanes_with_dots {
                 unsafe { inside(self, kernel) }
             }
 
-            #[inline(always)]
-            fn multiply<const ROWS: usize, const PANELS: usize>(
-                self,
-                rows: Rows<'_>,
-                panels: &[Panel<'_>; PANELS],
-                sums: [[[__m256i; 2]; PANELS]; ROWS],
-            ) -> [[[__m256i; 2]; PANELS]; ROWS] {
-                self.multiply_by_dots(rows, panels, sums)
-            }
-        }
-
-        impl Dot for $name {
             #[inline(always)]
             fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
                 let line = line.0.as_ptr();

@@ -29,19 +29,12 @@ impl InstructionSet {
 
     /// Whether this machine has it.
     pub fn is_available(self) -> bool {
-        match self {
-            Plain => true,
-            #[cfg(target_arch = "aarch64")]
-            Neon => crate::neon::Neon::new().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Avx2 => crate::avx2::Avx2::new().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            AvxVnni => crate::avx_vnni::AvxVnni::new().is_some() || crate::avx_vnni::Avx512Vl::new().is_some(),
-            #[cfg(target_arch = "x86_64")]
-            Avx512Vnni => crate::avx512::Avx512::new().is_some(),
-            #[allow(unreachable_patterns)]
-            _ => false,
+        struct Nothing;
+        impl Kernel for Nothing {
+            type Result = ();
+            fn run<L: Lanes>(self, _: L) {}
         }
+        self.call_if_available(Nothing).is_some()
     }
 
     /// Those that this machine has, the best last.
@@ -67,29 +60,29 @@ impl InstructionSet {
 
     /// Runs a kernel. Panics if this machine does not have the instruction set.
     pub(crate) fn call<K: Kernel>(self, kernel: K) -> K::Result {
+        self.call_if_available(kernel).unwrap_or_else(|| {
+            panic!("this machine does not have the instruction set {self}; choose one of InstructionSet::available()")
+        })
+    }
+
+    fn call_if_available<K: Kernel>(self, kernel: K) -> Option<K::Result> {
         match self {
-            Plain => Scalar.call(kernel),
+            Plain => Some(Scalar.call(kernel)),
             #[cfg(target_arch = "aarch64")]
-            Neon => present(self, crate::neon::Neon::new()).call(kernel),
+            Neon => Some(crate::neon::Neon::new()?.call(kernel)),
             #[cfg(target_arch = "x86_64")]
-            Avx2 => present(self, crate::avx2::Avx2::new()).call(kernel),
+            Avx2 => Some(crate::avx2::Avx2::new()?.call(kernel)),
             #[cfg(target_arch = "x86_64")]
             AvxVnni => match crate::avx_vnni::AvxVnni::new() {
-                Some(lanes) => lanes.call(kernel),
-                None => present(self, crate::avx_vnni::Avx512Vl::new()).call(kernel),
+                Some(lanes) => Some(lanes.call(kernel)),
+                None => Some(crate::avx_vnni::Avx512Vl::new()?.call(kernel)),
             },
             #[cfg(target_arch = "x86_64")]
-            Avx512Vnni => present(self, crate::avx512::Avx512::new()).call(kernel),
+            Avx512Vnni => Some(crate::avx512::Avx512::new()?.call(kernel)),
             #[allow(unreachable_patterns)]
-            _ => present(self, None::<Scalar>).call(kernel),
+            _ => None,
         }
     }
-}
-
-fn present<L>(set: InstructionSet, lanes: Option<L>) -> L {
-    lanes.unwrap_or_else(|| {
-        panic!("this machine does not have the instruction set {set}; choose one of InstructionSet::available()")
-    })
 }
 
 impl fmt::Display for InstructionSet {

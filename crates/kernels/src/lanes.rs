@@ -100,15 +100,41 @@ pub trait Lanes: Copy {
     /// `factor * value` of every lane.
     fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> Self::Sums;
     fn sums_to_floats(self, sums: Self::Sums) -> Self::Floats;
-    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes and a panel's columns.
+    /// Adds to each column's sum the products of `codes` (the four codes of a row, as bytes) with the column's.
+    fn dot(self, sums: Self::Sums, codes: u32, line: &Codes) -> Self::Sums;
+
+    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes and a panel's columns, group after group.
     ///
     /// Panics if there are fewer than `ROWS` rows, or fewer chunks than the panels have.
+    #[inline(always)]
     fn multiply<const ROWS: usize, const PANELS: usize>(
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: [[Self::Sums; PANELS]; ROWS],
-    ) -> [[Self::Sums; PANELS]; ROWS];
+        mut sums: [[Self::Sums; PANELS]; ROWS],
+    ) -> [[Self::Sums; PANELS]; ROWS] {
+        let all = panels[0].codes.len();
+        for first in (0..all).step_by(CHUNK_GROUPS) {
+            let codes = rows.chunk(first / CHUNK_GROUPS, ROWS).as_ptr().cast::<u32>();
+            let groups = CHUNK_GROUPS.min(all - first);
+            let lines: [*const Codes; PANELS] = std::array::from_fn(|p| panels[p].codes[first..][..groups].as_ptr());
+            for group in 0..groups {
+                for line in lines {
+                    // The panels after these: they are read next, by the first block of rows.
+                    self.prefetch(line.wrapping_add(group + PANELS * all));
+                }
+                for row in 0..ROWS {
+                    // SAFETY: a row has 512 bytes in a chunk, 128 groups, and `codes` has `ROWS` rows.
+                    let x = unsafe { codes.add(row * CHUNK_GROUPS + group).read_unaligned() };
+                    for panel in 0..PANELS {
+                        // SAFETY: `groups` lines begin there.
+                        sums[row][panel] = self.dot(sums[row][panel], x, unsafe { &*lines[panel].add(group) });
+                    }
+                }
+            }
+        }
+        sums
+    }
 
     /// Asks for a line that will be read soon; any address will do.
     #[inline(always)]
@@ -189,39 +215,29 @@ pub trait Lanes: Copy {
     }
 }
 
-/// Lanes with an instruction that multiplies four codes by four weights of each column and adds them up.
-pub trait Dot: Lanes {
-    /// Adds to each column's sum the products of `codes` (the four codes of a row, as bytes) with the column's.
-    fn dot(self, sums: Self::Sums, codes: u32, line: &Codes) -> Self::Sums;
-
-    /// [`Lanes::multiply`], group after group.
-    #[inline(always)]
-    fn multiply_by_dots<const ROWS: usize, const PANELS: usize>(
-        self,
-        rows: Rows<'_>,
-        panels: &[Panel<'_>; PANELS],
-        mut sums: [[Self::Sums; PANELS]; ROWS],
-    ) -> [[Self::Sums; PANELS]; ROWS] {
-        let all = panels[0].codes.len();
-        for first in (0..all).step_by(CHUNK_GROUPS) {
-            let codes = rows.chunk(first / CHUNK_GROUPS, ROWS).as_ptr().cast::<u32>();
-            let groups = CHUNK_GROUPS.min(all - first);
-            let lines: [*const Codes; PANELS] = std::array::from_fn(|p| panels[p].codes[first..][..groups].as_ptr());
-            for group in 0..groups {
-                for line in lines {
-                    // The panels after these: they are read next, by the first block of rows.
-                    self.prefetch(line.wrapping_add(group + PANELS * all));
-                }
-                for row in 0..ROWS {
-                    // SAFETY: a row has 512 bytes in a chunk, 128 groups, and `codes` has `ROWS` rows.
-                    let x = unsafe { codes.add(row * CHUNK_GROUPS + group).read_unaligned() };
-                    for panel in 0..PANELS {
-                        // SAFETY: `groups` lines begin there.
-                        sums[row][panel] = self.dot(sums[row][panel], x, unsafe { &*lines[panel].add(group) });
-                    }
-                }
-            }
-        }
-        sums
-    }
+/// Parts of `count` rows of at most `most`, about equal: the first row of each, and how many it has.
+pub fn even_parts(count: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let parts = count.div_ceil(most);
+    (0..parts).scan(0, move |first, part| {
+        let rows = (count - *first).div_ceil(parts - part);
+        *first += rows;
+        Some((*first - rows, rows))
+    })
 }
+
+/// `l.call(Block::<rows, panels>(place))` for numbers of rows (up to 14) and panels (1 or 2) that are known only now.
+macro_rules! call_block {
+    ($l:expr, $rows:expr, $panels:expr, $block:ident $place:tt) => {
+        call_block!($l, $rows, $panels, $block $place, 1 2 3 4 5 6 7 8 9 10 11 12 13 14)
+    };
+    ($l:expr, $rows:expr, $panels:expr, $block:ident $place:tt, $($n:literal)*) => {
+        match ($rows, $panels) {
+            $(
+                ($n, 1) => $l.call($block::<$n, 1> $place),
+                ($n, 2) => $l.call($block::<$n, 2> $place),
+            )*
+            (rows, panels) => unreachable!("a block of {rows} rows and {panels} panels"),
+        }
+    };
+}
+pub(crate) use call_block;

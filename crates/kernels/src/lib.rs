@@ -7,7 +7,7 @@
 //! rows -- attention, norm_residual, feed_forward --> rows
 //! ```
 //!
-//! Matrices are row-major float32. Every kernel is written once over sixteen lanes ([`lanes`]); a file for each
+//! Rows are float32, one after another. Every kernel is written once over sixteen lanes ([`lanes`]); a file for each
 //! instruction set says what the lanes are: `scalar`, `avx2`, `avx_vnni`, `avx512`, `neon`.
 //! [`scalar`](InstructionSet::Scalar) is plain Rust and is the specification: all others give the same bits, because
 //! integer sums are exact and the order of float operations does not depend on the width of a register.
@@ -32,10 +32,10 @@ mod feed_forward;
 mod gelu;
 mod instruction_set;
 mod lanes;
-mod matrix;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod norm;
+mod output;
 mod pack;
 mod packed;
 mod pairs;
@@ -46,8 +46,8 @@ mod scalar;
 pub use attention::attention;
 pub use feed_forward::feed_forward;
 pub use instruction_set::InstructionSet;
-pub use matrix::{Matrix, Output};
 pub use norm::norm_residual;
+pub use output::Output;
 pub use pack::{Weights, pack};
 pub use packed::{ALIGNMENT, Error, VERSION};
 pub use product::{Activation, Product};

@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 use std::array::from_fn;
 
-use crate::lanes::{Codes, Dot, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{Codes, Kernel, LANES, Lanes};
 
 /// Proves that the processor has NEON with dot products.
 #[derive(Clone, Copy)]
@@ -116,18 +116,6 @@ impl Lanes for Neon {
         sums.map(|part| unsafe { vcvtq_f32_s32(part) })
     }
 
-    #[inline(always)]
-    fn multiply<const ROWS: usize, const PANELS: usize>(
-        self,
-        rows: Rows<'_>,
-        panels: &[Panel<'_>; PANELS],
-        sums: [[[int32x4_t; 4]; PANELS]; ROWS],
-    ) -> [[[int32x4_t; 4]; PANELS]; ROWS] {
-        self.multiply_by_dots(rows, panels, sums)
-    }
-}
-
-impl Dot for Neon {
     #[inline(always)]
     fn dot(self, mut sums: [int32x4_t; 4], codes: u32, line: &Codes) -> [int32x4_t; 4] {
         let codes = unsafe { vdupq_n_u32(codes) };

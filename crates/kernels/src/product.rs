@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use crate::InstructionSet;
 use crate::gelu::gelu;
-use crate::lanes::{Kernel, LANES, Lanes, Panel};
-use crate::matrix::Output;
+use crate::lanes::{Kernel, LANES, Lanes, Panel, call_block, even_parts};
+use crate::output::Output;
 use crate::packed::{Error, Packed};
 use crate::quantize::Quantized;
 
@@ -79,16 +79,6 @@ struct Multiply<'a, 'o> {
     out: Output<'o>,
 }
 
-/// Calls a block for a number of rows that is known only now.
-macro_rules! by_rows {
-    ($l:expr, $rows:expr, $block:expr, $panels:literal, [$($n:literal)*]) => {
-        match $rows {
-            $($n => $l.call(Block::<$n, $panels>($block)),)*
-            rows => unreachable!("a block of {rows} rows"),
-        }
-    };
-}
-
 impl Kernel for Multiply<'_, '_> {
     type Result = ();
 
@@ -98,34 +88,19 @@ impl Kernel for Multiply<'_, '_> {
         let columns = self.out.columns();
         let panels = columns.start / LANES..columns.end.div_ceil(LANES);
         let (most_rows, most_panels) = L::BLOCK;
-        let blocks = self.x.rows().div_ceil(most_rows);
         let mut panel = panels.start;
         while panel < panels.end {
-            let wide = most_panels == 2 && panel + 2 <= panels.end;
-            let mut row = 0;
-            for block in 0..blocks {
-                let rows = (self.x.rows() - row).div_ceil(blocks - block);
-                let place = Place { work: &mut self, panel, row };
-                if wide {
-                    by_rows!(l, rows, place, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
-                } else {
-                    by_rows!(l, rows, place, 1, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]);
-                }
-                row += rows;
+            let wide = most_panels.min(panels.end - panel);
+            for (row, rows) in even_parts(self.x.rows(), most_rows) {
+                call_block!(l, rows, wide, Block(&mut self, panel, row));
             }
-            panel += if wide { 2 } else { 1 };
+            panel += wide;
         }
     }
 }
 
-struct Place<'w, 'a, 'o> {
-    work: &'w mut Multiply<'a, 'o>,
-    panel: usize,
-    row: usize,
-}
-
-/// `ROWS` rows by `PANELS` panels, from a place on.
-struct Block<'w, 'a, 'o, const ROWS: usize, const PANELS: usize>(Place<'w, 'a, 'o>);
+/// `ROWS` rows by `PANELS` panels, from a panel and a row on.
+struct Block<'w, 'a, 'o, const ROWS: usize, const PANELS: usize>(&'w mut Multiply<'a, 'o>, usize, usize);
 
 impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, PANELS> {
     type Result = ();
@@ -135,7 +110,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
         if const { ROWS > L::BLOCK.0 || PANELS > L::BLOCK.1 } {
             return; // never called, so not compiled
         }
-        let Place { work: Multiply { packed, x, activation, out }, panel, row } = self.0;
+        let Self(Multiply { packed, x, activation, out }, panel, row) = self;
         let panels: [Panel<'_>; PANELS] = std::array::from_fn(|index| packed.panel(panel + index));
         let (row_scales, zeros) = x.scales_and_zeros::<ROWS>(row);
         let mut sums = [[l.scaled_sums(&packed.sums[panel], 0); PANELS]; ROWS];

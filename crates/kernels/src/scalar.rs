@@ -1,6 +1,6 @@
 //! The specification: every operation in plain Rust, on any processor.
 
-use crate::lanes::{CHUNK, CHUNK_GROUPS, GROUP, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{Codes, GROUP, Kernel, LANES, Lanes};
 
 #[derive(Clone, Copy)]
 pub struct Scalar;
@@ -78,22 +78,10 @@ impl Lanes for Scalar {
         sums.map(|sum| sum as f32)
     }
 
-    fn multiply<const ROWS: usize, const PANELS: usize>(
-        self,
-        rows: Rows<'_>,
-        panels: &[Panel<'_>; PANELS],
-        mut sums: [[[i32; LANES]; PANELS]; ROWS],
-    ) -> [[[i32; LANES]; PANELS]; ROWS] {
-        for (panel, column) in panels.iter().enumerate() {
-            for (chunk, groups) in column.codes.chunks(CHUNK_GROUPS).enumerate() {
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let codes = &rows.chunk(chunk, ROWS)[row * CHUNK..][..groups.len() * GROUP];
-                    for (x, weights) in codes.chunks_exact(GROUP).zip(groups) {
-                        for (sum, w) in sums[panel].iter_mut().zip(weights.0.chunks_exact(GROUP)) {
-                            *sum += x.iter().zip(w).map(|(&x, &w)| i32::from(x) * i32::from(w)).sum::<i32>();
-                        }
-                    }
-                }
+    fn dot(self, mut sums: [i32; LANES], codes: u32, line: &Codes) -> [i32; LANES] {
+        for (sum, weights) in sums.iter_mut().zip(line.0.as_chunks::<GROUP>().0) {
+            for (code, &weight) in codes.to_ne_bytes().into_iter().zip(weights) {
+                *sum += i32::from(code) * i32::from(weight);
             }
         }
         sums

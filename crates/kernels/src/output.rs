@@ -1,50 +1,7 @@
-//! Row-major matrices over slices: what kernels read, and parts of a result that threads write side by side.
+//! A result and its parts, which threads write side by side.
 
 use std::marker::PhantomData;
 use std::ops::Range;
-
-/// A matrix to read: `rows` rows, `stride` floats apart, of which `columns` belong to it.
-#[derive(Clone, Copy)]
-pub struct Matrix<'a> {
-    values: &'a [f32],
-    rows: usize,
-    columns: usize,
-    stride: usize,
-}
-
-impl<'a> Matrix<'a> {
-    /// A whole matrix. Panics if `values` does not have `rows * columns` floats.
-    pub fn new(values: &'a [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "a matrix of {rows} x {columns} has as many values");
-        Self { values, rows, columns, stride: columns }
-    }
-
-    /// Some of the columns of this matrix, without a copy. Panics if they are not within it.
-    pub fn columns(self, range: Range<usize>) -> Self {
-        assert!(
-            range.start <= range.end && range.end <= self.columns,
-            "{range:?} is not within {} columns",
-            self.columns
-        );
-        let values = if self.rows == 0 { self.values } else { &self.values[range.start..] };
-        Self { values, columns: range.len(), ..self }
-    }
-
-    /// How many rows it has.
-    pub fn rows(self) -> usize {
-        self.rows
-    }
-
-    /// How many columns it has.
-    pub fn width(self) -> usize {
-        self.columns
-    }
-
-    /// One row, `width` floats.
-    pub fn row(self, index: usize) -> &'a [f32] {
-        &self.values[index * self.stride..][..self.columns]
-    }
-}
 
 /// Some columns of a result, to be written. Parts of one result may be written by different threads.
 pub struct Output<'a> {
