@@ -120,7 +120,7 @@ pub(crate) use lanes_of_two_registers;
 /// The two registers of a line of codes.
 #[inline(always)]
 pub fn halves(_: Avx2, line: &Codes) -> [__m256i; 2] {
-    let line = line.0.as_ptr();
+    let line = line.as_ptr();
     // SAFETY: a line has 64 bytes and is aligned; the first argument proves that there is AVX2.
     unsafe { [_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast())] }
 }

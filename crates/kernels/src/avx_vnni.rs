@@ -49,7 +49,7 @@ macro_rules! lanes_with_dots {
 
             #[inline(always)]
             fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
-                let line = line.0.as_ptr();
+                let line = line.as_ptr();
                 // SAFETY: a line has 64 bytes and is aligned; `self` proves that there is the instruction.
                 unsafe {
                     let codes = _mm256_set1_epi32(codes.cast_signed());

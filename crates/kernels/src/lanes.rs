@@ -20,10 +20,8 @@ pub const GROUP: usize = 4;
 /// Groups in a whole chunk.
 pub const CHUNK_GROUPS: usize = CHUNK / GROUP;
 
-/// One group of a panel: for each of 16 columns the codes of 4 inner rows. A cache line.
-#[derive(Clone, Copy)]
-#[repr(C, align(64))]
-pub struct Codes(pub [i8; LANES * GROUP]);
+/// One group of a panel: for each of 16 columns the codes of 4 inner rows. In packed weights a cache line.
+pub type Codes = [i8; LANES * GROUP];
 
 /// 16 columns of packed weights.
 #[derive(Clone, Copy)]
@@ -186,10 +184,7 @@ pub trait Lanes: Copy {
     /// The `index`-th 16 floats, zeros beyond the end.
     #[inline(always)]
     fn load_nth(self, from: &[f32], index: usize) -> Self::Floats {
-        match from.as_chunks().0.get(index) {
-            Some(whole) => self.load(whole),
-            None => self.load_part(&from[index * LANES..], 0.0),
-        }
+        self.load_part(&from[index * LANES..], 0.0)
     }
 
     /// As many lanes as `to` has room for.
@@ -208,10 +203,7 @@ pub trait Lanes: Copy {
     /// Stores to the `index`-th 16 floats, as far as there are some.
     #[inline(always)]
     fn store_nth(self, value: Self::Floats, to: &mut [f32], index: usize) {
-        match to.as_chunks_mut().0.get_mut(index) {
-            Some(whole) => self.store(value, whole),
-            None => self.store_part(value, &mut to[index * LANES..]),
-        }
+        self.store_part(value, &mut to[index * LANES..]);
     }
 }
 

@@ -122,7 +122,7 @@ impl Lanes for Neon {
         for (part, sum) in sums.iter_mut().enumerate() {
             // In assembly, because Rust's own name for it is not stable yet.
             unsafe {
-                let line = vld1q_s8(line.0.as_ptr().add(part * 16));
+                let line = vld1q_s8(line.as_ptr().add(part * 16));
                 std::arch::asm!(
                     "sdot {sum:v}.4s, {codes:v}.16b, {line:v}.16b",
                     sum = inout(vreg) *sum, codes = in(vreg) codes, line = in(vreg) line,

@@ -1,7 +1,9 @@
 //! Packs weights: done once, when a model is built.
 
+use zerocopy::IntoBytes;
+
 use crate::lanes::{Codes, GROUP, LANES};
-use crate::packed::{Error, Shape};
+use crate::packed::{ALIGNMENT, Error, Shape};
 use crate::pairs;
 
 /// The weights of one product, `x * input_scale @ (codes * scales) + bias`.
@@ -17,38 +19,38 @@ pub struct Weights<'a> {
     pub scales: &'a [f32],
     /// Added to each column.
     pub bias: &'a [f32],
-    /// What each inner channel of x is multiplied by before it is quantized, if anything.
-    pub input_scale: Option<&'a [f32]>,
+    /// What each inner channel of x is multiplied by before it is quantized.
+    pub input_scale: &'a [f32],
 }
 
 /// The packed form, whose layout [`crate::VERSION`] counts. An error where sizes do not fit or codes could saturate.
 pub fn pack(weights: &Weights<'_>) -> Result<Vec<u8>, Error> {
     let Weights { codes, inner, columns, scales, bias, input_scale } = *weights;
-    let shape = Shape::new(inner, columns, input_scale.is_some())?;
+    let shape = Shape::new(inner, columns)?;
     for (name, found, wanted) in [
         ("codes", codes.len(), inner * columns),
         ("scales", scales.len(), columns),
         ("biases", bias.len(), columns),
-        ("input scales", input_scale.map_or(inner, <[f32]>::len), inner),
+        ("input scales", input_scale.len(), inner),
     ] {
         if found != wanted {
             return Err(Error(format!("a product of {inner} x {columns} has {wanted} {name}, not {found}")));
         }
     }
-    let parts = shape.parts();
-    let mut bytes = vec![0; parts.end];
-    bytes[..shape.header().len()].copy_from_slice(&shape.header());
-    let mut panels = bytes[parts.codes].chunks_exact_mut(shape.groups() * size_of::<Codes>());
+    let (parts, length) = shape.parts();
+    let mut bytes = vec![0; length];
+    bytes[..ALIGNMENT].copy_from_slice(&shape.header());
+    let mut panels = bytes[parts[0].clone()].chunks_exact_mut(shape.groups() * size_of::<Codes>());
     let (mut every_order, mut every_pairs, mut sums) = (Vec::new(), Vec::new(), vec![0i32; columns]);
     for panel in 0..shape.panels() {
         let lines = panels.next().expect("a range of all panels").chunks_exact_mut(size_of::<Codes>());
         let mut extents = Vec::with_capacity(shape.groups());
         for (group, line) in lines.enumerate() {
-            let mut here = Codes([0; LANES * GROUP]);
+            let mut here: Codes = [0; LANES * GROUP];
             for column in panel * LANES..columns.min((panel + 1) * LANES) {
                 for row in group * GROUP..inner.min((group + 1) * GROUP) {
                     let code = codes[row * columns + column];
-                    here.0[column % LANES * GROUP + row % GROUP] = code;
+                    here[column % LANES * GROUP + row % GROUP] = code;
                     sums[column] += i32::from(code);
                 }
             }
@@ -60,23 +62,16 @@ pub fn pack(weights: &Weights<'_>) -> Result<Vec<u8>, Error> {
                     pairs::MOST
                 ))
             })?);
-            line.copy_from_slice(&here.0.map(|code| code as u8));
+            line.copy_from_slice(here.as_bytes());
         }
         let (order, pairs) = pairs::order(&extents);
         every_order.extend(order);
         every_pairs.extend(pairs);
     }
-    bytes[parts.order].copy_from_slice(&every_order);
-    fill(&mut bytes[parts.pairs], every_pairs.iter().map(|pairs| pairs.to_le_bytes()));
-    fill(&mut bytes[parts.sums], sums.iter().map(|sum| sum.to_le_bytes()));
-    fill(&mut bytes[parts.scales], scales.iter().map(|scale| scale.to_le_bytes()));
-    fill(&mut bytes[parts.bias], bias.iter().map(|bias| bias.to_le_bytes()));
-    fill(&mut bytes[parts.input_scale], input_scale.unwrap_or_default().iter().map(|scale| scale.to_le_bytes()));
-    Ok(bytes)
-}
-
-fn fill<const N: usize>(to: &mut [u8], numbers: impl Iterator<Item = [u8; N]>) {
-    for (to, number) in to.chunks_exact_mut(N).zip(numbers) {
-        to.copy_from_slice(&number);
+    let order = [every_pairs.as_bytes(), &every_order, sums.as_bytes()];
+    let numbers = [scales, bias, input_scale].map(IntoBytes::as_bytes);
+    for (part, content) in parts[1..].iter().zip(order.into_iter().chain(numbers)) {
+        bytes[part.start..][..content.len()].copy_from_slice(content);
     }
+    Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! The packed form of one product's weights: how its parts lie in bytes.
 //!
 //! ```text
-//! header         64 bytes: magic, version, inner, columns, whether there is an input scale; all little-endian u32
+//! header         64 bytes: magic, then version, inner and columns as little-endian u32
 //! codes          panels of 16 columns; in a panel a line of 64 bytes for each group of 4 inner rows:
 //!                4 codes of the first column, 4 of the second, ...
 //! pairs          u16 for each panel and chunk of 128 groups   } in which order AVX2 takes
@@ -9,7 +9,7 @@
 //! column sums    i32 for each column, of its codes
 //! scales         f32 for each column
 //! bias           f32 for each column
-//! input scale    f32 for each inner row, or nothing
+//! input scale    f32 for each inner row
 //! ```
 //!
 //! Inner rows are filled up to a multiple of 4 with codes 0, columns to a multiple of 16 with zeros. Every part begins
@@ -18,6 +18,8 @@
 
 use std::fmt;
 use std::ops::Range;
+
+use zerocopy::{FromBytes, Immutable};
 
 use crate::lanes::{CHUNK_GROUPS, Codes, GROUP, LANES, Panel};
 
@@ -50,29 +52,16 @@ impl std::error::Error for Error {}
 pub(crate) struct Shape {
     pub inner: usize,
     pub columns: usize,
-    pub has_input_scale: bool,
-}
-
-/// Where the parts lie.
-pub(crate) struct Parts {
-    pub codes: Range<usize>,
-    pub pairs: Range<usize>,
-    pub order: Range<usize>,
-    pub sums: Range<usize>,
-    pub scales: Range<usize>,
-    pub bias: Range<usize>,
-    pub input_scale: Range<usize>,
-    pub end: usize,
 }
 
 impl Shape {
-    pub fn new(inner: usize, columns: usize, has_input_scale: bool) -> Result<Self, Error> {
+    pub fn new(inner: usize, columns: usize) -> Result<Self, Error> {
         if !(1..=MOST_INNER).contains(&inner) || !(1..=MOST_COLUMNS).contains(&columns) {
             return Err(Error(format!(
                 "a product of {inner} x {columns}: 1 to {MOST_INNER} inner rows and 1 to {MOST_COLUMNS} columns fit"
             )));
         }
-        Ok(Self { inner, columns, has_input_scale })
+        Ok(Self { inner, columns })
     }
 
     /// Groups of 4 inner rows.
@@ -89,32 +78,30 @@ impl Shape {
         self.columns.div_ceil(LANES)
     }
 
-    pub fn parts(self) -> Parts {
+    /// Where the seven parts after the header lie, in their order, and where the last one ends.
+    pub fn parts(self) -> ([Range<usize>; 7], usize) {
+        let numbers = self.panels() * LANES * 4;
+        let (codes, pairs, order) = (self.panels() * self.groups(), self.panels() * self.chunks(), self.groups());
         let mut end = ALIGNMENT;
-        let mut next = |length: usize| {
-            let start = end;
-            end = (start + length).next_multiple_of(ALIGNMENT);
-            start..start + length
-        };
-        let column_numbers = self.panels() * LANES * 4;
-        Parts {
-            codes: next(self.panels() * self.groups() * size_of::<Codes>()),
-            pairs: next(self.panels() * self.chunks() * 2),
-            order: next(self.panels() * self.groups()),
-            sums: next(column_numbers),
-            scales: next(column_numbers),
-            bias: next(column_numbers),
-            input_scale: next(if self.has_input_scale { self.inner * 4 } else { 0 }),
+        let parts =
+            [codes * size_of::<Codes>(), pairs * 2, self.panels() * order, numbers, numbers, numbers, self.inner * 4];
+        (
+            parts.map(|length| {
+                let start = end;
+                end = (start + length).next_multiple_of(ALIGNMENT);
+                start..start + length
+            }),
             end,
-        }
+        )
     }
 
     pub fn header(self) -> [u8; ALIGNMENT] {
         let mut header = [0; ALIGNMENT];
         header[..8].copy_from_slice(&MAGIC);
-        let fields = [VERSION, self.inner as u32, self.columns as u32, u32::from(self.has_input_scale)];
-        for (to, field) in header[8..].chunks_exact_mut(4).zip(fields) {
-            to.copy_from_slice(&field.to_le_bytes());
+        for (to, field) in
+            header[8..].as_chunks_mut().0.iter_mut().zip([VERSION, self.inner as u32, self.columns as u32])
+        {
+            *to = field.to_le_bytes();
         }
         header
     }
@@ -130,7 +117,7 @@ impl Shape {
                 field(0)
             )));
         }
-        let shape = Self::new(field(1) as usize, field(2) as usize, field(3) == 1)?;
+        let shape = Self::new(field(1) as usize, field(2) as usize)?;
         if header[..ALIGNMENT] != shape.header() {
             return Err(Error("the header of packed weights has an unknown field".into()));
         }
@@ -148,34 +135,33 @@ pub(crate) struct Packed<'a> {
     pub sums: &'a [[i32; LANES]],
     pub scales: &'a [[f32; LANES]],
     pub bias: &'a [[f32; LANES]],
-    pub input_scale: Option<&'a [f32]>,
+    pub input_scale: &'a [f32],
 }
 
 impl<'a> Packed<'a> {
     pub fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let shape = Shape::read(bytes)?;
-        let parts = shape.parts();
-        if bytes.len() != parts.end {
+        let (parts, length) = shape.parts();
+        if bytes.len() != length {
+            let Shape { inner, columns } = shape;
             return Err(Error(format!(
-                "packed weights of {} x {} have {} bytes, not {}",
-                shape.inner,
-                shape.columns,
-                parts.end,
+                "packed weights of {inner} x {columns} have {length} bytes, not {}",
                 bytes.len()
             )));
         }
         if !bytes.as_ptr().addr().is_multiple_of(ALIGNMENT) {
             return Err(Error(format!("packed weights have to begin at a multiple of {ALIGNMENT} bytes in memory")));
         }
+        let [codes, pairs, order, sums, scales, bias, input_scale] = parts.map(|part| &bytes[part]);
         let packed = Self {
             shape,
-            codes: numbers(&bytes[parts.codes]),
-            pairs: numbers(&bytes[parts.pairs]),
-            order: &bytes[parts.order],
-            sums: numbers(&bytes[parts.sums]),
-            scales: numbers(&bytes[parts.scales]),
-            bias: numbers(&bytes[parts.bias]),
-            input_scale: shape.has_input_scale.then(|| numbers(&bytes[parts.input_scale])),
+            codes: numbers(codes),
+            pairs: numbers(pairs),
+            order,
+            sums: numbers(sums),
+            scales: numbers(scales),
+            bias: numbers(bias),
+            input_scale: numbers(input_scale),
         };
         packed.check_order()?;
         Ok(packed)
@@ -206,20 +192,9 @@ impl<'a> Packed<'a> {
     }
 }
 
-/// Plain numbers, of which any bytes are some.
-trait Number: Copy {}
-impl Number for u16 {}
-impl Number for f32 {}
-impl Number for [i32; LANES] {}
-impl Number for [f32; LANES] {}
-impl Number for Codes {}
-
 #[cfg(target_endian = "big")]
 compile_error!("packed weights are little-endian");
 
-fn numbers<T: Number>(bytes: &[u8]) -> &[T] {
-    // SAFETY: every bit pattern is a `Number`, which has no padding; `align_to` looks after alignment and length.
-    let (before, numbers, after) = unsafe { bytes.align_to::<T>() };
-    assert!(before.is_empty() && after.is_empty(), "a part of packed weights is aligned and whole");
-    numbers
+fn numbers<T: FromBytes + Immutable>(part: &[u8]) -> &[T] {
+    <[T]>::ref_from_bytes(part).expect("a part is aligned and whole")
 }

@@ -18,7 +18,7 @@ type Extent = [u8; 64];
 /// The extents of one group, or nothing if a pair of rows already saturates.
 pub fn extent(codes: &Codes) -> Option<Extent> {
     let mut extent = [0; 64];
-    for (pair, to) in codes.0.chunks_exact(2).zip(extent.chunks_exact_mut(2)) {
+    for (pair, to) in codes.chunks_exact(2).zip(extent.chunks_exact_mut(2)) {
         let sum = |sign: i32| pair.iter().map(|&code| (i32::from(code) * sign).max(0)).sum::<i32>();
         let sums = [sum(1), sum(-1)];
         if sums.iter().any(|&sum| sum > MOST) {

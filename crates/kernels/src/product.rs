@@ -52,7 +52,7 @@ impl<'a> Product<'a> {
 
     /// The first half of [`Product::run`]: `rows * inner` floats become codes. Panics on another number.
     pub fn quantize(&self, x: &[f32], rows: usize, to: &mut Quantized) {
-        to.fill(self.set, x, rows, self.inner(), self.packed.input_scale);
+        to.fill(self.set, x, rows, self.packed.input_scale);
     }
 
     /// The second half: all rows, and the columns of `out`, which may be a part of the result (from a multiple of 16

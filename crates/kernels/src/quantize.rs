@@ -40,8 +40,9 @@ impl Quantized {
         (scales, self.zeros[first..].first_chunk().expect("as many rows"))
     }
 
-    /// Takes over the rows of `x`, times the input scale if there is one.
-    pub(crate) fn fill(&mut self, set: InstructionSet, x: &[f32], rows: usize, inner: usize, scale: Option<&[f32]>) {
+    /// Takes over the rows of `x`, times the input scale.
+    pub(crate) fn fill(&mut self, set: InstructionSet, x: &[f32], rows: usize, scale: &[f32]) {
+        let inner = scale.len();
         assert_eq!(x.len(), rows * inner, "{rows} rows of {inner} channels have as many values");
         (self.set, self.inner) = (Some(set), inner);
         // Never shorter: products of different sizes may take turns.
@@ -54,7 +55,7 @@ impl Quantized {
 
 struct Quantize<'a> {
     x: &'a [f32],
-    scale: Option<&'a [f32]>,
+    scale: &'a [f32],
     to: &'a mut Quantized,
 }
 
@@ -63,42 +64,27 @@ impl Kernel for Quantize<'_> {
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
-        match self.scale {
-            Some(scale) => rows::<L, true>(l, self.x, scale, self.to),
-            None => rows::<L, false>(l, self.x, &[], self.to),
-        }
-    }
-}
-
-/// The `index`-th 16 channels or the rest of them, times their scales if there are any.
-#[inline(always)]
-fn channels<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], index: usize) -> L::Floats {
-    let value = l.load_nth(x, index);
-    if SCALED { l.mul(value, l.load_nth(scale, index)) } else { value }
-}
-
-#[inline(always)]
-fn rows<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], to: &mut Quantized) {
-    let rows = to.rows();
-    for (row, x) in x.chunks_exact(to.inner).enumerate() {
-        let (mut least, mut most) = (l.splat(0.0), l.splat(0.0));
-        for index in 0..x.len().div_ceil(LANES) {
-            let x = channels::<L, SCALED>(l, x, scale, index);
-            least = l.min(x, least);
-            most = l.max(x, most);
-        }
-        let (least, most) = (l.smallest(least), l.greatest(most));
-        // A row of zeros has some scale too.
-        let range = (most - least).max(1e-12);
-        let factor = 255.0 / range;
-        let zero = (-least * factor).round_ties_even() as i32;
-        (to.scales[row], to.zeros[row]) = (range / 255.0, zero);
-        let factor = l.splat(factor);
-        for chunk in 0..x.len().div_ceil(CHUNK) {
-            let line = to.codes[(chunk * rows + row) * CHUNK..][..CHUNK].as_chunks_mut().0;
-            for (at, codes) in line.iter_mut().enumerate().take(x.len().div_ceil(LANES) - chunk * CHUNK / LANES) {
-                let x = channels::<L, SCALED>(l, x, scale, chunk * CHUNK / LANES + at);
-                l.to_codes(l.mul(x, factor), zero, codes);
+        let Self { x, scale, to } = self;
+        let (rows, blocks) = (to.rows(), scale.len().div_ceil(LANES));
+        for (row, x) in x.chunks_exact(scale.len()).enumerate() {
+            let (mut least, mut most) = (l.splat(0.0), l.splat(0.0));
+            for block in 0..blocks {
+                let x = l.mul(l.load_nth(x, block), l.load_nth(scale, block));
+                least = l.min(x, least);
+                most = l.max(x, most);
+            }
+            let (least, most) = (l.smallest(least), l.greatest(most));
+            // A row of zeros has some scale too.
+            let range = (most - least).max(1e-12);
+            let factor = 255.0 / range;
+            let zero = (-least * factor).round_ties_even() as i32;
+            (to.scales[row], to.zeros[row]) = (range / 255.0, zero);
+            for chunk in 0..blocks.div_ceil(CHUNK / LANES) {
+                let line = to.codes[(chunk * rows + row) * CHUNK..][..CHUNK].as_chunks_mut().0;
+                for (block, codes) in (chunk * CHUNK / LANES..blocks).zip(line) {
+                    let x = l.mul(l.load_nth(x, block), l.load_nth(scale, block));
+                    l.to_codes(l.mul(x, l.splat(factor)), zero, codes);
+                }
             }
         }
     }

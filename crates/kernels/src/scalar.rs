@@ -79,7 +79,7 @@ impl Lanes for Scalar {
     }
 
     fn dot(self, mut sums: [i32; LANES], codes: u32, line: &Codes) -> [i32; LANES] {
-        for (sum, weights) in sums.iter_mut().zip(line.0.as_chunks::<GROUP>().0) {
+        for (sum, weights) in sums.iter_mut().zip(line.as_chunks::<GROUP>().0) {
             for (code, &weight) in codes.to_ne_bytes().into_iter().zip(weights) {
                 *sum += i32::from(code) * i32::from(weight);
             }

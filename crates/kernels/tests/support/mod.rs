@@ -110,12 +110,12 @@ pub struct Reference {
     pub columns: usize,
     pub scales: Vec<f32>,
     pub bias: Vec<f32>,
-    pub input_scale: Option<Vec<f32>>,
+    pub input_scale: Vec<f32>,
 }
 
 impl Reference {
     /// Codes from the whole range that cannot saturate, small and large ones mixed.
-    pub fn random(random: &mut Random, inner: usize, columns: usize, scaled: bool) -> Self {
+    pub fn random(random: &mut Random, inner: usize, columns: usize) -> Self {
         let mut codes = vec![0i8; inner * columns];
         for at in 0..codes.len() {
             let size = if random.below(3) == 0 { 256 } else { 60 };
@@ -126,18 +126,25 @@ impl Reference {
         Self {
             scales: random.floats(columns, 0.01).iter().map(|scale| scale.abs() + 1e-4).collect(),
             bias: random.floats(columns, 1.0),
-            input_scale: scaled.then(|| random.floats(inner, 0.5).iter().map(|scale| scale + 1.0).collect()),
+            input_scale: random.floats(inner, 0.5).iter().map(|scale| scale + 1.0).collect(),
             ..Self::with_codes(codes, inner, columns)
         }
     }
 
     pub fn with_codes(codes: Vec<i8>, inner: usize, columns: usize) -> Self {
-        Self { codes, inner, columns, scales: vec![0.01; columns], bias: vec![0.5; columns], input_scale: None }
+        Self {
+            codes,
+            inner,
+            columns,
+            scales: vec![0.01; columns],
+            bias: vec![0.5; columns],
+            input_scale: vec![1.0; inner],
+        }
     }
 
     pub fn weights(&self) -> Weights<'_> {
         let Self { codes, inner, columns, scales, bias, input_scale } = self;
-        Weights { codes, inner: *inner, columns: *columns, scales, bias, input_scale: input_scale.as_deref() }
+        Weights { codes, inner: *inner, columns: *columns, scales, bias, input_scale }
     }
 
     /// Packed, and at a multiple of 64 bytes, because its length is one.
@@ -147,8 +154,7 @@ impl Reference {
 
     /// Panics unless `found` is the product of row `x` as far as rounding x to 256 codes allows.
     pub fn check(&self, x: &[f32], activation: Activation, found: &[f32]) {
-        let scaled = |at: usize| f64::from(self.input_scale.as_ref().map_or(x[at], |scale| x[at] * scale[at]));
-        let x: Vec<f64> = (0..self.inner).map(scaled).collect();
+        let x: Vec<f64> = x.iter().zip(&self.input_scale).map(|(x, scale)| f64::from(x * scale)).collect();
         let (least, most) = x.iter().fold((0f64, 0f64), |(least, most), &x| (least.min(x), most.max(x)));
         let step = (most - least).max(1e-12) / 255.0;
         let zero = (-least / step).round_ties_even();
