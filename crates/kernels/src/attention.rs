@@ -16,9 +16,9 @@ const CHUNK: usize = 128;
 /// Exponents below this are taken for this: 2^-120 is nothing beside the maximum's 1.
 const LEAST_EXPONENT: f32 = -120.0;
 
-/// Attention of a text's first rows, as many as `out` has, over all its rows. A row of `qkv` is a query, a key and a value
-/// of `hidden` floats each, all with the same heads of `head_size` channels side by side. Writes the heads that `out`
-/// holds the columns of.
+/// Attention of a text's first rows, as many as `out` has, over all its rows. A row of `qkv` is a query, a key and a
+/// value of `hidden` floats each, with heads of `head_size` channels side by side. Writes the heads whose columns `out`
+/// holds.
 ///
 /// Panics on sizes that do not fit, on a part of a head, and on a head of more than 128 channels.
 pub fn attention(set: InstructionSet, qkv: &[f32], hidden: usize, head_size: usize, out: Output<'_>) {
@@ -122,24 +122,22 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, ROWS, PANE
         }
         let head = self.0;
         let panels = head.count.div_ceil(LANES);
-        let whole = panels / PANELS * PANELS;
-        for panel in (0..whole).step_by(PANELS) {
-            scores::<L, ROWS, PANELS>(l, head, panel);
-        }
-        for panel in whole..panels {
-            scores::<L, ROWS, 1>(l, head, panel);
+        for panel in (0..panels).step_by(PANELS) {
+            match panel + PANELS <= panels {
+                true => scores::<L, ROWS, PANELS>(l, head, panel),
+                false => scores::<L, ROWS, 1>(l, head, panel),
+            }
         }
         let mut factors = [0.0; ROWS];
         for (row, factor) in factors.iter_mut().enumerate() {
             *factor = softmax(l, &mut head.scores[row..], ROWS, head.count);
         }
         let groups = head.size.div_ceil(LANES);
-        let whole = groups / PANELS * PANELS;
-        for group in (0..whole).step_by(PANELS) {
-            weighted_values::<L, ROWS, PANELS>(l, head, group, &factors);
-        }
-        for group in whole..groups {
-            weighted_values::<L, ROWS, 1>(l, head, group, &factors);
+        for group in (0..groups).step_by(PANELS) {
+            match group + PANELS <= groups {
+                true => weighted_values::<L, ROWS, PANELS>(l, head, group, &factors),
+                false => weighted_values::<L, ROWS, 1>(l, head, group, &factors),
+            }
         }
     }
 }

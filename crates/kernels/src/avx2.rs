@@ -53,15 +53,12 @@ macro_rules! lanes_of_two_registers {
 
         #[inline(always)]
         fn load(self, from: &[f32; LANES]) -> [__m256; 2] {
-            unsafe { [_mm256_loadu_ps(from.as_ptr()), _mm256_loadu_ps(from.as_ptr().add(8))] }
+            unsafe { from.as_ptr().cast::<[__m256; 2]>().read_unaligned() }
         }
 
         #[inline(always)]
         fn store(self, value: [__m256; 2], to: &mut [f32; LANES]) {
-            unsafe {
-                _mm256_storeu_ps(to.as_mut_ptr(), value[0]);
-                _mm256_storeu_ps(to.as_mut_ptr().add(8), value[1]);
-            }
+            unsafe { to.as_mut_ptr().cast::<[__m256; 2]>().write_unaligned(value) }
         }
 
         #[inline(always)]
@@ -98,8 +95,7 @@ macro_rules! lanes_of_two_registers {
         fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> [__m256i; 2] {
             unsafe {
                 let factor = _mm256_set1_epi32(factor);
-                let low = _mm256_loadu_si256(value.as_ptr().cast());
-                let high = _mm256_loadu_si256(value.as_ptr().add(8).cast());
+                let [low, high] = value.as_ptr().cast::<[__m256i; 2]>().read_unaligned();
                 [_mm256_mullo_epi32(low, factor), _mm256_mullo_epi32(high, factor)]
             }
         }
@@ -116,14 +112,6 @@ macro_rules! lanes_of_two_registers {
     };
 }
 pub(crate) use lanes_of_two_registers;
-
-/// The two registers of a line of codes.
-#[inline(always)]
-pub fn halves(_: Avx2, line: &Codes) -> [__m256i; 2] {
-    let line = line.as_ptr();
-    // SAFETY: a line has 64 bytes and is aligned; the first argument proves that there is AVX2.
-    unsafe { [_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast())] }
-}
 
 impl Lanes for Avx2 {
     lanes_of_two_registers!();
@@ -143,9 +131,9 @@ impl Lanes for Avx2 {
 
     #[inline(always)]
     fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
-        let [low, high] = halves(self, line);
-        // SAFETY: there is AVX2, or there were no `self`.
+        // SAFETY: there is AVX2, or there were no `self`; a line has 64 bytes.
         unsafe {
+            let [low, high] = line.as_ptr().cast::<[__m256i; 2]>().read_unaligned();
             let (codes, ones) = (_mm256_set1_epi32(codes.cast_signed()), _mm256_set1_epi16(1));
             let low = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, low), ones);
             let high = _mm256_madd_epi16(_mm256_maddubs_epi16(codes, high), ones);
@@ -179,7 +167,8 @@ impl Lanes for Avx2 {
                         let next = lines.wrapping_add(PANELS * all.len() + 2 * index);
                         self.prefetch(next);
                         self.prefetch(next.wrapping_add(1));
-                        let (line_a, line_b) = (halves(self, &*lines.add(a)), halves(self, &*lines.add(b)));
+                        let line_a = lines.add(a).cast::<[__m256i; 2]>().read_unaligned();
+                        let line_b = lines.add(b).cast::<[__m256i; 2]>().read_unaligned();
                         for row in 0..ROWS {
                             let x_a =
                                 _mm256_set1_epi32(codes.add(row * CHUNK_GROUPS + a).read_unaligned().cast_signed());

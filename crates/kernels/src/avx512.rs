@@ -108,7 +108,7 @@ impl Lanes for Avx512 {
     #[inline(always)]
     fn dot(self, sums: __m512i, codes: u32, line: &Codes) -> __m512i {
         unsafe {
-            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(codes.cast_signed()), _mm512_load_si512(line.as_ptr().cast()))
+            _mm512_dpbusd_epi32(sums, _mm512_set1_epi32(codes.cast_signed()), _mm512_loadu_si512(line.as_ptr().cast()))
         }
     }
 

@@ -49,11 +49,10 @@ macro_rules! lanes_with_dots {
 
             #[inline(always)]
             fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
-                let line = line.as_ptr();
-                // SAFETY: a line has 64 bytes and is aligned; `self` proves that there is the instruction.
+                // SAFETY: a line has 64 bytes; `self` proves that there is the instruction.
                 unsafe {
                     let codes = _mm256_set1_epi32(codes.cast_signed());
-                    let (low, high) = (_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast()));
+                    let [low, high] = line.as_ptr().cast::<[__m256i; 2]>().read_unaligned();
                     [$dot(sums[0], codes, low), $dot(sums[1], codes, high)]
                 }
             }

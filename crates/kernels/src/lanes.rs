@@ -37,18 +37,12 @@ pub struct Panel<'a> {
 /// Quantized rows, from some row on: chunks of 512 bytes a row.
 #[derive(Clone, Copy)]
 pub struct Rows<'a> {
-    codes: &'a [u8],
+    pub codes: &'a [u8],
     /// Bytes from one chunk to the next.
     pub chunk_stride: usize,
 }
 
 impl<'a> Rows<'a> {
-    /// `codes` are chunks of `all` rows; this begins at row `first`.
-    #[inline(always)]
-    pub fn new(codes: &'a [u8], all: usize, first: usize) -> Self {
-        Self { codes: &codes[first * CHUNK..], chunk_stride: all * CHUNK }
-    }
-
     /// The codes of chunk `chunk` of the first `rows` rows. Panics if there are fewer.
     #[inline(always)]
     pub fn chunk(&self, chunk: usize, rows: usize) -> &'a [u8] {

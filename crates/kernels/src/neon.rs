@@ -62,14 +62,12 @@ impl Lanes for Neon {
 
     #[inline(always)]
     fn load(self, from: &[f32; LANES]) -> Floats {
-        from_fn(|part| unsafe { vld1q_f32(from.as_ptr().add(part * 4)) })
+        unsafe { from.as_ptr().cast::<Floats>().read_unaligned() }
     }
 
     #[inline(always)]
     fn store(self, value: Floats, to: &mut [f32; LANES]) {
-        for (part, value) in value.into_iter().enumerate() {
-            unsafe { vst1q_f32(to.as_mut_ptr().add(part * 4), value) }
-        }
+        unsafe { to.as_mut_ptr().cast::<Floats>().write_unaligned(value) }
     }
 
     #[inline(always)]

@@ -40,12 +40,11 @@ pub fn pack(weights: &Weights<'_>) -> Result<Vec<u8>, Error> {
     let (parts, length) = shape.parts();
     let mut bytes = vec![0; length];
     bytes[..ALIGNMENT].copy_from_slice(&shape.header());
-    let mut panels = bytes[parts[0].clone()].chunks_exact_mut(shape.groups() * size_of::<Codes>());
     let (mut every_order, mut every_pairs, mut sums) = (Vec::new(), Vec::new(), vec![0i32; columns]);
-    for panel in 0..shape.panels() {
-        let lines = panels.next().expect("a range of all panels").chunks_exact_mut(size_of::<Codes>());
+    let panel_bytes = shape.groups() * size_of::<Codes>();
+    for (panel, lines) in bytes[parts[0].clone()].chunks_exact_mut(panel_bytes).enumerate() {
         let mut extents = Vec::with_capacity(shape.groups());
-        for (group, line) in lines.enumerate() {
+        for (group, line) in lines.chunks_exact_mut(size_of::<Codes>()).enumerate() {
             let mut here: Codes = [0; LANES * GROUP];
             for column in panel * LANES..columns.min((panel + 1) * LANES) {
                 for row in group * GROUP..inner.min((group + 1) * GROUP) {
@@ -55,12 +54,9 @@ pub fn pack(weights: &Weights<'_>) -> Result<Vec<u8>, Error> {
                 }
             }
             extents.push(pairs::extent(&here).ok_or_else(|| {
-                Error(format!(
-                    "codes could saturate: two of the inner rows {} to {} add up to more than {} in a column",
-                    group * GROUP,
-                    group * GROUP + GROUP - 1,
-                    pairs::MOST
-                ))
+                let (first, last, most) = (group * GROUP, group * GROUP + GROUP - 1, pairs::MOST);
+                let what = format!("two of the inner rows {first} to {last} add up to more than {most} in a column");
+                Error(format!("codes could saturate: {what}"))
             })?);
             line.copy_from_slice(here.as_bytes());
         }

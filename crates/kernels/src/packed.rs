@@ -19,7 +19,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use zerocopy::{FromBytes, Immutable};
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::lanes::{CHUNK_GROUPS, Codes, GROUP, LANES, Panel};
 
@@ -80,29 +80,22 @@ impl Shape {
 
     /// Where the seven parts after the header lie, in their order, and where the last one ends.
     pub fn parts(self) -> ([Range<usize>; 7], usize) {
-        let numbers = self.panels() * LANES * 4;
-        let (codes, pairs, order) = (self.panels() * self.groups(), self.panels() * self.chunks(), self.groups());
+        let (panels, numbers) = (self.panels(), self.panels() * LANES * 4);
+        let codes = panels * self.groups() * size_of::<Codes>();
+        let (pairs, order) = (panels * self.chunks() * 2, panels * self.groups());
         let mut end = ALIGNMENT;
-        let parts =
-            [codes * size_of::<Codes>(), pairs * 2, self.panels() * order, numbers, numbers, numbers, self.inner * 4];
-        (
-            parts.map(|length| {
-                let start = end;
-                end = (start + length).next_multiple_of(ALIGNMENT);
-                start..start + length
-            }),
-            end,
-        )
+        let parts = [codes, pairs, order, numbers, numbers, numbers, self.inner * 4].map(|length| {
+            let start = end;
+            end = (start + length).next_multiple_of(ALIGNMENT);
+            start..start + length
+        });
+        (parts, end)
     }
 
     pub fn header(self) -> [u8; ALIGNMENT] {
         let mut header = [0; ALIGNMENT];
         header[..8].copy_from_slice(&MAGIC);
-        for (to, field) in
-            header[8..].as_chunks_mut().0.iter_mut().zip([VERSION, self.inner as u32, self.columns as u32])
-        {
-            *to = field.to_le_bytes();
-        }
+        header[8..20].copy_from_slice([VERSION, self.inner as u32, self.columns as u32].as_bytes());
         header
     }
 
@@ -110,14 +103,12 @@ impl Shape {
         if header.len() < ALIGNMENT || header[..8] != MAGIC {
             return Err(Error("these bytes are no packed weights: they do not begin as such".into()));
         }
-        let field = |index: usize| u32::from_le_bytes(header[8 + index * 4..][..4].try_into().expect("4 bytes"));
-        if field(0) != VERSION {
-            return Err(Error(format!(
-                "packed weights of version {}, and this program knows version {VERSION}: pack them anew",
-                field(0)
-            )));
+        let [version, inner, columns] = <[u32; 3]>::read_from_bytes(&header[8..20]).expect("12 bytes");
+        if version != VERSION {
+            let known = format!("this program knows version {VERSION}: pack them anew");
+            return Err(Error(format!("packed weights of version {version}, and {known}")));
         }
-        let shape = Self::new(field(1) as usize, field(2) as usize)?;
+        let shape = Self::new(inner as usize, columns as usize)?;
         if header[..ALIGNMENT] != shape.header() {
             return Err(Error("the header of packed weights has an unknown field".into()));
         }

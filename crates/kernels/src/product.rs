@@ -112,19 +112,19 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
         }
         let Self(Multiply { packed, x, activation, out }, panel, row) = self;
         let panels: [Panel<'_>; PANELS] = std::array::from_fn(|index| packed.panel(panel + index));
-        let (row_scales, zeros) = x.scales_and_zeros::<ROWS>(row);
+        let scales: &[(f32, i32); ROWS] = x.scales[row..].first_chunk().expect("as many rows");
         let mut sums = [[l.scaled_sums(&packed.sums[panel], 0); PANELS]; ROWS];
         for p in 0..PANELS {
             for r in 0..ROWS {
-                sums[r][p] = l.scaled_sums(&packed.sums[panel + p], L::OFFSET - zeros[r]);
+                sums[r][p] = l.scaled_sums(&packed.sums[panel + p], L::OFFSET - scales[r].1);
             }
         }
-        let sums = l.multiply(x.codes_from(row), &panels, sums);
+        let sums = l.multiply(x.rows_from(row), &panels, sums);
         let mut values = [[l.splat(0.0); PANELS]; ROWS];
         for p in 0..PANELS {
             let (scale, bias) = (l.load(&packed.scales[panel + p]), l.load(&packed.bias[panel + p]));
             for r in 0..ROWS {
-                values[r][p] = l.fma(l.sums_to_floats(sums[r][p]), l.mul(scale, l.splat(row_scales[r])), bias);
+                values[r][p] = l.fma(l.sums_to_floats(sums[r][p]), l.mul(scale, l.splat(scales[r].0)), bias);
             }
         }
         if *activation == Activation::Gelu {

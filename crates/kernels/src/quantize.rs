@@ -10,10 +10,8 @@ pub struct Quantized {
     pub(crate) set: Option<InstructionSet>,
     /// Chunks of 512 inner channels; in a chunk 512 bytes for each row. What is beyond the last channel is arbitrary.
     codes: Vec<u8>,
-    /// For each row, what a code is worth.
-    scales: Vec<f32>,
-    /// For each row, the code of 0.
-    zeros: Vec<i32>,
+    /// For each row, what a code is worth, and the code of 0.
+    pub(crate) scales: Vec<(f32, i32)>,
     inner: usize,
 }
 
@@ -28,16 +26,10 @@ impl Quantized {
         self.inner
     }
 
+    /// The codes from row `first` on.
     #[inline(always)]
-    pub(crate) fn codes_from(&self, first: usize) -> Rows<'_> {
-        Rows::new(&self.codes, self.rows(), first)
-    }
-
-    /// For some rows, what a code is worth and the code of 0.
-    #[inline(always)]
-    pub(crate) fn scales_and_zeros<const ROWS: usize>(&self, first: usize) -> (&[f32; ROWS], &[i32; ROWS]) {
-        let scales = self.scales[first..].first_chunk().expect("as many rows");
-        (scales, self.zeros[first..].first_chunk().expect("as many rows"))
+    pub(crate) fn rows_from(&self, first: usize) -> Rows<'_> {
+        Rows { codes: &self.codes[first * CHUNK..], chunk_stride: self.rows() * CHUNK }
     }
 
     /// Takes over the rows of `x`, times the input scale.
@@ -47,8 +39,7 @@ impl Quantized {
         (self.set, self.inner) = (Some(set), inner);
         // Never shorter: products of different sizes may take turns.
         self.codes.resize(self.codes.len().max(inner.div_ceil(CHUNK) * rows * CHUNK), 0);
-        self.scales.resize(rows, 0.0);
-        self.zeros.resize(rows, 0);
+        self.scales.resize(rows, (0.0, 0));
         set.call(Quantize { x, scale, to: self });
     }
 }
@@ -78,7 +69,7 @@ impl Kernel for Quantize<'_> {
             let range = (most - least).max(1e-12);
             let factor = 255.0 / range;
             let zero = (-least * factor).round_ties_even() as i32;
-            (to.scales[row], to.zeros[row]) = (range / 255.0, zero);
+            to.scales[row] = (range / 255.0, zero);
             for chunk in 0..blocks.div_ceil(CHUNK / LANES) {
                 let line = to.codes[(chunk * rows + row) * CHUNK..][..CHUNK].as_chunks_mut().0;
                 for (block, codes) in (chunk * CHUNK / LANES..blocks).zip(line) {

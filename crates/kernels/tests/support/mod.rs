@@ -4,11 +4,11 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::Once;
 
+use fastrand::Rng;
 use kernels::{Activation, InstructionSet, Weights, pack};
 use region::{Allocation, Protection, page};
 
-/// What the scalar set computes into `length` floats, once all sets of this machine gave the same bits. Prints which sets
-/// it lacks.
+/// What the scalar set computes into `length` floats. All sets of this machine give the same bits; prints those it lacks.
 pub fn on_every_set(what: &str, length: usize, run: impl Fn(InstructionSet, &mut [f32])) -> Vec<f32> {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
@@ -52,10 +52,9 @@ pub struct Guarded<T> {
 impl<T: Copy> Guarded<T> {
     pub fn new(values: &[T]) -> Self {
         let mut pages = region::alloc(size_of_val(values) + page::size(), Protection::READ_WRITE).unwrap();
-        let before = pages.len() - page::size();
         // SAFETY: the pages have room for the values before the last of them.
         let start = unsafe {
-            let end = pages.as_mut_ptr::<u8>().add(before);
+            let end = pages.as_mut_ptr::<u8>().add(pages.len() - page::size());
             region::protect(end, page::size(), Protection::NONE).unwrap();
             let start = end.sub(size_of_val(values)).cast::<T>();
             start.copy_from_nonoverlapping(values.as_ptr(), values.len());
@@ -81,26 +80,9 @@ impl<T> DerefMut for Guarded<T> {
     }
 }
 
-/// xorshift64.
-pub struct Random(pub u64);
-
-impl Random {
-    pub fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % end
-    }
-
-    /// From `-size` to `size`.
-    pub fn floats(&mut self, count: usize, size: f32) -> Vec<f32> {
-        (0..count).map(|_| (self.below(1 << 24) as f32 / 8_388_608.0 - 1.0) * size).collect()
-    }
-
-    /// The same, before a closed page.
-    pub fn guarded(&mut self, count: usize, size: f32) -> Guarded<f32> {
-        Guarded::new(&self.floats(count, size))
-    }
+/// From `-size` to `size`.
+pub fn floats(random: &mut Rng, count: usize, size: f32) -> Vec<f32> {
+    (0..count).map(|_| (random.f32() * 2.0 - 1.0) * size).collect()
 }
 
 /// A product's weights before they are packed, and the product in float64.
@@ -115,18 +97,18 @@ pub struct Reference {
 
 impl Reference {
     /// Codes from the whole range that cannot saturate, small and large ones mixed.
-    pub fn random(random: &mut Random, inner: usize, columns: usize) -> Self {
+    pub fn random(random: &mut Rng, inner: usize, columns: usize) -> Self {
         let mut codes = vec![0i8; inner * columns];
         for at in 0..codes.len() {
-            let size = if random.below(3) == 0 { 256 } else { 60 };
-            let code = random.below(size) as i32 - size as i32 / 2;
+            let size = if random.u8(..3) == 0 { 128 } else { 30 };
+            let code = random.i32(-size..size);
             let above = if at / columns % 2 == 1 { i32::from(codes[at - columns]) } else { 0 };
             codes[at] = code.clamp(-128 - above.min(0), (128 - above.max(0)).min(127)) as i8;
         }
         Self {
-            scales: random.floats(columns, 0.01).iter().map(|scale| scale.abs() + 1e-4).collect(),
-            bias: random.floats(columns, 1.0),
-            input_scale: random.floats(inner, 0.5).iter().map(|scale| scale + 1.0).collect(),
+            scales: floats(random, columns, 0.01).iter().map(|scale| scale.abs() + 1e-4).collect(),
+            bias: floats(random, columns, 1.0),
+            input_scale: floats(random, inner, 0.5).iter().map(|scale| scale + 1.0).collect(),
             ..Self::with_codes(codes, inner, columns)
         }
     }
