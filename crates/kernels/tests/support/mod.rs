@@ -8,7 +8,7 @@ use fastrand::Rng;
 use kernels::{Activation, InstructionSet, Weights, pack};
 use region::{Allocation, Protection, page};
 
-/// What the scalar set computes into `length` floats. All sets of this machine give the same bits; prints those it lacks.
+/// What the scalar set computes into `length` floats; all others give the same bits. Prints which this machine lacks.
 pub fn on_every_set(what: &str, length: usize, run: impl Fn(InstructionSet, &mut [f32])) -> Vec<f32> {
     static SAID: Once = Once::new();
     SAID.call_once(|| {
