@@ -57,6 +57,7 @@ WITHOUT_PARAMETER = {
     "EMBED_CACHE_DIR": FIXED,
     "EMBED_ORT_LIB": FIXED,
     "EMBED_PDFIUM_LIB": FIXED,
+    "EMBED_KERNELS": "for comparison and doubt; a package has the standard graph only if it was asked for",
     "EMBED_THREADS": BY_MEMORY,
     "EMBED_MAX_CALLS": "an instance has one call at a time",
     **dict.fromkeys(("EMBED_MAX_TEXTS", "EMBED_MAX_TOKENS", "EMBED_MAX_BODY_BYTES"), ENOUGH),
