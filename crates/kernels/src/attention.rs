@@ -144,6 +144,9 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, ROWS, PANE
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
+        if const { ROWS > L::FLOAT_BLOCK.0 || PANELS > L::FLOAT_BLOCK.1 } {
+            return; // never called, so not compiled
+        }
         let head = self.0;
         let panels = head.count.div_ceil(LANES);
         let whole = panels / PANELS * PANELS;
@@ -153,7 +156,10 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, ROWS, PANE
         for panel in whole..panels {
             scores::<L, ROWS, 1>(l, head, panel);
         }
-        let factors: [f32; ROWS] = std::array::from_fn(|row| softmax(l, &mut head.scores[row..], ROWS, head.count));
+        let mut factors = [0.0; ROWS];
+        for (row, factor) in factors.iter_mut().enumerate() {
+            *factor = softmax(l, &mut head.scores[row..], ROWS, head.count);
+        }
         let groups = head.size.div_ceil(LANES);
         let whole = groups / PANELS * PANELS;
         for group in (0..whole).step_by(PANELS) {
@@ -173,11 +179,10 @@ fn scores<L: Lanes, const ROWS: usize, const PANELS: usize>(l: L, head: &mut Hea
     let queries: &[[f32; MOST_HEAD]; ROWS] = head.queries.first_chunk().expect("the block's queries");
     let mut sums = [[l.splat(0.0); PANELS]; ROWS];
     for channel in 0..size {
-        let keys: [L::Floats; PANELS] = std::array::from_fn(|p| l.load(&keys[p][channel]));
-        for (sums, query) in sums.iter_mut().zip(queries) {
-            let query = l.splat(query[channel]);
-            for (sum, key) in sums.iter_mut().zip(keys) {
-                *sum = l.fma(query, key, *sum);
+        for row in 0..ROWS {
+            let query = l.splat(queries[row][channel]);
+            for panel in 0..PANELS {
+                sums[row][panel] = l.fma(query, l.load(&keys[panel][channel]), sums[row][panel]);
             }
         }
     }
@@ -246,11 +251,11 @@ fn weighted_values<L: Lanes, const ROWS: usize, const PANELS: usize>(
     for (values, scores) in chunks {
         let scores: &[[f32; CHUNK]; ROWS] = scores.first_chunk().expect("a line for each row");
         for (key, values) in values.chunks_exact(groups).enumerate().take(CHUNK) {
-            let values: [L::Floats; PANELS] = std::array::from_fn(|p| l.load(&values[group + p]));
-            for (sums, scores) in sums.iter_mut().zip(scores) {
-                let score = l.splat(scores[key]);
-                for (sum, value) in sums.iter_mut().zip(values) {
-                    *sum = l.fma(score, value, *sum);
+            let values: &[[f32; LANES]; PANELS] = values[group..].first_chunk().expect("whole groups");
+            for row in 0..ROWS {
+                let score = l.splat(scores[row][key]);
+                for part in 0..PANELS {
+                    sums[row][part] = l.fma(score, l.load(&values[part]), sums[row][part]);
                 }
             }
         }

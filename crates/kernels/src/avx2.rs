@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{CHUNK, CHUNK_GROUPS, Codes, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{CHUNK_GROUPS, Codes, Kernel, LANES, Lanes, Panel, Rows};
 
 /// Proves that the processor has AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -75,17 +75,22 @@ macro_rules! lanes_of_two_registers {
 
         #[inline(always)]
         fn scale_by_power(self, value: [__m256; 2], shifted: [__m256; 2]) -> [__m256; 2] {
-            std::array::from_fn(|half| unsafe {
-                let exponent = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted[half]));
-                _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value[half]), exponent))
-            })
+            unsafe {
+                let low = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted[0]));
+                let high = _mm256_slli_epi32::<23>(_mm256_castps_si256(shifted[1]));
+                [
+                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value[0]), low)),
+                    _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(value[1]), high)),
+                ]
+            }
         }
 
         #[inline(always)]
         fn to_codes(self, value: [__m256; 2], zero: i32, to: &mut [u8; LANES]) {
             unsafe {
                 let zero = _mm256_set1_epi32(zero);
-                let [a, b] = value.map(|half| _mm256_add_epi32(_mm256_cvtps_epi32(half), zero));
+                let a = _mm256_add_epi32(_mm256_cvtps_epi32(value[0]), zero);
+                let b = _mm256_add_epi32(_mm256_cvtps_epi32(value[1]), zero);
                 // Packing works in halves of 128 bits: lanes 0-3, 8-11 and 4-7, 12-15, until the last line.
                 let words = _mm256_packs_epi32(a, b);
                 let bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256::<1>(words));
@@ -97,8 +102,9 @@ macro_rules! lanes_of_two_registers {
         fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> [__m256i; 2] {
             unsafe {
                 let factor = _mm256_set1_epi32(factor);
-                let value = [value.as_ptr(), value.as_ptr().add(8)];
-                value.map(|half| _mm256_mullo_epi32(_mm256_loadu_si256(half.cast()), factor))
+                let low = _mm256_loadu_si256(value.as_ptr().cast());
+                let high = _mm256_loadu_si256(value.as_ptr().add(8).cast());
+                [_mm256_mullo_epi32(low, factor), _mm256_mullo_epi32(high, factor)]
             }
         }
 
@@ -145,53 +151,57 @@ impl Lanes for Avx2 {
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: &mut [[[__m256i; 2]; PANELS]; ROWS],
-    ) {
-        // SAFETY: AVX2 as above. `chunk` has `ROWS` rows of 128 groups, and an order's groups are within it and the lines:
-        // `Packed::read` looked.
-        unsafe {
-            let ones = _mm256_set1_epi16(1);
-            for (p, panel) in panels.iter().enumerate() {
-                let mut local: [[__m256i; 2]; ROWS] = std::array::from_fn(|row| sums[row][p]);
-                let all = panel.codes.len();
-                for first in (0..all).step_by(CHUNK_GROUPS) {
-                    let chunk = first / CHUNK_GROUPS;
-                    let codes = rows.chunk(chunk, ROWS).as_ptr().cast::<u32>();
-                    let lines = &panel.codes[first..][..CHUNK_GROUPS.min(all - first)];
-                    let order = &panel.order[first..][..lines.len()];
-                    let (pairs, single) = order.split_at(2 * usize::from(panel.pairs[chunk]));
-                    let products = |row: usize, group: usize, line: __m256i| {
-                        let x = codes.add(row * (CHUNK / 4) + group).read_unaligned();
-                        _mm256_maddubs_epi16(_mm256_set1_epi32(x.cast_signed()), line)
-                    };
+        mut sums: [[[__m256i; 2]; PANELS]; ROWS],
+    ) -> [[[__m256i; 2]; PANELS]; ROWS] {
+        for panel in 0..PANELS {
+            let Panel { codes: all, order, pairs } = panels[panel];
+            for first in (0..all.len()).step_by(CHUNK_GROUPS) {
+                let chunk = first / CHUNK_GROUPS;
+                let codes = rows.chunk(chunk, ROWS).as_ptr().cast::<u32>();
+                let lines = all[first..].as_ptr();
+                let order = &order[first..all.len().min(first + CHUNK_GROUPS)];
+                let (pairs, single) = order.split_at(2 * usize::from(pairs[chunk]));
+                // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and an order's groups
+                // are among them and the lines: `Packed::read` looked.
+                unsafe {
+                    let ones = _mm256_set1_epi16(1);
                     for (index, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
-                        let next = lines.as_ptr().wrapping_add(PANELS * all + 2 * index);
+                        let [a, b] = [usize::from(pair[0]), usize::from(pair[1])];
+                        let next = lines.wrapping_add(PANELS * all.len() + 2 * index);
                         self.prefetch(next);
                         self.prefetch(next.wrapping_add(1));
-                        let [a, b] = pair.map(usize::from);
-                        let line = [halves(self, lines.get_unchecked(a)), halves(self, lines.get_unchecked(b))];
-                        for (row, sums) in local.iter_mut().enumerate() {
+                        let (line_a, line_b) = (halves(self, &*lines.add(a)), halves(self, &*lines.add(b)));
+                        for row in 0..ROWS {
+                            let x_a =
+                                _mm256_set1_epi32(codes.add(row * CHUNK_GROUPS + a).read_unaligned().cast_signed());
+                            let x_b =
+                                _mm256_set1_epi32(codes.add(row * CHUNK_GROUPS + b).read_unaligned().cast_signed());
                             for half in 0..2 {
-                                let both =
-                                    _mm256_add_epi16(products(row, a, line[0][half]), products(row, b, line[1][half]));
-                                sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(both, ones));
+                                let products = _mm256_add_epi16(
+                                    _mm256_maddubs_epi16(x_a, line_a[half]),
+                                    _mm256_maddubs_epi16(x_b, line_b[half]),
+                                );
+                                let sum = &mut sums[row][panel][half];
+                                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(products, ones));
                             }
                         }
                     }
-                    for group in single.iter().copied().map(usize::from) {
-                        let line = halves(self, lines.get_unchecked(group));
-                        for (row, sums) in local.iter_mut().enumerate() {
+                    for group in single {
+                        let group = usize::from(*group);
+                        let line = halves(self, &*lines.add(group));
+                        for row in 0..ROWS {
+                            let x =
+                                _mm256_set1_epi32(codes.add(row * CHUNK_GROUPS + group).read_unaligned().cast_signed());
                             for half in 0..2 {
-                                let products = products(row, group, line[half]);
-                                sums[half] = _mm256_add_epi32(sums[half], _mm256_madd_epi16(products, ones));
+                                let products = _mm256_maddubs_epi16(x, line[half]);
+                                let sum = &mut sums[row][panel][half];
+                                *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(products, ones));
                             }
                         }
                     }
-                }
-                for (sums, local) in sums.iter_mut().zip(local) {
-                    sums[p] = local;
                 }
             }
         }
+        sums
     }
 }

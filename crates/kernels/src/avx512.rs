@@ -115,9 +115,9 @@ impl Lanes for Avx512 {
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: &mut [[__m512i; PANELS]; ROWS],
-    ) {
-        self.multiply_by_dots(rows, panels, sums);
+        sums: [[__m512i; PANELS]; ROWS],
+    ) -> [[__m512i; PANELS]; ROWS] {
+        self.multiply_by_dots(rows, panels, sums)
     }
 
     #[inline(always)]

@@ -1,58 +1,77 @@
-//! AVX-VNNI: AVX2 and `vpdpbusd` over 32 codes, on Intel processors without AVX512 and on Zen 5.
+//! AVX2 and `vpdpbusd` over 32 codes: AVX-VNNI's, on Intel processors without AVX512 and on Zen 5.
+//!
+//! AVX512's processors know the same instruction in another encoding. It is slower there than 512 bits, but lets tests run
+//! these kernels.
 
 use std::arch::x86_64::*;
 
-use crate::avx2::lanes_of_two_registers;
+use crate::avx2::{Avx2, lanes_of_two_registers};
 use crate::lanes::{Codes, Dot, Kernel, LANES, Lanes, Panel, Rows};
 
 /// Proves that the processor has AVX2, FMA and AVX-VNNI.
 #[derive(Clone, Copy)]
 pub struct AvxVnni(());
 
+/// Proves that the processor has AVX2, FMA and the same instruction of AVX512.
+#[derive(Clone, Copy)]
+pub struct Avx512Vl(());
+
 impl AvxVnni {
     pub fn new() -> Option<Self> {
-        let found =
-            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("avxvnni");
-        found.then_some(Self(()))
+        (is_x86_feature_detected!("avxvnni") && Avx2::new().is_some()).then_some(Self(()))
     }
 }
 
-impl Lanes for AvxVnni {
-    lanes_of_two_registers!();
+impl Avx512Vl {
+    pub fn new() -> Option<Self> {
+        let found = is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni");
+        (found && Avx2::new().is_some()).then_some(Self(()))
+    }
+}
 
-    /// 12 sums, a line of codes and a row's codes are 15 of 16 registers.
-    const BLOCK: (usize, usize) = (6, 1);
+macro_rules! lanes_with_dots {
+    ($name:ident, $features:literal, $dot:ident) => {
+        impl Lanes for $name {
+            lanes_of_two_registers!();
 
-    #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Result {
-        #[target_feature(enable = "avx2,fma,avxvnni")]
-        fn inside<K: Kernel>(lanes: AvxVnni, kernel: K) -> K::Result {
-            kernel.run(lanes)
+            /// 12 sums, a line of codes and a row's codes are 15 of 16 registers.
+            const BLOCK: (usize, usize) = (6, 1);
+
+            #[inline(always)]
+            fn call<K: Kernel>(self, kernel: K) -> K::Result {
+                #[target_feature(enable = $features)]
+                fn inside<K: Kernel>(lanes: $name, kernel: K) -> K::Result {
+                    kernel.run(lanes)
+                }
+                // SAFETY: the processor has the instructions, or there were no `self`.
+                unsafe { inside(self, kernel) }
+            }
+
+            #[inline(always)]
+            fn multiply<const ROWS: usize, const PANELS: usize>(
+                self,
+                rows: Rows<'_>,
+                panels: &[Panel<'_>; PANELS],
+                sums: [[[__m256i; 2]; PANELS]; ROWS],
+            ) -> [[[__m256i; 2]; PANELS]; ROWS] {
+                self.multiply_by_dots(rows, panels, sums)
+            }
         }
-        // SAFETY: the processor has the instructions, or there were no `self`.
-        unsafe { inside(self, kernel) }
-    }
 
-    #[inline(always)]
-    fn multiply<const ROWS: usize, const PANELS: usize>(
-        self,
-        rows: Rows<'_>,
-        panels: &[Panel<'_>; PANELS],
-        sums: &mut [[[__m256i; 2]; PANELS]; ROWS],
-    ) {
-        self.multiply_by_dots(rows, panels, sums);
-    }
-}
-
-impl Dot for AvxVnni {
-    #[inline(always)]
-    fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
-        let line = line.0.as_ptr();
-        // SAFETY: a line has 64 bytes and is aligned; `self` proves that there is AVX-VNNI.
-        unsafe {
-            let codes = _mm256_set1_epi32(codes.cast_signed());
-            let [low, high] = [line, line.add(32)].map(|half| _mm256_load_si256(half.cast()));
-            [_mm256_dpbusd_avx_epi32(sums[0], codes, low), _mm256_dpbusd_avx_epi32(sums[1], codes, high)]
+        impl Dot for $name {
+            #[inline(always)]
+            fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {
+                let line = line.0.as_ptr();
+                // SAFETY: a line has 64 bytes and is aligned; `self` proves that there is the instruction.
+                unsafe {
+                    let codes = _mm256_set1_epi32(codes.cast_signed());
+                    let (low, high) = (_mm256_load_si256(line.cast()), _mm256_load_si256(line.add(32).cast()));
+                    [$dot(sums[0], codes, low), $dot(sums[1], codes, high)]
+                }
+            }
         }
-    }
+    };
 }
+
+lanes_with_dots!(AvxVnni, "avx2,fma,avxvnni", _mm256_dpbusd_avx_epi32);
+lanes_with_dots!(Avx512Vl, "avx2,fma,avx512vl,avx512vnni", _mm256_dpbusd_epi32);

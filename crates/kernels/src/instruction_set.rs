@@ -15,7 +15,7 @@ pub enum InstructionSet {
     Neon,
     /// x86_64 with AVX2 and FMA.
     Avx2,
-    /// AVX2 and 256-bit `vpdpbusd`.
+    /// AVX2 and 256-bit `vpdpbusd`, AVX-VNNI's or AVX512's.
     AvxVnni,
     /// AVX512 (F, BW, DQ, VL) and 512-bit `vpdpbusd`.
     Avx512Vnni,
@@ -36,7 +36,7 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Avx2 => crate::avx2::Avx2::new().is_some(),
             #[cfg(target_arch = "x86_64")]
-            AvxVnni => crate::avx_vnni::AvxVnni::new().is_some(),
+            AvxVnni => crate::avx_vnni::AvxVnni::new().is_some() || crate::avx_vnni::Avx512Vl::new().is_some(),
             #[cfg(target_arch = "x86_64")]
             Avx512Vnni => crate::avx512::Avx512::new().is_some(),
             #[allow(unreachable_patterns)]
@@ -74,7 +74,10 @@ impl InstructionSet {
             #[cfg(target_arch = "x86_64")]
             Avx2 => present(self, crate::avx2::Avx2::new()).call(kernel),
             #[cfg(target_arch = "x86_64")]
-            AvxVnni => present(self, crate::avx_vnni::AvxVnni::new()).call(kernel),
+            AvxVnni => match crate::avx_vnni::AvxVnni::new() {
+                Some(lanes) => lanes.call(kernel),
+                None => present(self, crate::avx_vnni::Avx512Vl::new()).call(kernel),
+            },
             #[cfg(target_arch = "x86_64")]
             Avx512Vnni => present(self, crate::avx512::Avx512::new()).call(kernel),
             #[allow(unreachable_patterns)]

@@ -2,6 +2,10 @@
 //!
 //! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A value of a
 //! type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its methods are safe.
+//!
+//! An operation is one instruction only where it is inlined into [`Lanes::call`]. So kernels and methods are
+//! `#[inline(always)]`, and operations stand in plain loops: a closure (as in `array::map`) is a function of its own, which
+//! does not have the instructions.
 
 /// Floats, columns of a panel and sums that are computed together.
 pub const LANES: usize = 16;
@@ -101,8 +105,8 @@ pub trait Lanes: Copy {
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: &mut [[Self::Sums; PANELS]; ROWS],
-    );
+        sums: [[Self::Sums; PANELS]; ROWS],
+    ) -> [[Self::Sums; PANELS]; ROWS];
 
     /// Asks for a line that will be read soon; any address will do.
     #[inline(always)]
@@ -151,7 +155,7 @@ pub trait Lanes: Copy {
         }
     }
 
-    /// As many lanes as `to` has room for, up to 16.
+    /// As many lanes as `to` has room for.
     #[inline(always)]
     fn store_part(self, value: Self::Floats, to: &mut [f32]) {
         match to.first_chunk_mut() {
@@ -176,9 +180,8 @@ pub trait Dot: Lanes {
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: &mut [[Self::Sums; PANELS]; ROWS],
-    ) {
-        let mut local = *sums;
+        mut sums: [[Self::Sums; PANELS]; ROWS],
+    ) -> [[Self::Sums; PANELS]; ROWS] {
         let all = panels[0].codes.len();
         for first in (0..all).step_by(CHUNK_GROUPS) {
             let codes = rows.chunk(first / CHUNK_GROUPS, ROWS).as_ptr().cast::<u32>();
@@ -189,16 +192,16 @@ pub trait Dot: Lanes {
                     // The panels after these: they are read next, by the first block of rows.
                     self.prefetch(line.wrapping_add(group + PANELS * all));
                 }
-                for (row, sums) in local.iter_mut().enumerate() {
+                for row in 0..ROWS {
                     // SAFETY: a row has 512 bytes in a chunk, 128 groups, and `codes` has `ROWS` rows.
                     let x = unsafe { codes.add(row * CHUNK_GROUPS + group).read_unaligned() };
-                    for (sum, line) in sums.iter_mut().zip(lines) {
-                        // SAFETY: `groups` lines begin at `line`.
-                        *sum = self.dot(*sum, x, unsafe { &*line.add(group) });
+                    for panel in 0..PANELS {
+                        // SAFETY: `groups` lines begin there.
+                        sums[row][panel] = self.dot(sums[row][panel], x, unsafe { &*lines[panel].add(group) });
                     }
                 }
             }
         }
-        *sums = local;
+        sums
     }
 }

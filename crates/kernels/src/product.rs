@@ -132,21 +132,29 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
 
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
+        if const { ROWS > L::BLOCK.0 || PANELS > L::BLOCK.1 } {
+            return; // never called, so not compiled
+        }
         let Place { work: Multiply { packed, x, activation, out }, panel, row } = self.0;
         let panels: [Panel<'_>; PANELS] = std::array::from_fn(|index| packed.panel(panel + index));
-        let mut sums: [[L::Sums; PANELS]; ROWS] = std::array::from_fn(|r| {
-            std::array::from_fn(|p| l.scaled_sums(&packed.sums[panel + p], L::OFFSET - x.zero(row + r)))
-        });
-        l.multiply(x.codes_from(row), &panels, &mut sums);
+        let mut sums = [[l.scaled_sums(&packed.sums[panel], 0); PANELS]; ROWS];
+        for r in 0..ROWS {
+            for p in 0..PANELS {
+                sums[r][p] = l.scaled_sums(&packed.sums[panel + p], L::OFFSET - x.zero(row + r));
+            }
+        }
+        let sums = l.multiply(x.codes_from(row), &panels, sums);
         let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
-        for (r, sums) in sums.iter().enumerate() {
-            let scale = l.splat(x.scale(row + r));
-            let to = out.row(row + r, columns.clone()).chunks_mut(LANES);
-            for ((p, &sum), to) in sums.iter().enumerate().zip(to) {
-                let scale = l.mul(l.load(&packed.scales[panel + p]), scale);
-                let value = l.fma(l.sums_to_floats(sum), scale, l.load(&packed.bias[panel + p]));
-                let value = if *activation == Activation::Gelu { gelu(l, value) } else { value };
-                l.store_part(value, to);
+        for r in 0..ROWS {
+            let row_scale = l.splat(x.scale(row + r));
+            let to = out.row(row + r, columns.clone());
+            for p in 0..PANELS {
+                let scale = l.mul(l.load(&packed.scales[panel + p]), row_scale);
+                let mut value = l.fma(l.sums_to_floats(sums[r][p]), scale, l.load(&packed.bias[panel + p]));
+                if *activation == Activation::Gelu {
+                    value = gelu(l, value);
+                }
+                l.store_part(value, &mut to[p * LANES..]);
             }
         }
     }

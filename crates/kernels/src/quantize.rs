@@ -70,20 +70,26 @@ impl Kernel for Quantize<'_> {
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         match self.scale {
-            Some(scale) => rows(l, self.x, self.to, |at, x| l.mul(x, l.load_part(&scale[at..], 0.0))),
-            None => rows(l, self.x, self.to, |_, x| x),
+            Some(scale) => rows::<L, true>(l, self.x, scale, self.to),
+            None => rows::<L, false>(l, self.x, &[], self.to),
         }
     }
 }
 
-/// `scaled` gets a channel and the 16 values from there on.
+/// 16 channels from `at` on, times their scales if there are any.
 #[inline(always)]
-fn rows<L: Lanes>(l: L, x: &[f32], to: &mut Quantized, scaled: impl Fn(usize, L::Floats) -> L::Floats) {
+fn channels<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], at: usize) -> L::Floats {
+    let value = l.load_part(&x[at..], 0.0);
+    if SCALED { l.mul(value, l.load_part(&scale[at..], 0.0)) } else { value }
+}
+
+#[inline(always)]
+fn rows<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], to: &mut Quantized) {
     let rows = to.rows();
     for (row, x) in x.chunks_exact(to.inner).enumerate() {
         let (mut least, mut most) = (l.splat(0.0), l.splat(0.0));
-        for (index, x) in x.chunks(LANES).enumerate() {
-            let x = scaled(index * LANES, l.load_part(x, 0.0));
+        for at in (0..x.len()).step_by(LANES) {
+            let x = channels::<L, SCALED>(l, x, scale, at);
             least = l.min(x, least);
             most = l.max(x, most);
         }
@@ -94,10 +100,10 @@ fn rows<L: Lanes>(l: L, x: &[f32], to: &mut Quantized, scaled: impl Fn(usize, L:
         let zero = (-least * factor).round_ties_even() as i32;
         (to.scales[row], to.zeros[row]) = (range / 255.0, zero);
         let factor = l.splat(factor);
-        for (index, x) in x.chunks(LANES).enumerate() {
-            let x = scaled(index * LANES, l.load_part(x, 0.0));
-            let (chunk, at) = (index * LANES / CHUNK, index * LANES % CHUNK);
-            let codes = to.codes[(chunk * rows + row) * CHUNK + at..].first_chunk_mut().expect("a chunk is whole");
+        for at in (0..x.len()).step_by(LANES) {
+            let x = channels::<L, SCALED>(l, x, scale, at);
+            let line = &mut to.codes[(at / CHUNK * rows + row) * CHUNK + at % CHUNK..];
+            let codes = line.first_chunk_mut().expect("a chunk is whole");
             l.to_codes(l.mul(x, factor), zero, codes);
         }
     }

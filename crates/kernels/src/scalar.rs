@@ -82,8 +82,8 @@ impl Lanes for Scalar {
         self,
         rows: Rows<'_>,
         panels: &[Panel<'_>; PANELS],
-        sums: &mut [[[i32; LANES]; PANELS]; ROWS],
-    ) {
+        mut sums: [[[i32; LANES]; PANELS]; ROWS],
+    ) -> [[[i32; LANES]; PANELS]; ROWS] {
         for (panel, column) in panels.iter().enumerate() {
             for (chunk, groups) in column.codes.chunks(CHUNK_GROUPS).enumerate() {
                 for (row, sums) in sums.iter_mut().enumerate() {
@@ -96,5 +96,6 @@ impl Lanes for Scalar {
                 }
             }
         }
+        sums
     }
 }

@@ -213,3 +213,68 @@ pub fn check_norm(x: &[f32], residual: &[f32], gamma: &[f32], beta: &[f32], foun
         }
     }
 }
+
+/// Memory that ends where a page begins that may not be touched.
+#[cfg(target_os = "linux")]
+pub struct Guarded {
+    pages: *mut u8,
+    whole: usize,
+    start: usize,
+    length: usize,
+}
+
+#[cfg(target_os = "linux")]
+mod libc {
+    unsafe extern "C" {
+        pub fn mmap(at: *mut u8, length: usize, access: i32, flags: i32, file: i32, offset: i64) -> *mut u8;
+        pub fn mprotect(at: *mut u8, length: usize, access: i32) -> i32;
+        pub fn munmap(at: *mut u8, length: usize) -> i32;
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Guarded {
+    /// The most that a page has on the systems that tests run on.
+    const PAGE: usize = 65_536;
+
+    pub fn bytes(bytes: &[u8]) -> Self {
+        let whole = bytes.len().next_multiple_of(Self::PAGE) + Self::PAGE;
+        // SAFETY: new private memory, of which the last page is closed; the content fits before it.
+        unsafe {
+            let pages = libc::mmap(std::ptr::null_mut(), whole, 3, 0x22, -1, 0);
+            assert!(pages.addr() != usize::MAX, "mmap fails");
+            let end = whole - Self::PAGE;
+            assert_eq!(libc::mprotect(pages.add(end), Self::PAGE, 0), 0);
+            let start = end - bytes.len();
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), pages.add(start), bytes.len());
+            Self { pages, whole, start, length: bytes.len() }
+        }
+    }
+
+    pub fn floats(floats: &[f32]) -> Self {
+        Self::bytes(&floats.iter().flat_map(|float| float.to_ne_bytes()).collect::<Vec<u8>>())
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        // SAFETY: `bytes` wrote them, and they live as long as `self`.
+        unsafe { std::slice::from_raw_parts(self.pages.add(self.start), self.length) }
+    }
+
+    pub fn as_floats(&self) -> &[f32] {
+        // SAFETY: as above; a page's end less a number of floats is aligned for them.
+        unsafe { std::slice::from_raw_parts(self.pages.add(self.start).cast(), self.length / 4) }
+    }
+
+    pub fn as_floats_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as above, and borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.pages.add(self.start).cast(), self.length / 4) }
+    }
+}
+
+#[cfg(target_os = "linux")]
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `bytes`.
+        unsafe { libc::munmap(self.pages, self.whole) };
+    }
+}
