@@ -78,14 +78,16 @@ impl Kernel for Attention<'_> {
         };
         for column in head.out.columns().step_by(size) {
             head.columns = column;
-            head.take(self.key.columns(column..column + size), self.value.columns(column..column + size));
+            head.take(l, self.key.columns(column..column + size), self.value.columns(column..column + size));
             let query = self.query.columns(column..column + size);
             let blocks = queries.div_ceil(most_rows);
             head.row = 0;
             for block in 0..blocks {
                 let rows = (queries - head.row).div_ceil(blocks - block);
                 for row in 0..rows {
-                    head.queries[row][..size].copy_from_slice(query.row(head.row + row));
+                    for (to, from) in head.queries[row].chunks_mut(LANES).zip(query.row(head.row + row).chunks(LANES)) {
+                        l.store_part(l.load_part(from, 0.0), to);
+                    }
                 }
                 if most_panels == 2 {
                     by_rows!(l, rows, &mut head, 2, [1 2 3 4 5 6 7 8 9 10 11 12]);
@@ -102,7 +104,7 @@ impl Kernel for Attention<'_> {
 struct Head<'a> {
     /// Panels of 16 keys: for each channel a line.
     keys: Vec<[f32; LANES]>,
-    /// Groups of 16 channels: for each key a line.
+    /// Groups of 16 channels: in a group a line for each key.
     values: Vec<[f32; LANES]>,
     /// The block's queries.
     queries: Vec<[f32; MOST_HEAD]>,
@@ -120,17 +122,15 @@ struct Head<'a> {
 }
 
 impl Head<'_> {
-    fn take(&mut self, key: Matrix<'_>, value: Matrix<'_>) {
-        let groups = self.size.div_ceil(LANES);
+    #[inline(always)]
+    fn take<L: Lanes>(&mut self, l: L, key: Matrix<'_>, value: Matrix<'_>) {
         for index in 0..self.count {
             let lines = &mut self.keys[index / LANES * self.size..][..self.size];
             for (line, &channel) in lines.iter_mut().zip(key.row(index)) {
                 line[index % LANES] = channel;
             }
-            for (line, channels) in
-                self.values[index * groups..][..groups].iter_mut().zip(value.row(index).chunks(LANES))
-            {
-                line[..channels.len()].copy_from_slice(channels);
+            for (group, channels) in value.row(index).chunks(LANES).enumerate() {
+                l.store(l.load_part(channels, 0.0), &mut self.values[group * self.count + index]);
             }
         }
     }
@@ -245,17 +245,18 @@ fn weighted_values<L: Lanes, const ROWS: usize, const PANELS: usize>(
     group: usize,
     factors: &[f32; ROWS],
 ) {
-    let groups = head.size.div_ceil(LANES);
     let mut sums = [[l.splat(0.0); PANELS]; ROWS];
-    let chunks = head.values.chunks(CHUNK * groups).zip(head.scores.chunks_exact(ROWS));
-    for (values, scores) in chunks {
-        let scores: &[[f32; CHUNK]; ROWS] = scores.first_chunk().expect("a line for each row");
-        for (key, values) in values.chunks_exact(groups).enumerate().take(CHUNK) {
-            let values: &[[f32; LANES]; PANELS] = values[group..].first_chunk().expect("whole groups");
+    for first in (0..head.count).step_by(CHUNK) {
+        let count = CHUNK.min(head.count - first);
+        let values: [&[[f32; LANES]]; PANELS] =
+            std::array::from_fn(|part| &head.values[(group + part) * head.count + first..][..count]);
+        let scores: &[[f32; CHUNK]; ROWS] =
+            head.scores[first / CHUNK * ROWS..].first_chunk().expect("a line for each row");
+        for key in 0..count {
             for row in 0..ROWS {
                 let score = l.splat(scores[row][key]);
                 for part in 0..PANELS {
-                    sums[row][part] = l.fma(score, l.load(&values[part]), sums[row][part]);
+                    sums[row][part] = l.fma(score, l.load(&values[part][key]), sums[row][part]);
                 }
             }
         }

@@ -164,7 +164,8 @@ impl Lanes for Avx2 {
                 // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and an order's groups
                 // are among them and the lines: `Packed::read` looked.
                 unsafe {
-                    let ones = _mm256_set1_epi16(1);
+                    // Opaque, because a constant would be loaded anew for each use.
+                    let ones = std::hint::black_box(_mm256_set1_epi16(1));
                     for (index, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
                         let [a, b] = [usize::from(pair[0]), usize::from(pair[1])];
                         let next = lines.wrapping_add(PANELS * all.len() + 2 * index);

@@ -26,13 +26,20 @@ const COEFFICIENTS: [f32; 14] = [
 
 /// gelu of every lane, within 1e-6 (of the value where that is above 1).
 #[inline(always)]
-pub fn gelu<L: Lanes>(l: L, x: L::Floats) -> L::Floats {
-    let low = l.max(x, l.splat(-LIMIT));
-    let x = l.min(low, l.splat(LIMIT));
-    let s = l.fma(l.mul(x, x), l.splat(2.0 / (LIMIT * LIMIT)), l.splat(-1.0));
-    let mut p = l.splat(COEFFICIENTS[13]);
-    for &coefficient in COEFFICIENTS[..13].iter().rev() {
-        p = l.fma(p, s, l.splat(coefficient));
+pub fn gelu<L: Lanes, const N: usize>(l: L, values: &mut [L::Floats; N]) {
+    let (mut low, mut x, mut s) = (*values, *values, *values);
+    for i in 0..N {
+        low[i] = l.max(values[i], l.splat(-LIMIT));
+        x[i] = l.min(low[i], l.splat(LIMIT));
+        s[i] = l.fma(l.mul(x[i], x[i]), l.splat(2.0 / (LIMIT * LIMIT)), l.splat(-1.0));
     }
-    l.mul(low, l.fma(p, x, l.splat(0.5)))
+    let mut p = [l.splat(COEFFICIENTS[13]); N];
+    for &coefficient in COEFFICIENTS[..13].iter().rev() {
+        for i in 0..N {
+            p[i] = l.fma(p[i], s[i], l.splat(coefficient));
+        }
+    }
+    for i in 0..N {
+        values[i] = l.mul(low[i], l.fma(p[i], x[i], l.splat(0.5)));
+    }
 }

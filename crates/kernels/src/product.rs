@@ -145,16 +145,28 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
         }
         let sums = l.multiply(x.codes_from(row), &panels, sums);
         let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
+        let mut values = [[l.splat(0.0); PANELS]; ROWS];
         for r in 0..ROWS {
             let row_scale = l.splat(x.scale(row + r));
-            let to = out.row(row + r, columns.clone());
             for p in 0..PANELS {
                 let scale = l.mul(l.load(&packed.scales[panel + p]), row_scale);
-                let mut value = l.fma(l.sums_to_floats(sums[r][p]), scale, l.load(&packed.bias[panel + p]));
-                if *activation == Activation::Gelu {
-                    value = gelu(l, value);
-                }
-                l.store_part(value, &mut to[p * LANES..]);
+                values[r][p] = l.fma(l.sums_to_floats(sums[r][p]), scale, l.load(&packed.bias[panel + p]));
+            }
+        }
+        if *activation == Activation::Gelu {
+            // Four at once: one alone waits for each of its own operations.
+            let (fours, rest) = values.as_flattened_mut().as_chunks_mut::<4>();
+            for four in fours {
+                gelu(l, four);
+            }
+            for one in rest.as_chunks_mut::<1>().0 {
+                gelu(l, one);
+            }
+        }
+        for r in 0..ROWS {
+            let to = out.row(row + r, columns.clone());
+            for p in 0..PANELS {
+                l.store_part(values[r][p], &mut to[p * LANES..]);
             }
         }
     }

@@ -51,7 +51,8 @@ impl Quantized {
     ) {
         assert_eq!(x.len(), rows * inner, "{rows} rows of {inner} channels have as many values");
         self.inner = inner;
-        self.codes.resize(inner.div_ceil(CHUNK) * rows * CHUNK, 0);
+        // Never shorter: products of different sizes may take turns.
+        self.codes.resize(self.codes.len().max(inner.div_ceil(CHUNK) * rows * CHUNK), 0);
         self.scales.resize(rows, 0.0);
         self.zeros.resize(rows, 0);
         set.call(Quantize { x, scale, to: self });
@@ -76,7 +77,7 @@ impl Kernel for Quantize<'_> {
     }
 }
 
-/// 16 channels from `at` on, times their scales if there are any.
+/// 16 channels or the rest of them, times their scales if there are any.
 #[inline(always)]
 fn channels<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], at: usize) -> L::Floats {
     let value = l.load_part(&x[at..], 0.0);
