@@ -9,7 +9,8 @@ use std::io::BufRead;
 use std::time::Duration;
 
 use kernels::{
-    ALIGNMENT, Activation, InstructionSet, Matrix, Output, Product, Quantized, Weights, attention, norm_residual, pack,
+    ALIGNMENT, Activation, InstructionSet, Matrix, Output, Product, Quantized, Weights, attention, feed_forward,
+    norm_residual, pack,
 };
 
 const EPSILON: f32 = 1e-12;
@@ -89,7 +90,7 @@ struct Encoder {
     positions: Vec<f32>,
     norm: [Vec<f32>; 2],
     layers: Vec<Layer>,
-    buffers: [Vec<f32>; 5],
+    buffers: [Vec<f32>; 4],
     quantized: Quantized,
     parts: [Duration; 6],
 }
@@ -131,15 +132,9 @@ impl Encoder {
     fn run(&mut self, ids: &[usize]) -> Vec<f32> {
         let Self { set, hidden, head_size, words, positions, norm, layers, buffers, quantized, parts } = self;
         let (set, hidden, mut rows) = (*set, *hidden, ids.len());
-        let inner = layers[0].down.inner();
-        let [x, y, qkv, context, wide] = buffers;
-        for (buffer, width) in [
-            (&mut *x, hidden),
-            (&mut *y, hidden),
-            (&mut *qkv, 3 * hidden),
-            (&mut *context, hidden),
-            (&mut *wide, inner),
-        ] {
+        let [x, y, qkv, context] = buffers;
+        for (buffer, width) in [(&mut *x, hidden), (&mut *y, hidden), (&mut *qkv, 3 * hidden), (&mut *context, hidden)]
+        {
             buffer.resize(rows * width, 0.0);
         }
         let mut last = now();
@@ -191,17 +186,7 @@ impl Encoder {
                 &mut y[..rows * hidden],
             );
             part(5);
-            layer.intermediate.quantize(&y[..rows * hidden], rows, quantized);
-            part(0);
-            layer.intermediate.multiply(
-                quantized,
-                Activation::Gelu,
-                Output::new(&mut wide[..rows * inner], rows, inner),
-            );
-            part(4);
-            layer.down.quantize(&wide[..rows * inner], rows, quantized);
-            part(0);
-            layer.down.multiply(quantized, Activation::None, Output::new(&mut context[..rows * hidden], rows, hidden));
+            feed_forward(&layer.intermediate, &layer.down, &y[..rows * hidden], rows, &mut context[..rows * hidden]);
             part(4);
             let [gamma, beta] = &layer.output_norm;
             norm_residual(

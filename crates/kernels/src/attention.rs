@@ -125,9 +125,9 @@ impl Head<'_> {
     #[inline(always)]
     fn take<L: Lanes>(&mut self, l: L, key: Matrix<'_>, value: Matrix<'_>) {
         for index in 0..self.count {
-            let lines = &mut self.keys[index / LANES * self.size..][..self.size];
-            for (line, &channel) in lines.iter_mut().zip(key.row(index)) {
-                line[index % LANES] = channel;
+            let panel = self.keys[index / LANES * self.size..][..self.size].as_flattened_mut();
+            for (to, &channel) in panel[index % LANES..].iter_mut().step_by(LANES).zip(key.row(index)) {
+                *to = channel;
             }
             for (group, channels) in value.row(index).chunks(LANES).enumerate() {
                 l.store(l.load_part(channels, 0.0), &mut self.values[group * self.count + index]);
@@ -263,10 +263,9 @@ fn weighted_values<L: Lanes, const ROWS: usize, const PANELS: usize>(
     }
     let first = head.columns + group * LANES;
     let columns = first..(first + PANELS * LANES).min(head.columns + head.size);
-    for (row, (sums, &factor)) in sums.iter().zip(factors).enumerate() {
-        let to = head.out.row(head.row + row, columns.clone()).chunks_mut(LANES);
-        for (&sum, to) in sums.iter().zip(to) {
-            l.store_part(l.mul(sum, l.splat(factor)), to);
+    for ((sums, &factor), to) in sums.iter().zip(factors).zip(head.out.rows_from(head.row, ROWS, columns)) {
+        for (part, &sum) in sums.iter().enumerate() {
+            l.store_nth(l.mul(sum, l.splat(factor)), to, part);
         }
     }
 }

@@ -14,6 +14,19 @@ impl Avx2 {
     }
 }
 
+/// Methods of two operands that are one instruction, for each of two registers.
+macro_rules! binary {
+    ($($name:ident = $instruction:ident;)*) => {
+        $(
+            #[inline(always)]
+            fn $name(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
+                unsafe { [$instruction(a[0], b[0]), $instruction(a[1], b[1])] }
+            }
+        )*
+    };
+}
+pub(crate) use binary;
+
 /// What AVX2 and AVX-VNNI have in common: everything but products.
 ///
 /// SAFETY, of every block: a value of these types exists only where the processor has the instructions, and pointers come from
@@ -24,6 +37,14 @@ macro_rules! lanes_of_two_registers {
         type Sums = [__m256i; 2];
         /// 12 sums, two registers of keys and a query's channel are 15 of 16 registers.
         const FLOAT_BLOCK: (usize, usize) = (6, 1);
+
+        crate::avx2::binary! {
+            add = _mm256_add_ps;
+            sub = _mm256_sub_ps;
+            mul = _mm256_mul_ps;
+            max = _mm256_max_ps;
+            min = _mm256_min_ps;
+        }
 
         #[inline(always)]
         fn splat(self, value: f32) -> [__m256; 2] {
@@ -44,33 +65,8 @@ macro_rules! lanes_of_two_registers {
         }
 
         #[inline(always)]
-        fn add(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            unsafe { [_mm256_add_ps(a[0], b[0]), _mm256_add_ps(a[1], b[1])] }
-        }
-
-        #[inline(always)]
-        fn sub(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            unsafe { [_mm256_sub_ps(a[0], b[0]), _mm256_sub_ps(a[1], b[1])] }
-        }
-
-        #[inline(always)]
-        fn mul(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            unsafe { [_mm256_mul_ps(a[0], b[0]), _mm256_mul_ps(a[1], b[1])] }
-        }
-
-        #[inline(always)]
         fn fma(self, a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
             unsafe { [_mm256_fmadd_ps(a[0], b[0], c[0]), _mm256_fmadd_ps(a[1], b[1], c[1])] }
-        }
-
-        #[inline(always)]
-        fn max(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            unsafe { [_mm256_max_ps(a[0], b[0]), _mm256_max_ps(a[1], b[1])] }
-        }
-
-        #[inline(always)]
-        fn min(self, a: [__m256; 2], b: [__m256; 2]) -> [__m256; 2] {
-            unsafe { [_mm256_min_ps(a[0], b[0]), _mm256_min_ps(a[1], b[1])] }
         }
 
         #[inline(always)]

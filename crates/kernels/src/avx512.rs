@@ -20,6 +20,18 @@ impl Avx512 {
     }
 }
 
+/// Methods of two operands that are one instruction.
+macro_rules! binary {
+    ($($name:ident = $instruction:ident;)*) => {
+        $(
+            #[inline(always)]
+            fn $name(self, a: __m512, b: __m512) -> __m512 {
+                unsafe { $instruction(a, b) }
+            }
+        )*
+    };
+}
+
 // SAFETY, of every block below: a value of this type exists only where the processor has the instructions, and pointers come
 // from references to as many bytes as are read or written.
 impl Lanes for Avx512 {
@@ -38,6 +50,14 @@ impl Lanes for Avx512 {
         unsafe { inside(self, kernel) }
     }
 
+    binary! {
+        add = _mm512_add_ps;
+        sub = _mm512_sub_ps;
+        mul = _mm512_mul_ps;
+        max = _mm512_max_ps;
+        min = _mm512_min_ps;
+    }
+
     #[inline(always)]
     fn splat(self, value: f32) -> __m512 {
         unsafe { _mm512_set1_ps(value) }
@@ -54,33 +74,8 @@ impl Lanes for Avx512 {
     }
 
     #[inline(always)]
-    fn add(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_add_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn sub(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_sub_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn mul(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_mul_ps(a, b) }
-    }
-
-    #[inline(always)]
     fn fma(self, a: __m512, b: __m512, c: __m512) -> __m512 {
         unsafe { _mm512_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn max(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_max_ps(a, b) }
-    }
-
-    #[inline(always)]
-    fn min(self, a: __m512, b: __m512) -> __m512 {
-        unsafe { _mm512_min_ps(a, b) }
     }
 
     #[inline(always)]

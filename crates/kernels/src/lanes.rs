@@ -155,6 +155,15 @@ pub trait Lanes: Copy {
         }
     }
 
+    /// The `index`-th 16 floats, zeros beyond the end.
+    #[inline(always)]
+    fn load_nth(self, from: &[f32], index: usize) -> Self::Floats {
+        match from.as_chunks().0.get(index) {
+            Some(whole) => self.load(whole),
+            None => self.load_part(&from[index * LANES..], 0.0),
+        }
+    }
+
     /// As many lanes as `to` has room for.
     #[inline(always)]
     fn store_part(self, value: Self::Floats, to: &mut [f32]) {
@@ -165,6 +174,15 @@ pub trait Lanes: Copy {
                 self.store(value, &mut lanes);
                 to.copy_from_slice(&lanes[..to.len()]);
             }
+        }
+    }
+
+    /// Stores to the `index`-th 16 floats, as far as there are some.
+    #[inline(always)]
+    fn store_nth(self, value: Self::Floats, to: &mut [f32], index: usize) {
+        match to.as_chunks_mut().0.get_mut(index) {
+            Some(whole) => self.store(value, whole),
+            None => self.store_part(value, &mut to[index * LANES..]),
         }
     }
 }

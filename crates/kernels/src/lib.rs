@@ -4,7 +4,7 @@
 //! int8 codes, scales, bias -- pack, at build time --> packed weights, used where the file is mapped
 //!
 //! rows -- Product::quantize --> Quantized -- Product::multiply --> rows (bias and gelu included)
-//! rows -- attention, norm_residual --> rows
+//! rows -- attention, norm_residual, feed_forward --> rows
 //! ```
 //!
 //! Matrices are row-major float32. Every kernel is written once over sixteen lanes ([`lanes`]); a file for each
@@ -24,6 +24,7 @@ mod avx2;
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx_vnni;
+mod feed_forward;
 mod gelu;
 mod instruction_set;
 mod lanes;
@@ -39,6 +40,7 @@ mod quantize;
 mod scalar;
 
 pub use attention::attention;
+pub use feed_forward::feed_forward;
 pub use instruction_set::InstructionSet;
 pub use matrix::{Matrix, Output};
 pub use norm::norm_residual;

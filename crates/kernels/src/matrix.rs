@@ -82,15 +82,20 @@ impl<'a> Output<'a> {
         self.rows
     }
 
-    /// The part of row `row` between two columns of the whole result.
-    pub fn row(&mut self, row: usize, columns: Range<usize>) -> &mut [f32] {
-        assert!(row < self.rows, "row {row} of {}", self.rows);
+    /// The parts between two columns of the whole result of `count` rows from `first` on.
+    #[inline(always)]
+    pub fn rows_from(&mut self, first: usize, count: usize, columns: Range<usize>) -> impl Iterator<Item = &mut [f32]> {
+        assert!(first + count <= self.rows, "rows {first} to {} of {}", first + count, self.rows);
         assert!(
             self.columns.start <= columns.start && columns.start <= columns.end && columns.end <= self.columns.end,
             "columns {columns:?} of {:?}",
             self.columns
         );
-        // SAFETY: `new` saw `rows * stride` floats; row and columns are within them, and no other part has these columns.
-        unsafe { std::slice::from_raw_parts_mut(self.start.add(row * self.stride + columns.start), columns.len()) }
+        let (start, stride) = (self.start, self.stride);
+        (first..first + count).map(move |row| {
+            // SAFETY: `new` saw `rows * stride` floats; row and columns are within them. No other part has these columns, and
+            // each row comes once.
+            unsafe { std::slice::from_raw_parts_mut(start.add(row * stride + columns.start), columns.len()) }
+        })
     }
 }

@@ -41,28 +41,26 @@ impl Kernel for Norm<'_> {
         let hidden = self.gamma.len();
         let rows = self.x.chunks_exact(hidden).zip(self.residual.chunks_exact(hidden));
         for ((x, residual), out) in rows.zip(self.out.chunks_exact_mut(hidden)) {
+            let blocks = hidden.div_ceil(LANES);
             let mut sums = [l.splat(0.0); 2];
-            for (index, ((x, residual), out)) in
-                x.chunks(LANES).zip(residual.chunks(LANES)).zip(out.chunks_mut(LANES)).enumerate()
-            {
-                let sum = l.add(l.load_part(x, 0.0), l.load_part(residual, 0.0));
+            for index in 0..blocks {
+                let sum = l.add(l.load_nth(x, index), l.load_nth(residual, index));
                 sums[index % 2] = l.add(sums[index % 2], sum);
-                l.store_part(sum, out);
+                l.store_nth(sum, out, index);
             }
             let mean = l.sum(l.add(sums[0], sums[1])) / hidden as f32;
             let mut squares = [l.splat(0.0); 2];
-            for (index, out) in out.chunks_mut(LANES).enumerate() {
+            for (index, out) in out.chunks(LANES).enumerate() {
                 // What is beyond the last channel adds nothing.
                 let distance = l.sub(l.load_part(out, mean), l.splat(mean));
                 squares[index % 2] = l.fma(distance, distance, squares[index % 2]);
-                l.store_part(distance, out);
             }
             let variance = l.sum(l.add(squares[0], squares[1])) / hidden as f32;
             let factor = l.splat(1.0 / (variance + self.epsilon).sqrt());
-            for ((out, gamma), beta) in out.chunks_mut(LANES).zip(self.gamma.chunks(LANES)).zip(self.beta.chunks(LANES))
-            {
-                let normed = l.mul(l.load_part(out, 0.0), factor);
-                l.store_part(l.fma(normed, l.load_part(gamma, 0.0), l.load_part(beta, 0.0)), out);
+            for index in 0..blocks {
+                let normed = l.mul(l.sub(l.load_nth(out, index), l.splat(mean)), factor);
+                let value = l.fma(normed, l.load_nth(self.gamma, index), l.load_nth(self.beta, index));
+                l.store_nth(value, out, index);
             }
         }
     }

@@ -137,20 +137,19 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
         }
         let Place { work: Multiply { packed, x, activation, out }, panel, row } = self.0;
         let panels: [Panel<'_>; PANELS] = std::array::from_fn(|index| packed.panel(panel + index));
+        let (row_scales, zeros) = x.scales_and_zeros::<ROWS>(row);
         let mut sums = [[l.scaled_sums(&packed.sums[panel], 0); PANELS]; ROWS];
-        for r in 0..ROWS {
-            for p in 0..PANELS {
-                sums[r][p] = l.scaled_sums(&packed.sums[panel + p], L::OFFSET - x.zero(row + r));
+        for p in 0..PANELS {
+            for r in 0..ROWS {
+                sums[r][p] = l.scaled_sums(&packed.sums[panel + p], L::OFFSET - zeros[r]);
             }
         }
         let sums = l.multiply(x.codes_from(row), &panels, sums);
-        let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
         let mut values = [[l.splat(0.0); PANELS]; ROWS];
-        for r in 0..ROWS {
-            let row_scale = l.splat(x.scale(row + r));
-            for p in 0..PANELS {
-                let scale = l.mul(l.load(&packed.scales[panel + p]), row_scale);
-                values[r][p] = l.fma(l.sums_to_floats(sums[r][p]), scale, l.load(&packed.bias[panel + p]));
+        for p in 0..PANELS {
+            let (scale, bias) = (l.load(&packed.scales[panel + p]), l.load(&packed.bias[panel + p]));
+            for r in 0..ROWS {
+                values[r][p] = l.fma(l.sums_to_floats(sums[r][p]), l.mul(scale, l.splat(row_scales[r])), bias);
             }
         }
         if *activation == Activation::Gelu {
@@ -163,10 +162,10 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
                 gelu(l, one);
             }
         }
-        for r in 0..ROWS {
-            let to = out.row(row + r, columns.clone());
+        let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
+        for (values, to) in values.into_iter().zip(out.rows_from(row, ROWS, columns)) {
             for p in 0..PANELS {
-                l.store_part(values[r][p], &mut to[p * LANES..]);
+                l.store_nth(values[p], to, p);
             }
         }
     }

@@ -30,14 +30,11 @@ impl Quantized {
         Rows::new(&self.codes, self.rows(), first)
     }
 
+    /// For some rows, what a code is worth and the code of 0.
     #[inline(always)]
-    pub(crate) fn scale(&self, row: usize) -> f32 {
-        self.scales[row]
-    }
-
-    #[inline(always)]
-    pub(crate) fn zero(&self, row: usize) -> i32 {
-        self.zeros[row]
+    pub(crate) fn scales_and_zeros<const ROWS: usize>(&self, first: usize) -> (&[f32; ROWS], &[i32; ROWS]) {
+        let scales = self.scales[first..].first_chunk().expect("as many rows");
+        (scales, self.zeros[first..].first_chunk().expect("as many rows"))
     }
 
     /// Takes over the rows of `x`, times the input scale if there is one.
@@ -77,11 +74,11 @@ impl Kernel for Quantize<'_> {
     }
 }
 
-/// 16 channels or the rest of them, times their scales if there are any.
+/// The `index`-th 16 channels or the rest of them, times their scales if there are any.
 #[inline(always)]
-fn channels<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], at: usize) -> L::Floats {
-    let value = l.load_part(&x[at..], 0.0);
-    if SCALED { l.mul(value, l.load_part(&scale[at..], 0.0)) } else { value }
+fn channels<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], index: usize) -> L::Floats {
+    let value = l.load_nth(x, index);
+    if SCALED { l.mul(value, l.load_nth(scale, index)) } else { value }
 }
 
 #[inline(always)]
@@ -89,8 +86,8 @@ fn rows<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], to: &mut Q
     let rows = to.rows();
     for (row, x) in x.chunks_exact(to.inner).enumerate() {
         let (mut least, mut most) = (l.splat(0.0), l.splat(0.0));
-        for at in (0..x.len()).step_by(LANES) {
-            let x = channels::<L, SCALED>(l, x, scale, at);
+        for index in 0..x.len().div_ceil(LANES) {
+            let x = channels::<L, SCALED>(l, x, scale, index);
             least = l.min(x, least);
             most = l.max(x, most);
         }
@@ -101,11 +98,12 @@ fn rows<L: Lanes, const SCALED: bool>(l: L, x: &[f32], scale: &[f32], to: &mut Q
         let zero = (-least * factor).round_ties_even() as i32;
         (to.scales[row], to.zeros[row]) = (range / 255.0, zero);
         let factor = l.splat(factor);
-        for at in (0..x.len()).step_by(LANES) {
-            let x = channels::<L, SCALED>(l, x, scale, at);
-            let line = &mut to.codes[(at / CHUNK * rows + row) * CHUNK + at % CHUNK..];
-            let codes = line.first_chunk_mut().expect("a chunk is whole");
-            l.to_codes(l.mul(x, factor), zero, codes);
+        for chunk in 0..x.len().div_ceil(CHUNK) {
+            let line = to.codes[(chunk * rows + row) * CHUNK..][..CHUNK].as_chunks_mut().0;
+            for (at, codes) in line.iter_mut().enumerate().take(x.len().div_ceil(LANES) - chunk * CHUNK / LANES) {
+                let x = channels::<L, SCALED>(l, x, scale, chunk * CHUNK / LANES + at);
+                l.to_codes(l.mul(x, factor), zero, codes);
+            }
         }
     }
 }

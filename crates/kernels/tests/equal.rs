@@ -2,7 +2,7 @@
 
 mod support;
 
-use kernels::{Activation, InstructionSet, Matrix, Output, Product, Quantized, attention, norm_residual};
+use kernels::{Activation, InstructionSet, Matrix, Output, Product, Quantized, attention, feed_forward, norm_residual};
 use proptest::prelude::*;
 use support::{Aligned, Random, Reference, other_sets};
 
@@ -233,5 +233,25 @@ proptest! {
     ) {
         let (mut random, hidden) = (Random(seed), heads * head_size);
         check_attention(&random.floats(queries * hidden, 1.0), &random.floats(2 * keys * hidden, 1.0), hidden, head_size);
+    }
+}
+
+#[test]
+fn feed_forward_is_its_two_products() {
+    let mut random = Random(9);
+    let [up, down] =
+        [(40, 100), (100, 24)].map(|(inner, columns)| Reference::random(&mut random, inner, columns, true).pack());
+    let (up, down) = (Aligned::new(&up), Aligned::new(&down));
+    for set in InstructionSet::available() {
+        let [up, down] = [&up, &down].map(|packed| Product::new(packed.bytes(), set).unwrap());
+        for rows in [0, 1, 56, 57, 130] {
+            let x = random.floats(rows * 40, 1.0);
+            let (mut between, mut expected, mut found) =
+                (vec![0.0; rows * 100], vec![0.0; rows * 24], vec![0.0; rows * 24]);
+            up.run(&x, rows, &mut between, Activation::Gelu);
+            down.run(&between, rows, &mut expected, Activation::None);
+            feed_forward(&up, &down, &x, rows, &mut found);
+            support::assert_bits(&found, &expected, &format!("{set}, {rows} rows"));
+        }
     }
 }
