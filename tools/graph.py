@@ -88,9 +88,10 @@ class Arithmetic(ABC):
     def product(self, graph: Graph, x: str, linear: Linear, name: str) -> str:
         """`x @ weight + bias`, float32 [1, n, in] -> [1, n, out]."""
 
-    def gelu_product(self, graph: Graph, x: str, linear: Linear, name: str) -> str:
-        """gelu of a product."""
-        return graph.add("Gelu", [self.product(graph, x, linear, f"{name}.linear")], name, MICROSOFT)
+    def feed_forward(self, graph: Graph, x: str, up: Linear, down: Linear, name: str) -> str:
+        """Two products with gelu between them."""
+        inner = self.product(graph, x, up, f"{name}.intermediate")
+        return self.product(graph, graph.add("Gelu", [inner], f"{name}.gelu", MICROSOFT), down, f"{name}.down")
 
     def attention(self, graph: Graph, x: str, first: str | None, qkv: Linear, name: str, heads: int) -> str:
         """What the rows of x attend to, [1, n, hidden]; with `first`, which is the first row of x, only for that row."""
@@ -165,9 +166,8 @@ def _layer(graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic
     norm = f"{name}.attention_norm"
     x = arithmetic.norm_residual(graph, attended, x, layer.attention_norm, norm, bert.epsilon)
 
-    inner = arithmetic.gelu_product(graph, x, layer.intermediate, f"{name}.intermediate")
-    down = arithmetic.product(graph, inner, layer.down, f"{name}.down")
-    return arithmetic.norm_residual(graph, down, x, layer.output_norm, f"{name}.output_norm", bert.epsilon)
+    inner = arithmetic.feed_forward(graph, x, layer.intermediate, layer.down, name)
+    return arithmetic.norm_residual(graph, inner, x, layer.output_norm, f"{name}.output_norm", bert.epsilon)
 
 
 def _columns(linear: Linear, start: int, stop: int) -> Linear:

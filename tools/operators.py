@@ -33,15 +33,14 @@ class Packed(Int8):
     opsets = (*Int8.opsets, (DOMAIN, VERSION))
 
     def product(self, into: graph.Graph, x: str, linear: Linear, name: str) -> str:
-        return self._product(into, x, linear, name, "none")
-
-    def gelu_product(self, into: graph.Graph, x: str, linear: Linear, name: str) -> str:
-        return self._product(into, x, linear, name, "gelu")
-
-    def _product(self, into: graph.Graph, x: str, linear: Linear, name: str, activation: str) -> str:
-        weights = into.constant(f"{name}.weights", pack(linear))
-        into.add("Product", [x, weights], name, DOMAIN, activation=activation)
+        into.add("Product", [x, into.constant(f"{name}.weights", pack(linear))], name, DOMAIN)
         return into.state_shape(name, 1, into.rows_of(x), linear.weight.shape[1])
+
+    def feed_forward(self, into: graph.Graph, x: str, up: Linear, down: Linear, name: str) -> str:
+        parts = {f"{name}.intermediate.weights": up, f"{name}.down.weights": down}
+        weights = [into.constant(part, pack(linear)) for part, linear in parts.items()]
+        into.add("FeedForward", [x, *weights], f"{name}.feed_forward", DOMAIN)
+        return into.state_shape(f"{name}.feed_forward", 1, into.rows_of(x), down.weight.shape[1])
 
     def attention(self, into: graph.Graph, x: str, first: str | None, qkv: Linear, name: str, heads: int) -> str:
         queries = 1 if first else 0

@@ -47,8 +47,8 @@ def _aligned(content: bytes) -> bytes:
     graph = InferenceSession.InferenceSession.GetRootAs(content, 0).Model().Graph()
     weights = set()
     for node in map(graph.Nodes, range(graph.NodesLength())):
-        if (node.Domain(), node.OpType()) == (operators.DOMAIN.encode(), b"Product"):
-            weights.add(node.Inputs(1))
+        if node.Domain() == operators.DOMAIN.encode() and node.OpType() in (b"Product", b"FeedForward"):
+            weights.update(map(node.Inputs, range(1, node.InputsLength())))
     for tensor in map(graph.Initializers, range(graph.InitializersLength())):
         if tensor.Name() in weights:
             start = tensor._tab.Vector(tensor._tab.Offset(RAW_DATA))

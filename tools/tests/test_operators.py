@@ -111,7 +111,6 @@ class Refusals(unittest.TestCase):
         np.testing.assert_allclose(self.run_node("Product", {"x": x}, {"w": packed}), np.full((1, 3, 5), 8), rtol=0.02)
         self.assertEqual(self.run_node("Product", {"x": x[:, :0]}, {"w": packed}).shape, (1, 0, 5))
         self.refuses("rows of 7 channels for a product of 8", "Product", {"x": x[:, :, :7].copy()}, {"w": packed})
-        self.refuses('no activation "relu"', "Product", {"x": x}, {"w": packed}, activation="relu")
         self.refuses("not constant", "Product", {"x": x, "w": packed}, {})
         self.refuses("no packed weights", "Product", {"x": x}, {"w": packed[:63]})
         self.refuses("no packed weights", "Product", {"x": x}, {"w": np.zeros(4096, np.uint8)})
@@ -119,6 +118,17 @@ class Refusals(unittest.TestCase):
         newer = packed.copy()
         newer[bytes(packed).index(MAGIC) + len(MAGIC)] = 99
         self.refuses("version 99", "Product", {"x": x}, {"w": newer})
+
+    def test_feed_forward(self) -> None:
+        up = operators.pack(Linear(np.ones((8, 6), np.float32), np.zeros(6, np.float32)))
+        down = operators.pack(Linear(np.ones((6, 8), np.float32), np.zeros(8, np.float32)))
+        x = np.ones((1, 3, 8), np.float32)
+        np.testing.assert_allclose(
+            self.run_node("FeedForward", {"x": x}, {"u": up, "d": down}), np.full((1, 3, 8), 48), rtol=0.02
+        )
+        self.refuses("channels follows one", "FeedForward", {"x": x}, {"u": up, "d": up})
+        self.refuses("rows of 7 channels", "FeedForward", {"x": x[:, :, :7].copy()}, {"u": up, "d": down})
+        self.refuses("no packed weights", "FeedForward", {"x": x}, {"u": up, "d": down[:63]})
 
     def test_attention(self) -> None:
         qkv = np.zeros((1, 3, 24), np.float32)

@@ -2,7 +2,8 @@
 //!
 //! | operator | inputs | attributes | output |
 //! |---|---|---|---|
-//! | `Product` | x `[1, n, in]` float, weights `[bytes]` uint8 | `activation`: none (default) or gelu | `[1, n, out]` float |
+//! | `Product` | x `[1, n, in]` float, weights `[bytes]` uint8 | | `[1, n, out]` float |
+//! | `FeedForward` | x `[1, n, hidden]` float, two products' weights uint8 | | the products with gelu between them, `[1, n, hidden]` float |
 //! | `Attention` | qkv `[1, n, 3 * hidden]` float | `heads`; `queries`: how many of the first rows ask, 0 (default) for all | `[1, queries, hidden]` float |
 //! | `NormResidual` | x and residual of as many values, gamma and beta `[hidden]`, float | `epsilon` | x's shape, float |
 //! | `Pack` | codes `[in, out]` int8, scales `[out]`, bias `[out]`, input scale `[in]` or `[0]`, float | | `[bytes]` uint8, as `Product` takes it |
@@ -15,6 +16,7 @@
 //! here first, and a graph that is wrong gets an error with a sentence.
 
 mod attention;
+mod feed_forward;
 mod norm;
 mod product;
 mod tensor;
@@ -49,6 +51,7 @@ pub fn domain(threads: usize) -> Result<OperatorDomain> {
     let setup = Setup { set: InstructionSet::best(), threads };
     OperatorDomain::new(DOMAIN)?
         .add(product::ProductOperator(setup))?
+        .add(feed_forward::FeedForwardOperator(setup))?
         .add(attention::AttentionOperator(setup))?
         .add(norm::NormOperator(setup))?
         .add(product::PackOperator)

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use kernels::{Activation, Output, Product, Quantized, Weights};
+use kernels::{Activation, InstructionSet, Output, Product, Quantized, Weights};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::{Float32, Int8, Uint8};
 use ort::{Error, Result};
@@ -13,13 +13,12 @@ use crate::threads::by_columns;
 use crate::weights::{constant, with_slack};
 
 /// Columns that a kernel takes together.
-const UNIT: usize = 32;
+pub const UNIT: usize = 32;
 
 pub struct ProductOperator(pub Setup);
 
 pub struct ProductKernel<'attr> {
     product: Product<'attr>,
-    activation: Activation,
     threads: usize,
 }
 
@@ -39,13 +38,7 @@ impl Operator for ProductOperator {
     }
 
     fn create_kernel<'attr>(&self, node: &KernelContext<'attr>) -> Result<ProductKernel<'attr>> {
-        let activation = match node.get::<String>("activation").as_deref() {
-            None | Some("none") => Activation::None,
-            Some("gelu") => Activation::Gelu,
-            Some(other) => return Err(Error::new(format!("a product has no activation {other:?}"))),
-        };
-        let product = Product::new(constant(node, 1)?, self.0.set).map_err(sentence)?;
-        Ok(ProductKernel { product, activation, threads: self.0.threads })
+        Ok(ProductKernel { product: product(node, 1, self.0.set)?, threads: self.0.threads })
     }
 }
 
@@ -54,7 +47,7 @@ impl Kernel for ProductKernel<'_> {
         thread_local! {
             static QUANTIZED: RefCell<Quantized> = RefCell::default();
         }
-        let Self { product, activation, threads } = self;
+        let Self { product, threads } = self;
         let x = input(context, 0)?;
         let (shape, x) = slice::<f32>(&x)?;
         let (inner, columns) = (product.inner(), product.columns());
@@ -66,10 +59,15 @@ impl Kernel for ProductKernel<'_> {
             QUANTIZED.with_borrow_mut(|quantized| {
                 product.quantize(x, rows, quantized);
                 let out = Output::new(out, rows, columns);
-                by_columns(context, *threads, UNIT, out, |part| product.multiply(quantized, *activation, part))
+                by_columns(context, *threads, UNIT, out, |part| product.multiply(quantized, Activation::None, part))
             })
         })
     }
+}
+
+/// The product whose weights are input `index` of a node.
+pub fn product<'attr>(node: &KernelContext<'attr>, index: usize, set: InstructionSet) -> Result<Product<'attr>> {
+    Product::new(constant(node, index)?, set).map_err(sentence)
 }
 
 /// Makes the weights of a `Product` when a model is built.
