@@ -17,6 +17,9 @@
 //!
 //! Values are taken to be finite. With others results are unspecified, but nothing else happens.
 
+// A block's loops run over rows and panels, which index several arrays at once.
+#![allow(clippy::needless_range_loop)]
+
 mod attention;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
