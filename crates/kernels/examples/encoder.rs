@@ -2,8 +2,9 @@
 //!
 //!     encoder WEIGHTS SET < requests
 //!
-//! WEIGHTS is what `tools/bench/encoder_weights.py` writes. A line of token ids is answered with the text's vector in base 16;
-//! `time TOKENS RUNS` with the milliseconds of each of the runs; `parts TOKENS RUNS` with milliseconds by kind of kernel.
+//! WEIGHTS is what `tools/bench/kernels.py` writes. A line of token ids is answered with the text's vector in base 16;
+//! `time TOKENS RUNS` with the milliseconds of each of the runs; `parts TOKENS RUNS` with milliseconds by kind of
+//! kernel.
 
 use std::io::BufRead;
 use std::time::Duration;

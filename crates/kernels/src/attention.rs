@@ -1,7 +1,7 @@
 //! Attention of one text: `softmax(q k^T / sqrt(head size)) v`, head by head, in float32.
 //!
-//! A head's keys are turned into panels of 16 keys, so scores are computed as products are: blocks of rows by lanes, one
-//! channel after another. The softmax takes off its maximum: real scores reach 114, and `e^114` is no float32.
+//! A head's keys are turned into panels of 16 keys, so scores are computed as products are: blocks of rows by lanes,
+//! one channel after another. The softmax takes off its maximum: real scores reach 114, and `e^114` is no float32.
 
 use crate::InstructionSet;
 use crate::lanes::{Kernel, LANES, Lanes};
@@ -16,8 +16,8 @@ const CHUNK: usize = 128;
 /// Exponents below this are taken for this: 2^-120 is nothing beside the maximum's 1.
 const LEAST_EXPONENT: f32 = -120.0;
 
-/// Attention of all queries over all keys: `query` is n x hidden, `key` and `value` are m x hidden, all with the same heads
-/// of `head_size` channels side by side. Writes the heads that `out` holds the columns of, n rows.
+/// Attention of all queries over all keys: `query` is n x hidden, `key` and `value` are m x hidden, all with the same
+/// heads of `head_size` channels side by side. Writes the heads that `out` holds the columns of, n rows.
 ///
 /// Panics on sizes that do not fit, on a part of a head, and on a head of more than 128 channels.
 pub fn attention(
@@ -195,8 +195,8 @@ fn scores<L: Lanes, const ROWS: usize, const PANELS: usize>(l: L, head: &mut Hea
     }
 }
 
-/// Turns a row of scores, a line of every `stride`, into powers of two of their distance to the greatest. Gives what these
-/// have to be multiplied by to add up to 1.
+/// Turns a row of scores, a line of every `stride`, into powers of two of their distance to the greatest. Gives what
+/// these have to be multiplied by to add up to 1.
 #[inline(always)]
 fn softmax<L: Lanes>(l: L, lines: &mut [[f32; CHUNK]], stride: usize, count: usize) -> f32 {
     let mut greatest = l.splat(f32::MIN);
@@ -222,16 +222,16 @@ fn softmax<L: Lanes>(l: L, lines: &mut [[f32; CHUNK]], stride: usize, count: usi
     1.0 / l.sum(l.add(sums[0], sums[1]))
 }
 
-/// `2^x` for x from -126 to 126, within 2e-7 of the value: `2^n * 2^r` with n the nearest integer and Taylor's polynomial,
-/// spread evenly, for r.
+/// `2^x` for x from -126 to 126, within 3e-7 of the value: `2^n * 2^r` with n the nearest integer, and for `2^r` the
+/// polynomial with the smallest largest error.
 #[inline(always)]
 fn power_of_two<L: Lanes>(l: L, x: L::Floats) -> L::Floats {
     // Added to a small number this leaves no bits for a fraction: the sum's lowest bits count whole numbers.
     let shift = l.splat(12_582_912.0);
     let shifted = l.add(x, shift);
     let r = l.sub(x, l.sub(shifted, shift));
-    let mut p = l.splat(1.333_355_8e-3);
-    for coefficient in [9.618_129e-3, 5.550_411e-2, 0.240_226_5, std::f32::consts::LN_2, 1.0] {
+    let mut p = l.splat(1.327_647_1e-3);
+    for coefficient in [9.675_541e-3, 0.055_507_13, 0.240_221_2, 0.693_146_94, 1.000_000_1] {
         p = l.fma(p, r, l.splat(coefficient));
     }
     l.scale_by_power(p, shifted)

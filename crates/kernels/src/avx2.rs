@@ -29,8 +29,8 @@ pub(crate) use binary;
 
 /// What AVX2 and AVX-VNNI have in common: everything but products.
 ///
-/// SAFETY, of every block: a value of these types exists only where the processor has the instructions, and pointers come from
-/// references to as many bytes as are read or written.
+/// SAFETY, of every block: a value of these types exists only where the processor has the instructions, and pointers
+/// come from references to as many bytes as are read or written.
 macro_rules! lanes_of_two_registers {
     () => {
         type Floats = [__m256; 2];
@@ -157,8 +157,8 @@ impl Lanes for Avx2 {
                 let lines = all[first..].as_ptr();
                 let order = &order[first..all.len().min(first + CHUNK_GROUPS)];
                 let (pairs, single) = order.split_at(2 * usize::from(pairs[chunk]));
-                // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and an order's groups
-                // are among them and the lines: `Packed::read` looked.
+                // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and an order's
+                // groups are among them and the lines: `Packed::read` looked.
                 unsafe {
                     // Opaque, because a constant would be loaded anew for each use.
                     let ones = std::hint::black_box(_mm256_set1_epi16(1));

@@ -32,8 +32,8 @@ macro_rules! binary {
     };
 }
 
-// SAFETY, of every block below: a value of this type exists only where the processor has the instructions, and pointers come
-// from references to as many bytes as are read or written.
+// SAFETY, of every block below: a value of this type exists only where the processor has the instructions, and pointers
+// come from references to as many bytes as are read or written.
 impl Lanes for Avx512 {
     type Floats = __m512;
     type Sums = __m512i;

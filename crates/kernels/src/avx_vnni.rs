@@ -1,7 +1,7 @@
 //! AVX2 and `vpdpbusd` over 32 codes: AVX-VNNI's, on Intel processors without AVX512 and on Zen 5.
 //!
-//! AVX512's processors know the same instruction in another encoding. It is slower there than 512 bits, but lets tests run
-//! these kernels.
+//! AVX512's processors know the same instruction in another encoding. It is slower there than 512 bits, but lets tests
+//! run these kernels.
 
 use std::arch::x86_64::*;
 

@@ -5,8 +5,8 @@ use crate::lanes::Lanes;
 /// Beyond this `Φ` is 0 or 1 to 1e-7.
 const LIMIT: f32 = 5.2;
 
-/// `Φ(x) - 1/2 = x * P(s)` with `s = 2 x² / LIMIT² - 1`, which runs from -1 to 1 and so keeps all terms small. Coefficients of
-/// the polynomial with the smallest largest error, weighted by `x²`; the constant one first.
+/// `Φ(x) - 1/2 = x * P(s)` with `s = 2 x² / LIMIT² - 1`, which runs from -1 to 1 and so keeps all terms small.
+/// Coefficients of the polynomial with the smallest largest error, weighted by `x²`; the constant one first.
 const COEFFICIENTS: [f32; 14] = [
     0.13594998,
     -0.06774361,

@@ -1,11 +1,12 @@
 //! What an instruction set has to bring: sixteen float lanes, sixteen integer sums, and a block of a product.
 //!
-//! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A value of a
-//! type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its methods are safe.
+//! Kernels are generic over [`Lanes`] and are compiled once for each instruction set, inside of [`Lanes::call`]. A
+//! value of a type with `Lanes` proves that the processor has the instructions: it is made by a check alone. So its
+//! methods are safe.
 //!
 //! An operation is one instruction only where it is inlined into [`Lanes::call`]. So kernels and methods are
-//! `#[inline(always)]`, and operations stand in plain loops: a closure (as in `array::map`) is a function of its own, which
-//! does not have the instructions.
+//! `#[inline(always)]`, and operations stand in plain loops: a closure (as in `array::map`) is a function of its own,
+//! which does not have the instructions.
 
 /// Floats, columns of a panel and sums that are computed together.
 pub const LANES: usize = 16;
@@ -72,7 +73,7 @@ pub trait Lanes: Copy {
     const BLOCK: (usize, usize);
     /// The same of attention, whose blocks are rows by groups of 16 floats.
     const FLOAT_BLOCK: (usize, usize);
-    /// What `multiply` takes off every code before it multiplies: 128 where the instruction wants signed codes.
+    /// What `to_codes` takes off every code: 128 where the instruction for products wants signed codes.
     const OFFSET: i32 = 0;
 
     /// Runs a kernel with this instruction set's instructions.
@@ -90,15 +91,16 @@ pub trait Lanes: Copy {
     fn max(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
     /// `a` where it is smaller, else `b`.
     fn min(self, a: Self::Floats, b: Self::Floats) -> Self::Floats;
-    /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked for.
+    /// `value * 2^n`, where `n` is what the lowest bits of `shifted` count: `n + 1.5 * 2^23`. No overflow is looked
+    /// for.
     fn scale_by_power(self, value: Self::Floats, shifted: Self::Floats) -> Self::Floats;
-    /// `value` rounded to an integer, plus `zero`, limited to 0..=255.
+    /// `value` rounded to an integer, plus `zero`, limited to 0..=255, less `OFFSET`.
     fn to_codes(self, value: Self::Floats, zero: i32, to: &mut [u8; LANES]);
 
     /// `factor * value` of every lane.
     fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> Self::Sums;
     fn sums_to_floats(self, sums: Self::Sums) -> Self::Floats;
-    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes (less `OFFSET`) and a panel's columns.
+    /// Adds to each of `ROWS * PANELS` sums the products of a row's codes and a panel's columns.
     ///
     /// Panics if there are fewer than `ROWS` rows, or fewer chunks than the panels have.
     fn multiply<const ROWS: usize, const PANELS: usize>(

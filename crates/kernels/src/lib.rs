@@ -8,12 +8,13 @@
 //! ```
 //!
 //! Matrices are row-major float32. Every kernel is written once over sixteen lanes ([`lanes`]); a file for each
-//! instruction set says what the lanes are: `scalar`, `avx2`, `avx_vnni`, `avx512`, `neon`. [`scalar`](InstructionSet::Scalar) is
-//! plain Rust and is the specification: all others give the same bits, because integer sums are exact and the order of
-//! float operations does not depend on the width of a register.
+//! instruction set says what the lanes are: `scalar`, `avx2`, `avx_vnni`, `avx512`, `neon`.
+//! [`scalar`](InstructionSet::Scalar) is plain Rust and is the specification: all others give the same bits, because
+//! integer sums are exact and the order of float operations does not depend on the width of a register.
 //!
 //! A row's result depends on that row alone (in attention, on the rows of its text), so a text's vector depends on no
-//! neighbour. Nothing here starts a thread: [`Output::split`] parts the columns of a result for threads of the caller's.
+//! neighbour. Nothing here starts a thread: [`Output::split`] parts the columns of a result for threads of the
+//! caller's.
 //!
 //! Values are taken to be finite. With others results are unspecified, but nothing else happens.
 

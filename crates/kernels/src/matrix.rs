@@ -55,7 +55,8 @@ pub struct Output<'a> {
     values: PhantomData<&'a mut [f32]>,
 }
 
-// SAFETY: an `Output` is a mutable borrow of the columns that it names and of nothing else, as `&mut [f32]` is of its range.
+// SAFETY: an `Output` is a mutable borrow of the columns that it names and of nothing else, as `&mut [f32]` is of its
+// range.
 unsafe impl Send for Output<'_> {}
 
 impl<'a> Output<'a> {
@@ -93,8 +94,8 @@ impl<'a> Output<'a> {
         );
         let (start, stride) = (self.start, self.stride);
         (first..first + count).map(move |row| {
-            // SAFETY: `new` saw `rows * stride` floats; row and columns are within them. No other part has these columns, and
-            // each row comes once.
+            // SAFETY: `new` saw `rows * stride` floats; row and columns are within them. No other part has these
+            // columns, and each row comes once.
             unsafe { std::slice::from_raw_parts_mut(start.add(row * stride + columns.start), columns.len()) }
         })
     }

@@ -1,4 +1,5 @@
-//! arm64 with dot products: sixteen lanes are four registers, and `sdot` multiplies and adds 16 codes, which it wants signed.
+//! arm64 with dot products: sixteen lanes are four registers, and `sdot` multiplies and adds 16 codes, which it wants
+//! signed.
 
 use std::arch::aarch64::*;
 use std::array::from_fn;
@@ -29,8 +30,8 @@ macro_rules! by_register {
 
 type Floats = [float32x4_t; 4];
 
-// SAFETY, of every block below: every arm64 processor has NEON, a value of this type exists only where there are dot products,
-// and pointers come from references to as many bytes as are read or written.
+// SAFETY, of every block below: every arm64 processor has NEON, a value of this type exists only where there are dot
+// products, and pointers come from references to as many bytes as are read or written.
 impl Lanes for Neon {
     type Floats = Floats;
     type Sums = [int32x4_t; 4];
@@ -100,7 +101,8 @@ impl Lanes for Neon {
             let zero = vdupq_n_s32(zero);
             let [a, b, c, d] = value.map(|part| vqmovn_s32(vqaddq_s32(vcvtnq_s32_f32(part), zero)));
             let codes = vcombine_u8(vqmovun_s16(vcombine_s16(a, b)), vqmovun_s16(vcombine_s16(c, d)));
-            vst1q_u8(to.as_mut_ptr(), codes);
+            // `code - 128` as int8 is the code with its highest bit turned.
+            vst1q_u8(to.as_mut_ptr(), veorq_u8(codes, vdupq_n_u8(0x80)));
         }
     }
 
@@ -128,8 +130,7 @@ impl Lanes for Neon {
 impl Dot for Neon {
     #[inline(always)]
     fn dot(self, mut sums: [int32x4_t; 4], codes: u32, line: &Codes) -> [int32x4_t; 4] {
-        // `code - 128` as int8 is the code with its highest bit turned.
-        let codes = unsafe { vdupq_n_u32(codes ^ 0x8080_8080) };
+        let codes = unsafe { vdupq_n_u32(codes) };
         for (part, sum) in sums.iter_mut().enumerate() {
             // In assembly, because Rust's own name for it is not stable yet.
             unsafe {

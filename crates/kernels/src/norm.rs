@@ -34,8 +34,8 @@ struct Norm<'a> {
 impl Kernel for Norm<'_> {
     type Result = ();
 
-    /// Three passes over a row, which stays in the nearest cache. Sums have 32 lanes: 16 for even blocks of 16 channels, 16
-    /// for odd ones.
+    /// Three passes over a row, which stays in the nearest cache. Sums have 32 lanes: 16 for even blocks of 16
+    /// channels, 16 for odd ones.
     #[inline(always)]
     fn run<L: Lanes>(self, l: L) {
         let hidden = self.gamma.len();

@@ -7,8 +7,9 @@ use crate::pairs;
 /// The weights of one product, `x * input_scale @ (codes * scales) + bias`.
 #[derive(Clone, Copy)]
 pub struct Weights<'a> {
-    /// `inner` rows of `columns` codes. Of the inner rows 2i and 2i + 1 the positive codes of a column add up to at most 128,
-    /// and so do the negative ones, as docs/quantization.md has it: sums of two products then fit into 16 bits.
+    /// `inner` rows of `columns` codes. Of the inner rows 2i and 2i + 1 the positive codes of a column add up to at
+    /// most 128, and so do the negative ones, as docs/quantization.md has it: sums of two products then fit into 16
+    /// bits.
     pub codes: &'a [i8],
     pub inner: usize,
     pub columns: usize,

@@ -12,8 +12,8 @@
 //! input scale    f32 for each inner row, or nothing
 //! ```
 //!
-//! Inner rows are filled up to a multiple of 4 with codes 0, columns to a multiple of 16 with zeros. Every part begins at a
-//! multiple of 64 bytes, so all lines are lines of the cache where the whole begins at one. One form serves all
+//! Inner rows are filled up to a multiple of 4 with codes 0, columns to a multiple of 16 with zeros. Every part begins
+//! at a multiple of 64 bytes, so all lines are lines of the cache where the whole begins at one. One form serves all
 //! instruction sets: a line is what `vpdpbusd`, `vpmaddubsw`, `sdot`, and a tile's row of AMX want.
 
 use std::fmt;
@@ -69,7 +69,7 @@ impl Shape {
     pub fn new(inner: usize, columns: usize, has_input_scale: bool) -> Result<Self, Error> {
         if !(1..=MOST_INNER).contains(&inner) || !(1..=MOST_COLUMNS).contains(&columns) {
             return Err(Error(format!(
-                "a product of {inner} x {columns}: there are 1 to {MOST_INNER} inner rows and 1 to {MOST_COLUMNS} columns"
+                "a product of {inner} x {columns}: 1 to {MOST_INNER} inner rows and 1 to {MOST_COLUMNS} columns fit"
             )));
         }
         Ok(Self { inner, columns, has_input_scale })

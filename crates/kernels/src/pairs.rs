@@ -4,8 +4,8 @@
 //! (`vpmaddwd`): two multiplications for 32 products. Where two groups are added before they are widened, three do for
 //! 64, a third faster. Four codes are exact in 16 bits if the positive ones add up to 128 at most, and the negative
 //! ones too: 255 * 128 < 2^15. Of two groups that follow one another this holds for a third to a half in real weights;
-//! if groups with large codes are put beside groups with small ones, it holds for 97 to 100 %. So each panel has an order
-//! of its own, chunk by chunk: pairs first, then the groups that are left over.
+//! if groups with large codes are put beside groups with small ones, it holds for 97 to 100 %. So each panel has an
+//! order of its own, chunk by chunk: pairs first, then the groups that are left over.
 
 use crate::lanes::{CHUNK_GROUPS, Codes};
 

@@ -55,10 +55,10 @@ impl<'a> Product<'a> {
         to.fill(self.set, x, rows, self.inner(), self.packed.input_scale);
     }
 
-    /// The second half: all rows, and the columns of `out`, which may be a part of the result (from a multiple of 16 on, to
-    /// such a multiple or to the end). Panics if rows or columns do not fit.
+    /// The second half: all rows, and the columns of `out`, which may be a part of the result (from a multiple of 16
+    /// on, to such a multiple or to the end). Panics if rows or columns do not fit.
     pub fn multiply(&self, x: &Quantized, activation: Activation, out: Output<'_>) {
-        assert_eq!(x.inner(), self.inner(), "rows were quantized for another product");
+        assert!(x.inner() == self.inner() && x.set == Some(self.set), "rows were quantized for another product");
         assert_eq!(x.rows(), out.rows(), "a product has as many rows as its input");
         let Range { start, end } = out.columns();
         assert!(
@@ -163,7 +163,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
             }
         }
         let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
-        for (values, to) in values.into_iter().zip(out.rows_from(row, ROWS, columns)) {
+        for (values, to) in values.iter().zip(out.rows_from(row, ROWS, columns)) {
             for p in 0..PANELS {
                 l.store_nth(values[p], to, p);
             }

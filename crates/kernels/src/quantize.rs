@@ -1,10 +1,13 @@
 //! Rows as uint8 codes, with one scale and zero point for each row.
 
+use crate::InstructionSet;
 use crate::lanes::{CHUNK, Kernel, LANES, Lanes, Rows};
 
 /// Quantized rows. One that is used again keeps its memory.
 #[derive(Default)]
 pub struct Quantized {
+    /// Whose codes they are; some sets keep them in another form.
+    pub(crate) set: Option<InstructionSet>,
     /// Chunks of 512 inner channels; in a chunk 512 bytes for each row. What is beyond the last channel is arbitrary.
     codes: Vec<u8>,
     /// For each row, what a code is worth.
@@ -38,16 +41,9 @@ impl Quantized {
     }
 
     /// Takes over the rows of `x`, times the input scale if there is one.
-    pub(crate) fn fill(
-        &mut self,
-        set: crate::InstructionSet,
-        x: &[f32],
-        rows: usize,
-        inner: usize,
-        scale: Option<&[f32]>,
-    ) {
+    pub(crate) fn fill(&mut self, set: InstructionSet, x: &[f32], rows: usize, inner: usize, scale: Option<&[f32]>) {
         assert_eq!(x.len(), rows * inner, "{rows} rows of {inner} channels have as many values");
-        self.inner = inner;
+        (self.set, self.inner) = (Some(set), inner);
         // Never shorter: products of different sizes may take turns.
         self.codes.resize(self.codes.len().max(inner.div_ceil(CHUNK) * rows * CHUNK), 0);
         self.scales.resize(rows, 0.0);

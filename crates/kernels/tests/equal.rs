@@ -216,7 +216,7 @@ fn gelu_is_the_exact_one_to_a_millionth() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(150))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(150) })]
 
     #[test]
     fn products_of_any_shape_are_equal_to_the_bit(
