@@ -152,10 +152,12 @@ impl<'a> DocumentTask<'a> {
         }
         let Change { bucket, key, version, .. } = self.change;
         if self.current().await?.is_some() {
-            // Either the object was written again, and that has an event of its own; or the version that was
-            // embedded was deleted for good, and an older version is the object now.
-            let mut versions = existing.iter().filter_map(|existing| existing.source_version.as_ref());
-            if version.is_some() && versions.any(|source_version| source_version.version == *version) {
+            // The object was written again, and that has an event of its own. Or a version was deleted for good: the
+            // one that was embedded, so an older one is the object now; or the delete marker that hid the object.
+            let is_of_version = |existing: &Existing| {
+                existing.source_version.as_ref().is_none_or(|source_version| source_version.version == *version)
+            };
+            if version.is_some() && existing.iter().any(is_of_version) {
                 return self.embed_current(true).await;
             }
             return Ok(Outcome::Outdated);

@@ -94,15 +94,19 @@ fn a_repeated_delivery_asks_for_the_result_alone() {
     assert_eq!(deliver(&pipeline, &created(&pipeline.documents.name, "a.txt"))["unchanged"], 1);
 }
 
+/// The version's id in the head of an answer, in lower case.
+fn version_id(head: &str) -> String {
+    let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
+    id.trim().to_owned()
+}
+
 /// Two versions of one object in a bucket that keeps them; their ids, older first.
 fn versions(pipeline: &Pipeline, key: &str) -> [String; 2] {
     let on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     assert_eq!(pipeline.documents.request("PUT", "?versioning", on).0, 200);
     ["The first version.", "The second version."].map(|text| {
         pipeline.put(key, text);
-        let head = pipeline.documents.head(key).unwrap();
-        let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
-        id.trim().to_owned()
+        version_id(&pipeline.documents.head(key).unwrap())
     })
 }
 
@@ -235,6 +239,26 @@ fn an_older_version_that_shows_again_is_embedded_again() {
     let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "03"}));
     assert_eq!(deliver(&pipeline, &removal)["embedded"], 1);
     assert_eq!(pipeline.records("a.txt")[0]["version"], first.as_str());
+}
+
+#[test]
+fn a_version_is_embedded_again_when_its_delete_marker_is_removed() {
+    needs!(s3);
+    let pipeline = Pipeline::new("uncovered", &[("EMBED_ON_DELETE", "remove")]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    let created = event(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
+    deliver(&pipeline, &created);
+    let marker = version_id(&pipeline.documents.request("DELETE", "a.txt", b"").1.to_lowercase());
+    assert_eq!(deliver(&pipeline, &removed(&pipeline.documents, "a.txt", json!({"sequencer": "03"})))["removed"], 1);
+    assert_eq!(pipeline.documents.request("DELETE", &format!("a.txt?versionId={marker}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": marker, "sequencer": "04"}));
+    assert_eq!(deliver(&pipeline, &removal)["embedded"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+    // An older version that goes changes nothing of it.
+    assert_eq!(pipeline.documents.request("DELETE", &format!("a.txt?versionId={first}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": first, "sequencer": "05"}));
+    assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
 }
 
 #[test]
