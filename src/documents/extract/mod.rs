@@ -283,7 +283,7 @@ fn extract_within(
         }
         None => {
             let brotli = sniff::is_stored_in_brotli(hints);
-            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.unpacked, &verdict)?;
+            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.totals, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
@@ -300,13 +300,13 @@ fn extract_within(
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
-    let unpacked = nesting.unpacked.clone();
+    let totals = nesting.totals.clone();
     let mut out = Out::new(emit, format, resumed, nesting);
     let outcome = match format {
         Format::Pdf => Some(pdf::read(bytes.by_ref(), options, &verdict, &mut out)),
         Format::Rtf => Some(rtf::read(bytes.by_ref(), options, &mut out)),
         Format::Eml => Some(whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| {
-            unpacked.within(mail.len() as u64);
+            totals.within(mail.len() as u64);
             mail::read(&mail, options, &mut out)
         })),
         _ => None,
@@ -346,11 +346,11 @@ fn read_container(
         Stop::BrokeOff => Unreadable::Broken("it was not read".to_owned()),
     };
     let whole = whole(bytes, "an office document", options, verdict).map_err(ended)?;
-    nesting.unpacked.within(whole.len() as u64);
+    nesting.totals.within(whole.len() as u64);
     if container == Container::Ole {
         return Err(office::ole::refused(&whole));
     }
-    let document = office::open(&whole, options, &nesting.unpacked, verdict).map_err(ended)?;
+    let document = office::open(&whole, options, &nesting.totals, verdict).map_err(ended)?;
     let mut out = Out::new(emit, document.format, None, nesting.clone());
     let outcome = document.read(&mut out);
     finish(outcome, verdict, out, None)
