@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
-//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process.
+//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process, and one that
+//! a library panics at is broken, alone.
 
 mod blocks;
 mod charset;
@@ -31,12 +32,14 @@ mod zstd;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use encoding_rs::{Encoding, UTF_8};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::concurrency::panics;
 use crate::record::Place;
 use charset::Utf8;
 use decompress::{Limited, Verdict};
@@ -266,8 +269,33 @@ pub fn extract(
     extract_within(input, hints, options, resumed, Nesting::default(), emit)
 }
 
-/// [`extract`] for a document that may lie in others.
+/// [`extract`] for a document that may lie in others. A reader that panics does not understand this document; those
+/// around it go on.
 fn extract_within(
+    input: impl Read,
+    hints: &Hints<'_>,
+    options: &ExtractOptions,
+    resumed: Option<&Cursor>,
+    nesting: Nesting,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
+    let mut emitting = false;
+    let mut emit = |section| {
+        emitting = true;
+        let flow = emit(section);
+        emitting = false;
+        flow
+    };
+    // What the reader leaves half done is dropped with it.
+    let read = catch_unwind(AssertUnwindSafe(|| read(input, hints, options, resumed, nesting, &mut emit)));
+    read.unwrap_or_else(|panic| match emitting {
+        // The caller's own panic.
+        true => resume_unwind(panic),
+        false => Err(Unreadable::Broken(format!("its reader gave up: {}", panics::message(&*panic)))),
+    })
+}
+
+fn read(
     input: impl Read,
     hints: &Hints<'_>,
     options: &ExtractOptions,
