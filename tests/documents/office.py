@@ -556,7 +556,7 @@ def guide() -> dict[str, str | bytes]:
 
 
 def books(made: Set) -> None:
-    made.good("guide.epub", zipped(guide()), "epub", ["Lights", ENGLISH[0], "- wood", "Tides", "High\xa0water — spring, H2O", "4 am"])
+    made.good("guide.epub", zipped(guide()), "epub", ["Lights", ENGLISH[0], "- wood", "Tides", "High water — spring, H2O", "4 am"])
     made.good(
         "book.epub",
         zipped(BOOK_PARTS),
