@@ -8,7 +8,7 @@ use lambda_embed::observability::call::Call;
 
 use crate::support::harness::{block_on, fixture_handler, root};
 
-#[path = "../../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/checks.rs"]
 mod fuzz_checks;
 
 /// Marsaglia's xorshift64: the same numbers on every machine.

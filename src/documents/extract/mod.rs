@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
-//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process.
+//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process, and one that
+//! a library panics at is broken, alone.
 
 mod blocks;
 mod charset;
@@ -31,12 +32,14 @@ mod zstd;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use encoding_rs::{Encoding, UTF_8};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::concurrency::panics;
 use crate::record::Place;
 use charset::Utf8;
 use decompress::{Limited, Verdict};
@@ -266,8 +269,33 @@ pub fn extract(
     extract_within(input, hints, options, resumed, Nesting::default(), emit)
 }
 
-/// [`extract`] for a document that may lie in others.
+/// [`extract`] for a document that may lie in others. A reader that panics does not understand this document; those
+/// around it go on.
 fn extract_within(
+    input: impl Read,
+    hints: &Hints<'_>,
+    options: &ExtractOptions,
+    resumed: Option<&Cursor>,
+    nesting: Nesting,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
+    let mut emitting = false;
+    let mut emit = |section| {
+        emitting = true;
+        let flow = emit(section);
+        emitting = false;
+        flow
+    };
+    // What the reader leaves half done is dropped with it.
+    let read = catch_unwind(AssertUnwindSafe(|| read(input, hints, options, resumed, nesting, &mut emit)));
+    read.unwrap_or_else(|panic| match emitting {
+        // The caller's own panic.
+        true => resume_unwind(panic),
+        false => Err(Unreadable::Broken(format!("its reader gave up: {}", panics::message(&*panic)))),
+    })
+}
+
+fn read(
     input: impl Read,
     hints: &Hints<'_>,
     options: &ExtractOptions,
@@ -283,7 +311,7 @@ fn extract_within(
         }
         None => {
             let brotli = sniff::is_stored_in_brotli(hints);
-            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.unpacked, &verdict)?;
+            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.totals, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
@@ -300,13 +328,13 @@ fn extract_within(
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
-    let unpacked = nesting.unpacked.clone();
+    let totals = nesting.totals.clone();
     let mut out = Out::new(emit, format, resumed, nesting);
     let outcome = match format {
         Format::Pdf => Some(pdf::read(bytes.by_ref(), options, &verdict, &mut out)),
         Format::Rtf => Some(rtf::read(bytes.by_ref(), options, &mut out)),
         Format::Eml => Some(whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| {
-            unpacked.within(mail.len() as u64);
+            totals.within(mail.len() as u64);
             mail::read(&mail, options, &mut out)
         })),
         _ => None,
@@ -346,11 +374,11 @@ fn read_container(
         Stop::BrokeOff => Unreadable::Broken("it was not read".to_owned()),
     };
     let whole = whole(bytes, "an office document", options, verdict).map_err(ended)?;
-    nesting.unpacked.within(whole.len() as u64);
+    nesting.totals.within(whole.len() as u64);
     if container == Container::Ole {
         return Err(office::ole::refused(&whole));
     }
-    let document = office::open(&whole, options, &nesting.unpacked, verdict).map_err(ended)?;
+    let document = office::open(&whole, options, &nesting.totals, verdict).map_err(ended)?;
     let mut out = Out::new(emit, document.format, None, nesting.clone());
     let outcome = document.read(&mut out);
     finish(outcome, verdict, out, None)

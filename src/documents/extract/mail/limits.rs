@@ -1,14 +1,18 @@
-//! What the parser of mail may be given: it recurses into messages, and keeps some hundred bytes for each header field,
-//! address and part, without a limit of its own.
+//! What the parser of mail may be given: it keeps some hundred bytes for each header field, address and part, without a
+//! limit of its own; and where messages lie in one another it loses headers, or gives up (mail-parser 0.11).
 
 use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use memchr::memmem;
 
 use crate::documents::extract::{Skip, Unreadable};
 
-/// Messages within a message, as digests of mailing lists have them: the parser recurses into them.
+/// The types of messages within a message as [`parseable`] writes them, which the parser does not know.
+pub const MESSAGES: [&str; 2] = ["message/xfc822", "message/xlobal"];
+
+/// Messages within a message, as digests of mailing lists have them.
 const MAX_MESSAGES: usize = 500;
 
 /// Bytes of a part's header before and after its type; real ones have some hundred.
@@ -20,7 +24,8 @@ const MAX_HEADERS: usize = 1 << 20;
 /// Parts of all messages.
 const MAX_PARTS: usize = 10_000;
 
-/// The mail as it may be parsed.
+/// The mail as it may be parsed: messages in it are attachments of the types [`MESSAGES`], each to be read as the mail
+/// that it is. Those of a `multipart/digest` alone, which has no type for each, are left to the parser.
 ///
 /// # Errors
 /// It has more headers, parts or messages than any mail.
@@ -30,7 +35,7 @@ pub fn parseable(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     if within.len() > MAX_MESSAGES {
         return Err(too_many(format!("{MAX_MESSAGES} messages in it")));
     }
-    let Counts { headers, parts } = counts(bytes);
+    let Counts { headers, parts, types } = counts(bytes);
     if headers > MAX_HEADERS {
         return Err(too_many(format!("{MAX_HEADERS} bytes of headers")));
     }
@@ -39,9 +44,9 @@ pub fn parseable(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
     }
     let mut bytes = Cow::Borrowed(bytes);
     for at in within {
-        // The parser would recurse into what is encoded without a limit. Under a type that it does not know it is an
-        // attachment, which is read as the mail that it is, within limits.
-        if is_encoded(&bytes, at) {
+        let is_digest = bytes[at].eq_ignore_ascii_case(&b'd');
+        // Of what is encoded the parser would make a copy in each message around it.
+        if (!is_digest && types.iter().any(|field| field.contains(&at))) || is_encoded(&bytes, at) {
             bytes.to_mut()[at] = b'x';
         }
     }
@@ -55,28 +60,49 @@ struct Counts {
     headers: usize,
     /// Lines that may begin a part.
     parts: usize,
+    /// Where lines of header fields are that state a type.
+    types: Vec<Range<usize>>,
 }
+
+/// The header field that states a part's type.
+const TYPE: &[u8] = b"content-type";
 
 fn counts(bytes: &[u8]) -> Counts {
     let boundaries = boundaries(bytes);
     let mut counts = Counts::default();
     // Fields may stand at the start, and after a line that may be a boundary, up to an empty line; of a message in a
-    // message, behind that one.
-    let (mut in_header, mut in_field, mut of_message) = (true, false, false);
+    // message, and of any part if there is a digest, behind that one.
+    let (mut in_header, mut in_field, mut in_type) = (true, false, false);
+    let (mut of_message, mut digest) = (false, false);
+    let mut next = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
+        let at = next;
+        next += line.len() + 1;
+        if counts.headers > MAX_HEADERS {
+            break;
+        }
         if let Some(boundary) = line.strip_prefix(b"--") {
             let may_begin = boundaries.as_ref().is_none_or(|known| known.contains(name(boundary)));
             counts.parts += usize::from(may_begin);
             (in_header, in_field) = (in_header || may_begin, false);
+            of_message |= digest && may_begin;
         } else if !in_header {
             continue;
         } else if line.trim_ascii().is_empty() {
             (in_header, in_field, of_message) = (of_message, false, false);
         } else if (in_field && line[0].is_ascii_whitespace()) || is_field(line) {
+            in_type &= in_field && line[0].is_ascii_whitespace();
+            in_type |= line.get(..TYPE.len()).is_some_and(|name| name.eq_ignore_ascii_case(TYPE));
             in_field = true;
             counts.headers += line.len() + 1;
-            of_message |=
-                [&b"rfc822"[..], b"RFC822", b"global", b"digest"].iter().any(|kind| memmem::find(line, kind).is_some());
+            if in_type {
+                counts.types.push(at..next);
+            }
+            let lower = line.to_ascii_lowercase();
+            let states = |kind: &[u8]| memmem::find(&lower, kind).is_some();
+            let is_digest = states(b"digest");
+            digest |= is_digest;
+            of_message |= is_digest || states(b"rfc822") || states(b"global");
         } else {
             in_field = false;
         }
