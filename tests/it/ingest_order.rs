@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::harness::fixture;
-use crate::support::pipeline::{Pipeline, created, notification, queue};
+use crate::support::pipeline::{self, Pipeline, created, notification, queue};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 
@@ -259,6 +259,13 @@ fn a_version_is_embedded_again_when_its_delete_marker_is_removed() {
     let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": first, "sequencer": "05"}));
     assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
     assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+    // Nor does one of a document that never had vectors, which nothing reads again.
+    let old = version_id(&pipeline.documents.request("PUT", "b.png", b"\x89PNG\r\n\x1a\n\0").1.to_lowercase());
+    pipeline.put("b.png", b"\x89PNG\r\n\x1a\n\0\0");
+    assert_eq!(deliver(&pipeline, &pipeline::created(&pipeline.documents.name, "b.png"))["skipped"], 1);
+    assert_eq!(pipeline.documents.request("DELETE", &format!("b.png?versionId={old}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "b.png", json!({"versionId": old, "sequencer": "06"}));
+    assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
 }
 
 #[test]

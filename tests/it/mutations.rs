@@ -9,7 +9,7 @@ use lambda_embed::observability::call::Call;
 use crate::support::harness::{block_on, fixture_handler, root};
 
 #[path = "../../fuzz/src/checks.rs"]
-mod fuzz_checks;
+pub mod fuzz_checks;
 
 /// Marsaglia's xorshift64: the same numbers on every machine.
 struct Random(u64);

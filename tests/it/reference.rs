@@ -45,14 +45,17 @@ fn run(command: &mut Command) -> Vec<u8> {
 /// `file` as LibreOffice converts it, in `folder`.
 fn by_libreoffice(file: &Path, filter: &str, folder: &Folder) -> PathBuf {
     let program = installed("libreoffice", &["soffice", "libreoffice"]);
-    // A profile for each run: LibreOffice hands a second start over to one that is ending.
-    let name = file.file_name().unwrap().display();
-    let profile = format!("-env:UserInstallation=file://{}/profile-{name}", folder.0.display());
+    // A folder for each run: LibreOffice hands a second start over to one that is ending, if both have one profile; and
+    // what an earlier run wrote is not taken for this one's.
+    let number = std::fs::read_dir(&folder.0).unwrap().count();
+    let run_folder = folder.0.join(format!("run-{number}"));
+    std::fs::create_dir(&run_folder).unwrap();
+    let profile = format!("-env:UserInstallation=file://{}/profile", run_folder.display());
     run(Command::new(program)
         .args([profile.as_str(), "--headless", "--convert-to", filter, "--outdir"])
-        .arg(&folder.0)
+        .arg(&run_folder)
         .arg(file));
-    folder.0.join(file.file_stem().unwrap()).with_extension(filter.split(':').next().unwrap())
+    run_folder.join(file.file_stem().unwrap()).with_extension(filter.split(':').next().unwrap())
 }
 
 /// The words that LibreOffice finds in `file`, which it can convert to `filter`: text, or XML of its own.

@@ -37,8 +37,8 @@ SIZES = {45: 600, 200: 200, 500: 80, 1000: 40, 2000: 20}
 # each of them durable before it answers.
 STORED = {45: 50, 500: 30}
 # Messages in one batch, for documents of this many tokens; Lambda passes at most 6 MB to a function in one event.
-BATCHES = (1, 10, 100, 1000)
-BATCHED = 45
+BATCH_SIZES = (1, 10, 100, 1000)
+BATCH_TOKENS = 45
 # The stores, with the function's variables. Files come first, because the others are counted against them.
 DENSE = "Qdrant, dense"
 STORES: dict[str, dict[str, str]] = {
@@ -257,26 +257,26 @@ def measure(bucket: Bucket, size: int, count: int, rounds: int) -> dict[str, obj
 
 
 def batch_sizes(bucket: Bucket, rounds: int) -> list[dict[str, object]]:
-    """A row for each size of a batch: the same documents of BATCHED tokens. Ratios are medians over rounds."""
-    count = max(BATCHES)
-    first, rest = uploaded(bucket, BATCHED, count)
-    took: dict[int, list[float]] = {size: [] for size in BATCHES}
-    peaks: dict[int, list[float]] = {size: [] for size in BATCHES}
+    """A row for each size of a batch: the same documents of BATCH_TOKENS tokens. Ratios are medians over rounds."""
+    count = max(BATCH_SIZES)
+    first, rest = uploaded(bucket, BATCH_TOKENS, count)
+    took: dict[int, list[float]] = {size: [] for size in BATCH_SIZES}
+    peaks: dict[int, list[float]] = {size: [] for size in BATCH_SIZES}
     bare = []
     for number in range(rounds):
-        for size in BATCHES:
-            progress(f"batches of {size}, {BATCHED} tokens, round {number + 1} of {rounds}")
+        for size in BATCH_SIZES:
+            progress(f"batches of {size}, {BATCH_TOKENS} tokens, round {number + 1} of {rounds}")
             found = run(bucket, batches(first, rest, size), f"messages-{size}-{number}")
             took[size].append(seconds(found))
             peaks[size].append(found.peak)
-        bare.append(own_speed(results(bucket, rest, f"messages-{BATCHES[0]}-{number}")))
+        bare.append(own_speed(results(bucket, rest, f"messages-{BATCH_SIZES[0]}-{number}")))
     return [
         {
             "messages": size,
             "event, KB": round(len(queued(rest[:size])) / 1e3),
             "documents/s": count / median(times),
             "of the embedder's own": f"{median([own / ours for own, ours in zip(bare, times, strict=True)]):.2f}",
-            "s a call": median(times) / count * size,
+            "ms a call": median(times) / count * size * 1e3,
             "peak, MB": round(max(peaks[size])),
         }
         for size, times in took.items()

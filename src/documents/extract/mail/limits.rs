@@ -1,7 +1,6 @@
 //! What the parser of mail may be given: it keeps some hundred bytes for each header field, address and part, without a
 //! limit of its own; and where messages lie in one another it loses headers, or gives up (mail-parser 0.11).
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -29,25 +28,24 @@ const MAX_PARTS: usize = 10_000;
 ///
 /// # Errors
 /// It has more headers, parts or messages than any mail.
-pub fn parseable(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
+pub fn parseable(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unreadable> {
     let too_many = |what: String| Unreadable::skipped(Skip::TooLarge, format!("it has more than {what}, the limit"));
-    let within = messages_within(bytes);
+    let within = messages_within(&bytes);
     if within.len() > MAX_MESSAGES {
         return Err(too_many(format!("{MAX_MESSAGES} messages in it")));
     }
-    let Counts { headers, parts, types } = counts(bytes);
+    let Counts { headers, parts, types } = counts(&bytes);
     if headers > MAX_HEADERS {
         return Err(too_many(format!("{MAX_HEADERS} bytes of headers")));
     }
     if parts > MAX_PARTS {
         return Err(too_many(format!("{MAX_PARTS} parts")));
     }
-    let mut bytes = Cow::Borrowed(bytes);
     for at in within {
         let is_digest = bytes[at].eq_ignore_ascii_case(&b'd');
         // Of what is encoded the parser would make a copy in each message around it.
         if (!is_digest && types.iter().any(|field| field.contains(&at))) || is_encoded(&bytes, at) {
-            bytes.to_mut()[at] = b'x';
+            bytes[at] = b'x';
         }
     }
     Ok(bytes)
@@ -60,7 +58,7 @@ struct Counts {
     headers: usize,
     /// Lines that may begin a part.
     parts: usize,
-    /// Where lines of header fields are that state a type.
+    /// Where lines are that state a type; only of what is a header for certain, because they are rewritten.
     types: Vec<Range<usize>>,
 }
 
@@ -74,6 +72,8 @@ fn counts(bytes: &[u8]) -> Counts {
     // message, and of any part if there is a digest, behind that one.
     let (mut in_header, mut in_field, mut in_type) = (true, false, false);
     let (mut of_message, mut digest) = (false, false);
+    // The same, but of what types say in so many words.
+    let (mut is_header, mut of_typed, mut typed_digest) = (true, false, false);
     let mut next = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
         let at = next;
@@ -86,23 +86,29 @@ fn counts(bytes: &[u8]) -> Counts {
             counts.parts += usize::from(may_begin);
             (in_header, in_field) = (in_header || may_begin, false);
             of_message |= digest && may_begin;
+            is_header |= may_begin;
+            of_typed |= typed_digest && may_begin;
         } else if !in_header {
             continue;
         } else if line.trim_ascii().is_empty() {
             (in_header, in_field, of_message) = (of_message, false, false);
+            (is_header, of_typed) = (of_typed, false);
         } else if (in_field && line[0].is_ascii_whitespace()) || is_field(line) {
             in_type &= in_field && line[0].is_ascii_whitespace();
             in_type |= line.get(..TYPE.len()).is_some_and(|name| name.eq_ignore_ascii_case(TYPE));
             in_field = true;
             counts.headers += line.len() + 1;
-            if in_type {
+            if in_type && is_header {
                 counts.types.push(at..next);
             }
             let lower = line.to_ascii_lowercase();
             let states = |kind: &[u8]| memmem::find(&lower, kind).is_some();
             let is_digest = states(b"digest");
+            let is_message = is_digest || states(b"rfc822") || states(b"global");
             digest |= is_digest;
-            of_message |= is_digest || states(b"rfc822") || states(b"global");
+            of_message |= is_message;
+            typed_digest |= in_type && is_digest;
+            of_typed |= in_type && is_message;
         } else {
             in_field = false;
         }

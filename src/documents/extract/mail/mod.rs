@@ -22,9 +22,9 @@ const MAX_ATTACHMENTS: usize = 100;
 /// Names of attachments in the text.
 const MAX_NAMES: usize = 100;
 
-pub fn read(bytes: &[u8], options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
+pub fn read(bytes: Vec<u8>, options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
     let bytes = limits::parseable(bytes)?;
-    let Some(mail) = MessageParser::default().parse(&*bytes) else {
+    let Some(mail) = MessageParser::default().parse(&bytes) else {
         return Err(Unreadable::Broken("it has no header as mail has".to_owned()).into());
     };
     message(&mail, &[], 0, options, out)

@@ -84,7 +84,7 @@ fn a_digest_of_forwarded_mails_is_read() {
 }
 
 #[test]
-fn of_a_mail_in_mails_that_lost_fields_and_boundaries_every_other_word_is_read() {
+fn of_a_mail_in_mails_that_lost_fields_and_boundaries_each_word_that_is_left_is_read() {
     let chain = chain(&[LAST]);
     let lines: Vec<&str> = chain.lines().collect();
     // What stands before the first part, no reader of mail shows.
@@ -123,6 +123,12 @@ fn a_text_that_names_the_type_of_mails_is_left_as_it_is() {
     let text = "Its type is message/rfc822, or\nContent-Type: message/rfc822\nin full.";
     let (sections, _) = read(with_parts("s", "b", &[&format!("Content-Type: text/plain\n\n{text}")]), "a.eml");
     assert_eq!(sections.last().unwrap().text, text);
-    let hidden = limits::parseable(attached("From: a\n\nb").as_bytes()).unwrap().into_owned();
+    // Words of the header that name such types elsewhere do not make a header of the body.
+    for header in ["To: a@global.test", "Subject: of rfc822", "Subject: Weekly digest"] {
+        let body = "Hi,\nContent-Type: message/rfc822\nis the type.";
+        let (sections, _) = read(format!("From: a@b.test\n{header}\n\n{body}\n"), "a.eml");
+        assert_eq!(sections.last().unwrap().text, body, "{header}");
+    }
+    let hidden = limits::parseable(attached("From: a\n\nb").into_bytes()).unwrap();
     assert!(hidden.starts_with(b"Content-Type: message/xfc822\n"));
 }

@@ -23,10 +23,10 @@ impl<'t> Prolog<'t> {
         loop {
             let next = position(&reader);
             match reader.read_event() {
-                Ok(Event::DocType(doctype)) => {
-                    let close = next + text[next..position(&reader)].rfind(']').unwrap_or(0);
-                    let open = doctype.find('[').and_then(|_| text[next..].find('[')).map(|offset| next + offset);
-                    declarations = open.filter(|open| *open < close).map(|open| open..close + 1);
+                Ok(Event::DocType(_)) => {
+                    let doctype = &text[next..position(&reader)];
+                    declarations =
+                        opening(doctype).zip(doctype.rfind(']')).map(|(open, close)| next + open..next + close + 1);
                 }
                 Ok(Event::Text(blank)) if blank.trim().is_empty() => {}
                 Ok(Event::Decl(_) | Event::PI(_) | Event::Comment(_)) => {}
@@ -52,6 +52,22 @@ impl<'t> Prolog<'t> {
     }
 }
 
+/// Where what a document type declares itself begins: at a `[` outside quotes. HTML ends a document type at the first
+/// `>`, also within quotes, so behind that the page has begun.
+fn opening(doctype: &str) -> Option<usize> {
+    let mut quote = None;
+    for (at, c) in doctype.char_indices() {
+        match c {
+            '>' => return None,
+            '[' if quote.is_none() => return Some(at),
+            '"' | '\'' if quote.is_none() => quote = Some(c),
+            _ if quote == Some(c) => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// `text` without what its document type declares itself, which HTML does not know and would show.
 pub fn without_declarations(text: &str) -> Cow<'_, str> {
     match Prolog::of(text).declarations {
@@ -75,12 +91,12 @@ mod tests {
                 "<x:html a='b'/>",
             ),
         ] {
-            for public in ["", " PUBLIC \"-//W3C//DTD XHTML 1.1//EN\" 'http://a.test/[x]>.dtd'"] {
+            for public in ["", " PUBLIC \"-//W3C//DTD XHTML 1.1//EN\" 'http://a.test/[x]'", " SYSTEM 'a>'"] {
                 let before = format!("\u{feff}<?xml version='1.0'?>\n<!-- <!DOCTYPE a []> --><!DOCTYPE html{public} ");
                 let text = format!("{before}{declarations}>\n{rest}");
                 let prolog = Prolog::of(&text);
                 assert_eq!((prolog.root(), prolog.is_open()), (Some("html"), false), "{text}");
-                if public.is_empty() {
+                if !public.contains('>') {
                     assert_eq!(without_declarations(&text), format!("{before}>\n{rest}"));
                 }
                 for end in (1..text.len() - rest.len()).filter(|end| text.is_char_boundary(*end)) {
@@ -95,6 +111,16 @@ mod tests {
         for text in ["words", "<p>a [b]>", "<!DOCTYPE html><p>[a]", "<!doctype html>\n<svg>", "]>"] {
             assert_eq!(without_declarations(text), text);
             assert!(!Prolog::of(text).is_open(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_document_type_without_its_last_quote_takes_nothing_of_the_page() {
+        for quote in ['"', '\''] {
+            let head = format!("<!DOCTYPE html PUBLIC {quote}-//W3C//DTD HTML 4.01//EN>\n<html lang={quote}en{quote}>");
+            let body = format!("<p>one [1] two</p><input type={quote}text{quote} name={quote}a[]{quote}><p>three</p>");
+            let text = head + &body;
+            assert_eq!(without_declarations(&text), text);
         }
     }
 }
