@@ -68,12 +68,9 @@ const TYPE: &[u8] = b"content-type";
 fn counts(bytes: &[u8]) -> Counts {
     let boundaries = boundaries(bytes);
     let mut counts = Counts::default();
-    // Fields may stand at the start, and after a line that may be a boundary, up to an empty line; of a message in a
-    // message, and of any part if there is a digest, behind that one.
-    let (mut in_header, mut in_field, mut in_type) = (true, false, false);
-    let (mut of_message, mut digest) = (false, false);
-    // The same, but of what types say in so many words.
-    let (mut is_header, mut of_typed, mut typed_digest) = (true, false, false);
+    let (mut in_field, mut in_type) = (false, false);
+    // By what any field says, and by what types say alone.
+    let (mut likely, mut certain) = (Header::default(), Header::default());
     let mut next = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
         let at = next;
@@ -84,36 +81,68 @@ fn counts(bytes: &[u8]) -> Counts {
         if let Some(boundary) = line.strip_prefix(b"--") {
             let may_begin = boundaries.as_ref().is_none_or(|known| known.contains(name(boundary)));
             counts.parts += usize::from(may_begin);
-            (in_header, in_field) = (in_header || may_begin, false);
-            of_message |= digest && may_begin;
-            is_header |= may_begin;
-            of_typed |= typed_digest && may_begin;
-        } else if !in_header {
+            in_field = false;
+            if may_begin {
+                [&mut likely, &mut certain].into_iter().for_each(Header::part_begins);
+            }
+        } else if !likely.open {
             continue;
         } else if line.trim_ascii().is_empty() {
-            (in_header, in_field, of_message) = (of_message, false, false);
-            (is_header, of_typed) = (of_typed, false);
+            in_field = false;
+            [&mut likely, &mut certain].into_iter().for_each(Header::ends);
         } else if (in_field && line[0].is_ascii_whitespace()) || is_field(line) {
             in_type &= in_field && line[0].is_ascii_whitespace();
             in_type |= line.get(..TYPE.len()).is_some_and(|name| name.eq_ignore_ascii_case(TYPE));
             in_field = true;
             counts.headers += line.len() + 1;
-            if in_type && is_header {
+            if in_type && certain.open {
                 counts.types.push(at..next);
             }
             let lower = line.to_ascii_lowercase();
             let states = |kind: &[u8]| memmem::find(&lower, kind).is_some();
             let is_digest = states(b"digest");
             let is_message = is_digest || states(b"rfc822") || states(b"global");
-            digest |= is_digest;
-            of_message |= is_message;
-            typed_digest |= in_type && is_digest;
-            of_typed |= in_type && is_message;
+            likely.states(is_digest, is_message);
+            if in_type {
+                certain.states(is_digest, is_message);
+            }
         } else {
             in_field = false;
         }
     }
     counts
+}
+
+/// Whether lines are a header's: from the start, and from a boundary, up to an empty line; and of a message in a message,
+/// and of any part if there is a digest, from that one on.
+struct Header {
+    open: bool,
+    /// The part is a message, so another header follows this one.
+    of_message: bool,
+    /// Parts may be messages without saying so.
+    digest: bool,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self { open: true, of_message: false, digest: false }
+    }
+}
+
+impl Header {
+    fn part_begins(&mut self) {
+        self.open = true;
+        self.of_message |= self.digest;
+    }
+
+    fn states(&mut self, is_digest: bool, is_message: bool) {
+        self.digest |= is_digest;
+        self.of_message |= is_message;
+    }
+
+    fn ends(&mut self) {
+        self.open = std::mem::take(&mut self.of_message);
+    }
 }
 
 fn is_field(line: &[u8]) -> bool {
