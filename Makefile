@@ -242,8 +242,8 @@ LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --t
 soak: build runtime s3-server ## Send 100,000 mixed calls, 20,000 lengths, a gigabyte of text: none lost, memory flat
 	$(LONG_TEST) soak:: ingest_long::
 
-reference: build runtime documents ## Compare what LibreOffice reads in office documents with what we read
-	$(LONG_TEST) office::
+reference: build runtime documents ## Compare what LibreOffice and pandoc read in documents with what we read
+	$(LONG_TEST) reference::
 
 # Apart from `make documents`, whose readers take a third of the space.
 $(READERS)/.ready: tests/readers/requirements.txt

@@ -128,13 +128,7 @@ impl Fetch {
 
     /// A small object whole, checked against the hash in its metadata if there is one.
     async fn small_object(&self, key: &str) -> Result<Vec<u8>, StoreError> {
-        let mut attempt = 0;
-        loop {
-            match self.small_object_once(key).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => self.retry.again(&mut attempt, error, None).await?,
-            }
-        }
+        self.retry.run(|| self.small_object_once(key)).await
     }
 
     async fn small_object_once(&self, key: &str) -> Result<Vec<u8>, StoreError> {
@@ -233,7 +227,7 @@ impl Fetch {
             match received {
                 Ok(()) => {}
                 Err(PartFailed::Store(error)) => {
-                    self.retry.again(&mut attempt, error, None).await.map_err(PartFailed::Store)?;
+                    self.retry.again(&mut attempt, error).await.map_err(PartFailed::Store)?;
                 }
                 Err(disk) => return Err(disk),
             }

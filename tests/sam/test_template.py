@@ -352,6 +352,8 @@ class Choices(unittest.TestCase):
             "RequestThrottleAlarm": ("AWS/Lambda", "Throttles", requests, "Sum", 0),
             "RequestLatencyAlarm": ("AWS/Lambda", "Duration", requests, "p99", 250),
             "RequestFailureAlarm": ("AWS/ApiGateway", "5xx", ("ApiId", {"Ref": "EmbedApi"}), "Sum", 0),
+            "UrlFailureAlarm": ("AWS/Lambda", "Url5xxCount", requests, "Sum", 0),
+            "RestApiFailureAlarm": ("AWS/ApiGateway", "5XXError", ("ApiName", {"Fn::Sub": "${AWS::StackName}-stream"}), "Sum", 0),
             "BrokenStreamAlarm": ("LambdaEmbed", "StreamsBroken", ("service", {"Ref": "EmbedFunction"}), "Sum", 0),
             "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
             "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
@@ -361,8 +363,10 @@ class Choices(unittest.TestCase):
         }
         topic = "arn:aws:sns:us-east-1:123456789012:alarms"
         choices = {"Alarms": "true", "AlarmTopicArn": topic, "AlarmLatencyMilliseconds": 250}
-        self.assertNotIn("BrokenStreamAlarm", Template(**choices).resources)
-        alarms = Template(**choices, ResponseStream="true").of_type("AWS::CloudWatch::Alarm")
+        doors = {"ResponseStream": "true", "FunctionUrl": "true", "RestApi": "true"}
+        of_doors = {"BrokenStreamAlarm", "UrlFailureAlarm", "RestApiFailureAlarm"}
+        self.assertFalse(of_doors & set(Template(**choices).resources))
+        alarms = Template(**choices, **doors).of_type("AWS::CloudWatch::Alarm")
         found = {}
         for name, alarm in alarms.items():
             ((dimension, value),) = (d.values() for d in alarm["Dimensions"])
