@@ -20,6 +20,8 @@ PYTHON ?= python3
 TESTS_WITHOUT ?=
 BENCH_WITHOUT ?=
 PYTORCH ?=
+# Whether a model also has the graph in ONNX Runtime's own operators, which EMBED_KERNELS=onnxruntime runs.
+STANDARD ?=
 
 # The model for local commands if the default cannot be fetched.
 STAND_IN := all-MiniLM-L6-v2
@@ -44,13 +46,18 @@ CHECKOV := target/checkov
 export SAM_CLI_TELEMETRY := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build runtime emulator samples model local-model goldens verify-model ablation retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference readers chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
+.PHONY: help build operators runtime emulator samples model local-model goldens verify-model ablation retrieval invoke serve doctor push-model s3-server qdrant-server documents peers bench bench-cold bench-ingest bench-memory bench-resident bench-http test test-rust test-tools test-hub clients-node clients-java clients-go test-clients test-tei-document test-template test-package test-docs test-examples test-sam qemu image package local base-image deploy fuzz soak reference readers chaos load mutants lint audit clean build-EmbedFunction build-DocumentFunction
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## Build target/release/bootstrap
 	cargo build --release --locked
+
+# The function's operators as a library for Python's sessions, which make models and verify them. In a folder of its own,
+# so that it does not wait for a build of the function.
+operators:
+	@cargo build --release --locked --quiet --package operators --example operators_library --target-dir target/operators
 
 runtime: ## Take ONNX Runtime's and PDFium's libraries out of their pinned wheels (ARCH=x86_64|aarch64)
 	@$(PYTHON) -m tools.runtime --arch $(ARCH) --out target/runtime/$(ARCH)
@@ -68,12 +75,13 @@ $(READY): tools/requirements.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-model: $(READY) ## Fetch, export, quantize and verify a model (MODEL=<id>) into models/<id>
-	@$(PY) -m tools.build $(MODEL)
+BUILD_MODEL = $(PY) -m tools.build $(if $(filter yes,$(STANDARD)),--standard)
+model: $(READY) operators ## Fetch, export, quantize and verify a model (MODEL=<id>, STANDARD=yes: both graphs) into models/<id>
+	@$(BUILD_MODEL) $(MODEL)
 
 # Makes the model's float32 graph and its vectors, with which the int8 model is compared.
-goldens: $(READY)
-	@$(PY) -m tools.build $(MODEL) --keep-fp32 target/fp32/$(MODEL).onnx
+goldens: $(READY) operators
+	@$(BUILD_MODEL) $(MODEL) --keep-fp32 target/fp32/$(MODEL).onnx
 	@$(PY) -m tools.golden $(MODEL) --fp32 target/fp32/$(MODEL).onnx
 
 verify-model: goldens ## Print a model's fidelity to its float32 weights (MODEL=<id>); fails under the bars
@@ -89,11 +97,11 @@ retrieval: build runtime ## nDCG@10 and recall@100 on a benchmark, of float32, o
 
 # Builds the model that a local command uses, and writes its id to target/local-model. If the default comes neither from
 # the hub nor from Maven, it says so and builds STAND_IN. A package is never built this way.
-local-model: $(READY)
-	@mkdir -p target; model=$(MODEL); $(PY) -m tools.build $$model || { \
+local-model: $(READY) operators
+	@mkdir -p target; model=$(MODEL); $(BUILD_MODEL) $$model || { \
 	  [ $$? -eq 69 ] && [ "$(origin MODEL)" = file ] || exit 1; \
 	  echo "The model hub did not answer: this run uses $(STAND_IN) instead of $$model. To get $$model, run \`make model\` where huggingface.co or a Maven repository can be reached."; \
-	  model=$(STAND_IN); $(PY) -m tools.build $$model || exit 1; }; \
+	  model=$(STAND_IN); $(BUILD_MODEL) $$model || exit 1; }; \
 	echo $$model > target/local-model
 
 LOCAL := EMBED_ORT_LIB=target/runtime/$(ARCH)/libonnxruntime.so EMBED_PDFIUM_LIB=target/runtime/$(ARCH)/libpdfium.so EMBED_MODEL_DIR=models/$$(cat target/local-model)
@@ -161,7 +169,7 @@ test-rust: build runtime $(call part,model,goldens) $(call part,emulator,emulato
 test-rust: $(call part,s3,s3-server) $(call part,qdrant,qdrant-server) $(call part,documents,documents)
 	$(COUNTED) cargo test --release --locked
 
-test-tools: $(READY) build runtime
+test-tools: $(READY) build operators runtime
 	$(COUNTED) $(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
 
 # Not part of `make test`, because not every network reaches the hub.
@@ -234,8 +242,8 @@ LONG_TEST = cargo test --release --locked --test it -- --ignored --nocapture --t
 soak: build runtime s3-server ## Send 100,000 mixed calls, 20,000 lengths, a gigabyte of text: none lost, memory flat
 	$(LONG_TEST) soak:: ingest_long::
 
-reference: build runtime documents ## Compare what LibreOffice reads in office documents with what we read
-	$(LONG_TEST) office::
+reference: build runtime documents ## Compare what LibreOffice and pandoc read in documents with what we read
+	$(LONG_TEST) reference::
 
 # Apart from `make documents`, whose readers take a third of the space.
 $(READERS)/.ready: tests/readers/requirements.txt
@@ -260,8 +268,8 @@ mutants: runtime ## Change the code and check that a test fails (needs cargo-mut
 	cargo mutants --in-place $(if $(FILE),--file $(FILE))
 
 lint: $(READY) ## Check formatting, clippy, licences and sources
-	cargo fmt --check
-	cargo clippy --release --locked --all-targets -- -D warnings
+	cargo fmt --all --check
+	cargo clippy --release --locked --workspace --all-targets -- -D warnings
 	$(PY) -m tools.licences
 
 $(AUDIT)/.ready: tools/audit/requirements.txt

@@ -38,6 +38,9 @@
 //! | [`concurrency`] | limits the calls under way, runs blocking work, catches panics |
 //! | [`error`] | one [`Error`], and one table of what each kind means to a caller |
 //!
+//! `crates/` has what stands on its own: `kernels`, the arithmetic of an encoder's layers, and `operators`, the same for
+//! sessions of ONNX Runtime.
+//!
 //! # Layering rule
 //!
 //! A module imports only modules on lines below its own:

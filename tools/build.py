@@ -23,20 +23,22 @@ from pathlib import Path
 from tools import manifest
 from tools.fetch import CACHE, EX_UNAVAILABLE, SourceUnavailable, fetch
 from tools.integrity import IntegrityError, alone, write_atomically
-from tools.manifest import MODEL, TOKENIZER, Card
+from tools.manifest import MODEL, STANDARD_MODEL, TOKENIZER, Card
 from tools.sources import SOURCES, Source
 
 # Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the calibration
 # texts. Raise it whenever a change there changes the bytes.
-RECIPE = "5"
+RECIPE = "6"
 
 
 class UnderTheBar(Exception):
     """The quantized model is too far from the float32 one; the report is on the screen."""
 
 
-def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | None = None) -> None:
-    """Builds `models/<id>`, the float32 graph at `fp32` and the int8 one at `onnx`, replacing what is there.
+def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | None = None, standard: bool = False) -> None:
+    """Builds `models/<id>`, with the standard graph if it is asked for, replacing what is there.
+
+    Writes the float32 graph to `fp32` and the standard int8 one, as ONNX, to `onnx`.
 
     Raises SourceUnavailable, IntegrityError, WeightsError or UnderTheBar.
     """
@@ -46,7 +48,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
     # Imported here, because loading them takes a second, which an up-to-date folder does not need.
     import numpy as np
 
-    from tools import calibration, graph, ortformat, quantize, reference, tokenizer, verify, weights
+    from tools import calibration, graph, operators, ortformat, quantize, reference, tokenizer, verify, weights
 
     with _scratch(models / f".building-{source.id}") as scratch:
         draft = scratch / source.id
@@ -61,13 +63,18 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
         recipe = quantize.Recipe(RECIPE)
         with _step(f"quantize ({recipe.description()})"):
             texts = [encode(text) for text in calibration.texts()]
-            model = graph.serialize(quantize.quantize(bert, source.pooling, texts, recipe))
-            (draft / MODEL).write_bytes(ortformat.convert(model))
+            prepared = quantize.prepare(bert, texts, recipe)
+            own = graph.serialize(graph.build(prepared, source.pooling, operators.Packed(recipe)))
+            (draft / MODEL).write_bytes(ortformat.convert(own))
+            if onnx or standard:
+                plain = graph.serialize(graph.build(prepared, source.pooling, quantize.Int8(recipe)))
+            if standard:
+                (draft / STANDARD_MODEL).write_bytes(ortformat.convert(plain))
             if onnx:
-                write_atomically(onnx, model)
+                write_atomically(onnx, plain)
             _size(draft / MODEL)
         probe = reference.embed(weights.astype(bert, np.float64), encode(manifest.PROBE), source.pooling)
-        manifest.write(draft, _card(source, probe, recipe.description()))
+        manifest.write(draft, _card(source, probe, recipe.description(), operators.VERSION))
         with _step("verify"):
             if not verify.report(verify.checks(draft, fp32, source.hello_world, verify.Bars())):
                 raise UnderTheBar(f"{source.id}: the quantized model failed its checks")
@@ -75,7 +82,7 @@ def build(source: Source, models: Path, cache: Path, fp32: Path, onnx: Path | No
     print(f"{models / source.id} is ready", flush=True)
 
 
-def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
+def _card(source: Source, probe: Sequence[float], quantization: str, operators: int) -> Card:
     return Card(
         id=source.id,
         name=source.name,
@@ -89,6 +96,7 @@ def _card(source: Source, probe: Sequence[float], quantization: str) -> Card:
         quantization=quantization,
         recipe=RECIPE,
         probe=probe,
+        operators=operators,
     )
 
 
@@ -128,7 +136,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=Path("models"), help="default: %(default)s")
     parser.add_argument("--cache", type=Path, default=CACHE, help="default: %(default)s")
     parser.add_argument("--keep-fp32", type=Path, help="where to keep the float32 graph, for tests and benchmarks")
-    parser.add_argument("--keep-onnx", type=Path, help="where to keep the int8 graph as ONNX")
+    parser.add_argument("--keep-onnx", type=Path, help="where to keep the standard int8 graph as ONNX")
+    parser.add_argument("--standard", action="store_true", help="add the graph in ONNX Runtime's operators alone")
     options = parser.parse_args()
 
     source = SOURCES[options.id]
@@ -136,11 +145,11 @@ def main() -> int:
         with alone(options.cache / f"{source.id}.lock"), tempfile.TemporaryDirectory() as scratch:
             fp32 = options.keep_fp32 or Path(scratch) / f"{source.id}.fp32.onnx"
             kept = [path for path in (options.keep_fp32, options.keep_onnx) if path]
-            is_current = manifest.is_current(options.out / source.id, source.revision, RECIPE)
+            is_current = manifest.is_current(options.out / source.id, source.revision, RECIPE, options.standard)
             if is_current and all(path.exists() for path in kept):
                 print(f"{options.out / source.id} is up to date")
             else:
-                build(source, options.out, options.cache, fp32, options.keep_onnx)
+                build(source, options.out, options.cache, fp32, options.keep_onnx, options.standard)
     except SourceUnavailable as error:
         print(error, file=sys.stderr)
         return EX_UNAVAILABLE

@@ -1,6 +1,6 @@
 """Makes the tiny models that tests run on: `python -m tools.fixture` writes two folders.
 
-    models/fixture/        our own int8 graph, CLS pooling inside, and golden.json
+    models/fixture/        our own int8 graph, CLS pooling inside, the same in standard operators, and golden.json
     models/fixture-stock/  the same weights as a stock export, without pooling; its user has to use mean pooling
 
 A BERT of two layers with a small vocabulary of its own and random weights from a fixed seed. It understands nothing,
@@ -19,16 +19,16 @@ from typing import Any
 
 import numpy as np
 
-from tools import graph, manifest, ortformat, quantize, reference, stock, tokenizer, weights
+from tools import graph, manifest, operators, ortformat, quantize, reference, stock, tokenizer, weights
 from tools.fixture_texts import GOLDEN_TEXTS, VOCABULARY
 from tools.integrity import write_atomically
-from tools.manifest import MODEL, STOCK_MODEL, TOKENIZER, Card
+from tools.manifest import MODEL, STANDARD_MODEL, STOCK_MODEL, TOKENIZER, Card
 
 COMMAND = "python -m tools.fixture"
 SEED = b"lambda-embed fixture 1"
 HIDDEN, INNER, HEADS, LAYERS, POSITIONS = 32, 64, 2, 2, 128
 MAX_TOKENS = 64  # below POSITIONS, as all-MiniLM-L6-v2's 256 is below its 512
-RECIPE = quantize.Recipe(version="fixture-5", word_block=16)  # two blocks in each row
+RECIPE = quantize.Recipe(version="fixture-6", word_block=16)  # two blocks in each row
 OUTLIER_CHANNEL, OUTLIER_GAIN = 7, 3.0  # inside, as real encoders have them
 
 
@@ -136,13 +136,15 @@ def write(models: Path) -> None:
     for folder in (fixture, plain):
         write_atomically(folder / TOKENIZER, tokenizer_json())
     encode = tokenizer.load(fixture / TOKENIZER, MAX_TOKENS)
-    ours = quantize.quantize(bert, "cls", [encode(text) for text in GOLDEN_TEXTS], RECIPE)
-    write_atomically(fixture / MODEL, ortformat.convert(graph.serialize(ours)))
+    prepared = quantize.prepare(bert, [encode(text) for text in GOLDEN_TEXTS], RECIPE)
+    for file, arithmetic in {MODEL: operators.Packed(RECIPE), STANDARD_MODEL: quantize.Int8(RECIPE)}.items():
+        built = graph.serialize(graph.build(prepared, "cls", arithmetic))
+        write_atomically(fixture / file, ortformat.convert(built))
     write_atomically(plain / STOCK_MODEL, graph.serialize(stock.build(bert)))
 
     exact = weights.astype(bert, np.float64)
 
-    def card(name: str, pooling: str, quantization: str, recipe: str) -> Card:
+    def card(name: str, pooling: str, quantization: str, recipe: str, version: int | None = None) -> Card:
         return Card(
             id=name,
             name=f"lambda-embed/{name}",
@@ -157,10 +159,11 @@ def write(models: Path) -> None:
             recipe=recipe,
             note=f"random weights for tests, made by `{COMMAND}`",
             probe=reference.embed(exact, encode(manifest.PROBE), pooling).tolist(),
+            operators=version,
         )
 
     write_atomically(fixture / "golden.json", golden(exact, fixture / TOKENIZER))
-    manifest.write(fixture, card("fixture", "cls", RECIPE.description(), RECIPE.version))
+    manifest.write(fixture, card("fixture", "cls", RECIPE.description(), RECIPE.version, operators.VERSION))
     manifest.write(plain, card("fixture-stock", "mean", "none (float32)", "stock-1"), STOCK_MODEL)
 
 

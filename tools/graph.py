@@ -8,8 +8,8 @@ With CLS pooling the last layer computes only the first token's row: queries, at
 one row, keys and values for all. Pooling is inside, so the graph returns one vector. It does not normalise the vector:
 that is one pass over a few hundred floats for the graph's user, and some callers want the raw vector.
 
-The caller chooses how products and the word table are computed (`Arithmetic`): in plain float32 here, in int8 in
-`quantize`. Everything else is the same graph.
+The caller chooses how the layers' parts are computed (`Arithmetic`): in plain float32 here, in int8 by ONNX Runtime's
+operators in `quantize`, by operators of our own in `operators`. Everything else is the same graph.
 Operators without a domain note are ONNX's own, opset 17; the others are ONNX Runtime's
 (`com.microsoft`), all of them with CPU kernels in 1.31. Fused operators are not always faster: docs/quantization.md
 has the figures for SkipLayerNormalization and BiasGelu, which are not used.
@@ -17,7 +17,8 @@ has the figures for SkipLayerNormalization and BiasGelu, which are not used.
 
 from __future__ import annotations
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import numpy as np
 import onnx
@@ -37,7 +38,7 @@ class Graph:
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
-        self.shapes: list[onnx.ValueInfoProto] = []
+        self.shapes: dict[str, tuple[int | str, ...]] = {}
 
     def constant(self, name: str, value: Array) -> str:
         if name not in self.constants:
@@ -58,8 +59,12 @@ class Graph:
         One unknown dimension makes every later one unknown. Then ONNX Runtime, when it loads the graph, builds the
         bodies of operators that are functions to find their shapes: 30 ms became 50 for twelve layers.
         """
-        self.shapes.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape))
+        self.shapes[name] = shape
         return name
+
+    def rows_of(self, name: str) -> int | str:
+        """How many rows the value `[..., rows, width]` has, as far as it was stated; else one for each token."""
+        return self.shapes.get(name, (TOKENS, 0))[-2]
 
     def add_many(
         self, operator: str, inputs: list[str], outputs: list[str], domain: str = "", **attributes: object
@@ -70,17 +75,43 @@ class Graph:
         return outputs
 
 
-class Arithmetic(Protocol):
-    """How products with constant weights are computed."""
+class Arithmetic(ABC):
+    """How the parts of an encoder are computed; all but `rows` and `product` by operators of ONNX Runtime unless overridden."""
 
+    opsets: Sequence[tuple[str, int]] = (("", OPSET), (MICROSOFT, 1))
+
+    @abstractmethod
     def rows(self, graph: Graph, words: Array, ids: str) -> str:
         """The word table's rows for `ids`: [1, n, hidden] float32."""
 
+    @abstractmethod
     def product(self, graph: Graph, x: str, linear: Linear, name: str) -> str:
         """`x @ weight + bias`, float32 [1, n, in] -> [1, n, out]."""
 
+    def feed_forward(self, graph: Graph, x: str, up: Linear, down: Linear, name: str) -> str:
+        """Two products with gelu between them."""
+        inner = self.product(graph, x, up, f"{name}.intermediate")
+        return self.product(graph, graph.add("Gelu", [inner], f"{name}.gelu", MICROSOFT), down, f"{name}.down")
 
-class Float32:
+    def attention(self, graph: Graph, x: str, first: str | None, qkv: Linear, name: str, heads: int) -> str:
+        """What the rows of x attend to, [1, n, hidden]; with `first`, which is the first row of x, only for that row."""
+        hidden = qkv.weight.shape[0]
+        parts = [f"{name}.query", f"{name}.key", f"{name}.value"]
+        if first:
+            key_value = self.product(graph, x, _columns(qkv, hidden, 3 * hidden), f"{name}.kv")
+            graph.add_many("Split", [key_value], parts[1:], axis=2)
+            self.product(graph, first, _columns(qkv, 0, hidden), parts[0])
+        else:
+            graph.add_many("Split", [self.product(graph, x, qkv, f"{name}.qkv")], parts, axis=2)
+        return graph.add("MultiHeadAttention", parts, f"{name}.context", MICROSOFT, num_heads=heads)
+
+    def norm_residual(self, graph: Graph, x: str, residual: str, norm: Norm, name: str, epsilon: float) -> str:
+        """`norm(x + residual)`."""
+        inputs = [graph.add("Add", [x, residual], f"{name}.sum"), *factors(graph, norm, name)]
+        return graph.add("LayerNormalization", inputs, name, axis=-1, epsilon=epsilon)
+
+
+class Float32(Arithmetic):
     """The exact arithmetic."""
 
     def rows(self, graph: Graph, words: Array, ids: str) -> str:
@@ -111,7 +142,7 @@ def build(bert: Bert, pooling: str, arithmetic: Arithmetic) -> onnx.ModelProto:
         graph.add("ReduceMean", [x], "embedding", axes=[1], keepdims=0)
     else:
         graph.add("Squeeze", [x, graph.integers(1)], "embedding")
-    return _model(graph, bert)
+    return _model(graph, bert, arithmetic)
 
 
 def _embeddings(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> str:
@@ -120,31 +151,23 @@ def _embeddings(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> str:
     table = graph.constant("positions", bert.positions)
     positions = graph.add("Slice", [table, graph.integers(0), length, graph.integers(0)], "position_rows")
     graph.state_shape(positions, TOKENS, bert.hidden)
-    return _skip_norm(graph, [rows, positions], bert.embedding_norm, "embedding_norm", bert.epsilon)
+    return arithmetic.norm_residual(graph, rows, positions, bert.embedding_norm, "embedding_norm", bert.epsilon)
 
 
 def _layer(graph: Graph, x: str, layer: Layer, name: str, bert: Bert, arithmetic: Arithmetic, first_only: bool) -> str:
-    hidden = bert.hidden
+    first = None
     if first_only:
-        key_value = arithmetic.product(graph, x, _columns(layer.qkv, hidden, 3 * hidden), f"{name}.kv")
-        parts = [f"{name}.key", f"{name}.value"]
-        graph.add_many("Split", [key_value], parts, axis=2)
         bounds = [graph.integers(0), graph.integers(1), graph.integers(1)]
-        x = graph.state_shape(graph.add("Slice", [x, *bounds], f"{name}.first"), 1, 1, hidden)
-        parts.insert(0, arithmetic.product(graph, x, _columns(layer.qkv, 0, hidden), f"{name}.query"))
-    else:
-        qkv = arithmetic.product(graph, x, layer.qkv, f"{name}.qkv")
-        parts = [f"{name}.query", f"{name}.key", f"{name}.value"]
-        graph.add_many("Split", [qkv], parts, axis=2)
-    context = graph.add("MultiHeadAttention", parts, f"{name}.context", MICROSOFT, num_heads=bert.heads)
+        first = graph.state_shape(graph.add("Slice", [x, *bounds], f"{name}.first"), 1, 1, bert.hidden)
+    context = arithmetic.attention(graph, x, first, layer.qkv, name, bert.heads)
+    x = first or x
 
     attended = arithmetic.product(graph, context, layer.output, f"{name}.output")
-    x = _skip_norm(graph, [attended, x], layer.attention_norm, f"{name}.attention_norm", bert.epsilon)
+    norm = f"{name}.attention_norm"
+    x = arithmetic.norm_residual(graph, attended, x, layer.attention_norm, norm, bert.epsilon)
 
-    inner = arithmetic.product(graph, x, layer.intermediate, f"{name}.intermediate")
-    inner = graph.add("Gelu", [inner], f"{name}.gelu", MICROSOFT)
-    down = arithmetic.product(graph, inner, layer.down, f"{name}.down")
-    return _skip_norm(graph, [down, x], layer.output_norm, f"{name}.output_norm", bert.epsilon)
+    inner = arithmetic.feed_forward(graph, x, layer.intermediate, layer.down, name)
+    return arithmetic.norm_residual(graph, inner, x, layer.output_norm, f"{name}.output_norm", bert.epsilon)
 
 
 def _columns(linear: Linear, start: int, stop: int) -> Linear:
@@ -152,23 +175,23 @@ def _columns(linear: Linear, start: int, stop: int) -> Linear:
     return Linear(linear.weight[:, start:stop], linear.bias[start:stop], linear.input_scale)
 
 
-def _skip_norm(graph: Graph, x: list[str], norm: Norm, name: str, epsilon: float) -> str:
-    """`norm(x[0] + x[1])`."""
-    inputs = [graph.add("Add", x, f"{name}.sum")]
-    inputs += [graph.constant(f"{name}.gamma", norm.gamma), graph.constant(f"{name}.beta", norm.beta)]
-    return graph.add("LayerNormalization", inputs, name, axis=-1, epsilon=epsilon)
+def factors(graph: Graph, norm: Norm, name: str) -> list[str]:
+    """The norm's constants."""
+    return [graph.constant(f"{name}.gamma", norm.gamma), graph.constant(f"{name}.beta", norm.beta)]
 
 
-def _model(graph: Graph, bert: Bert) -> onnx.ModelProto:
+def _model(graph: Graph, bert: Bert, arithmetic: Arithmetic) -> onnx.ModelProto:
     body = helper.make_graph(
         graph.nodes,
         "encoder",
         [helper.make_tensor_value_info("input_ids", TensorProto.INT64, [1, TOKENS])],
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, [1, bert.hidden])],
         list(graph.constants.values()),
-        value_info=graph.shapes,
+        value_info=[
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in graph.shapes.items()
+        ],
     )
-    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
+    opsets = [helper.make_opsetid(domain, version) for domain, version in arithmetic.opsets]
     return helper.make_model(body, opset_imports=opsets, ir_version=IR_VERSION, producer_name="lambda-embed")
 
 

@@ -23,7 +23,7 @@ from tools.integrity import matches, sha256_of, write_atomically
 
 FORMAT = 1
 NAME = "manifest.json"
-MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "model.onnx", "tokenizer.json"
+MODEL, STANDARD_MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "standard.ort", "model.onnx", "tokenizer.json"
 POOLINGS = ("cls", "mean")
 # The first text that a start embeds, to check that its processor computes the same vector as the model's build.
 PROBE = "a quick look at every start"
@@ -35,6 +35,7 @@ class Card:
 
     `recipe` names the code and settings that made the graph. `probe` is the unit vector [dimensions] that the
     float32 weights give for PROBE, [CLS] and [SEP] around it and no prefix; without it a start checks nothing.
+    `operators` is the version of our own operators that the graph has.
     """
 
     id: str
@@ -50,14 +51,20 @@ class Card:
     recipe: str
     note: str | None = None
     probe: Sequence[float] | None = None
+    operators: int | None = None
 
 
 def write(folder: Path, card: Card, model: str = MODEL, tokenizer: str = TOKENIZER) -> None:
-    """Writes the manifest of a folder whose other files are complete. File names are relative to it."""
+    """Writes the manifest of a folder whose other files are complete. File names are relative to it.
+
+    A folder of our own operators may have the standard graph as well.
+    """
     stated = {key: value for key, value in vars(card).items() if value is not None}
     if card.probe is not None:  # four decimals, so that every machine writes the same bytes
         stated["probe"] = {"text": PROBE, "vector": [round(float(value), 4) for value in card.probe]}
     files = {"model": _entry(folder, model), "tokenizer": _entry(folder, tokenizer)}
+    if card.operators is not None and (folder / STANDARD_MODEL).exists():
+        files["standard_model"] = _entry(folder, STANDARD_MODEL)
     content = json.dumps({"format": FORMAT, **stated, "files": files}, indent=2, ensure_ascii=False)
     content = re.sub(r"(?<=[\d,])\s+(?=-?\d)", " ", content)  # a vector on one line
     write_atomically(folder / NAME, f"{content}\n".encode())
@@ -68,12 +75,15 @@ def read(folder: Path) -> dict[str, Any]:
     return json.loads((folder / NAME).read_text(encoding="utf-8"))
 
 
-def is_current(folder: Path, revision: str, recipe: str) -> bool:
-    """Whether the folder holds this revision, made by this recipe, and every file has its hash."""
+def is_current(folder: Path, revision: str, recipe: str, standard: bool = False) -> bool:
+    """Whether the folder holds this revision, made by this recipe, with or without the standard graph, and every file
+    has its hash.
+    """
     try:
         manifest = read(folder)
         stated = (manifest["format"], manifest["revision"], manifest["recipe"], manifest["probe"]["text"])
-        return stated == (FORMAT, revision, recipe, PROBE) and all(
+        as_asked = ("standard_model" in manifest["files"]) == standard
+        return as_asked and stated == (FORMAT, revision, recipe, PROBE) and all(
             matches(folder / entry["path"], entry["sha256"]) for entry in manifest["files"].values()
         )
     except (OSError, ValueError, KeyError):

@@ -21,20 +21,42 @@ from onnxruntime.tools import ort_format_model as _  # makes ort_flatbuffers_py 
 from ort_flatbuffers_py.fbs import ArgTypeAndIndex, InferenceSession, KernelTypeStrArgsEntry
 from ort_flatbuffers_py.fbs import KernelTypeStrResolver, OpIdKernelTypeStrArgsEntry
 
+from tools import operators
+
 IDENTIFIER = b"ORTM"
 ALIGNMENT = 16  # of the whole file, as the runtime writes it
+RAW_DATA = 12  # the field of a tensor's bytes in its table
 
 
 def convert(model: bytes) -> bytes:
     """The ORT format's bytes of a serialized ONNX model, the same for the same model."""
     options = onnxruntime.SessionOptions()
+    operators.register(options)
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.add_session_config_entry("session.save_model_format", "ORT")
     with tempfile.TemporaryDirectory() as scratch:
         written = Path(scratch) / "model.ort"
         options.optimized_model_filepath = str(written)
         onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        return _ordered(written.read_bytes())
+        return _aligned(_ordered(written.read_bytes()))
+
+
+def _aligned(content: bytes) -> bytes:
+    """The same file with packed weights at multiples of 64 bytes: each is moved within its initializer's slack."""
+    aligned = bytearray(content)
+    graph = InferenceSession.InferenceSession.GetRootAs(content, 0).Model().Graph()
+    weights = set()
+    for node in map(graph.Nodes, range(graph.NodesLength())):
+        if node.Domain() == operators.DOMAIN.encode() and node.OpType() in (b"Product", b"FeedForward"):
+            weights.update(map(node.Inputs, range(1, node.InputsLength())))
+    for tensor in map(graph.Initializers, range(graph.InitializersLength())):
+        if tensor.Name() in weights:
+            start = tensor._tab.Vector(tensor._tab.Offset(RAW_DATA))
+            packed = tensor.RawDataAsNumpy()[operators.SLACK :].tobytes()
+            zeros = -start % operators.SLACK
+            moved = bytes(zeros) + packed + bytes(operators.SLACK - zeros)
+            aligned[start : start + len(moved)] = moved
+    return bytes(aligned)
 
 
 def _ordered(content: bytes) -> bytes:

@@ -1,8 +1,8 @@
 """Writes an encoder's int8 graph: weights quantized ahead of time, activations at run time.
 
-    Bert -> migrate, split (exact, see there) -> correct the biases -> graph.build with Int8 -> ONNX
+    Bert -> migrate, split (exact, see there) -> correct the biases -> graph.build with Int8 or operators.Packed -> ONNX
 
-Each product becomes one DynamicQuantizeMatMul: activations are uint8 with one scale for the tensor, taken
+`Int8` makes each product one DynamicQuantizeMatMul: activations are uint8 with one scale for the tensor, taken
 from the tensor itself, and weights have one scale for each output. The word table has 8 bits too, with a
 scale for each block of a row (GatherBlockQuantized); the positions, 0.8 MB, stay float32.
 
@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import onnx
 
 from tools import graph
 from tools.migrate import Range, calibrate, migrate
@@ -52,11 +51,11 @@ class Recipe:
         )
 
 
-def quantize(bert: Bert, pooling: str, texts: Sequence[Sequence[int]], recipe: Recipe) -> onnx.ModelProto:
-    """The int8 graph, the same on every machine. `texts` are token ids for calibration."""
+def prepare(bert: Bert, texts: Sequence[Sequence[int]], recipe: Recipe) -> Bert:
+    """The encoder ready for rounding, the same on every machine. `texts` are token ids for calibration."""
     ranges = calibrate(bert, texts)
     prepared = split(migrate(bert, ranges, recipe.strengths), ranges, recipe.extra)
-    return graph.build(correct(prepared, calibrate(prepared, texts)), pooling, Int8(recipe))
+    return correct(prepared, calibrate(prepared, texts))
 
 
 def correct(bert: Bert, ranges: Mapping[str, Range]) -> Bert:
@@ -74,7 +73,7 @@ def correct(bert: Bert, ranges: Mapping[str, Range]) -> Bert:
     return replace(bert, layers=tuple(layer(index, whole) for index, whole in enumerate(bert.layers)))
 
 
-class Int8:
+class Int8(graph.Arithmetic):
     """Products and word rows in 8 bits, by a recipe."""
 
     def __init__(self, recipe: Recipe) -> None:

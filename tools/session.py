@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
+from tools import operators
 from tools.weights import Array
 
 
@@ -18,6 +19,7 @@ def load(model: Path | bytes, threads: int = 1) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.enable_cpu_mem_arena = False  # it would keep the longest text's memory
     if content[4:8] == b"ORTM":  # a flatbuffer's identifier; the graph is final, as in the function
+        operators.register(options)
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| lambda_embed_fuzz::mail(data));
+libfuzzer_sys::fuzz_target!(init: lambda_embed_fuzz::let_caught_ones_pass(), |data: &[u8]| lambda_embed_fuzz::mail(data));

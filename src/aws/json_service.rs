@@ -77,13 +77,7 @@ impl JsonService {
         };
         let connector = connector(&request.endpoint, ProxyConfig::from_env());
         let (retry, silence) = (Retry::new(RETRY_POLICY), format!("{} did not answer", self.id));
-        let mut attempt = 0;
-        loop {
-            match retry.in_time(&silence, self.once(&connector, &request)).await {
-                Ok(answer) => return Ok(answer),
-                Err(error) => retry.again(&mut attempt, error, None).await?,
-            }
-        }
+        retry.run(|| retry.in_time(&silence, self.once(&connector, &request))).await
     }
 
     async fn once(&self, connector: &Connector, request: &Request<'_>) -> Result<Value, StoreError> {

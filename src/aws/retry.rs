@@ -66,17 +66,28 @@ impl Retry {
         }
     }
 
-    /// Returns after the pause before another attempt. `attempt` counts this request's failures in a row; `at_least`
-    /// is the pause that the server asked for.
+    /// Makes a request until it succeeds.
+    ///
+    /// # Errors
+    /// Those of [`again`](Self::again).
+    pub async fn run<T, F>(&self, once: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let mut attempt = 0;
+        loop {
+            match once().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => self.again(&mut attempt, error).await?,
+            }
+        }
+    }
+
+    /// Returns after the pause before another attempt. `attempt` counts this request's failures in a row.
     ///
     /// # Errors
     /// `error` itself, if it is permanent or attempts have failed for too long.
-    pub async fn again(
-        &self,
-        attempt: &mut u32,
-        mut error: StoreError,
-        at_least: Option<Duration>,
-    ) -> Result<(), StoreError> {
+    pub async fn again(&self, attempt: &mut u32, mut error: StoreError) -> Result<(), StoreError> {
         if !error.retryable {
             return Err(error);
         }
@@ -86,7 +97,7 @@ impl Retry {
             *attempts += 1;
             (*since, *attempts)
         };
-        let pause = self.policy.delay(*attempt).max(at_least.unwrap_or_default());
+        let pause = self.policy.delay(*attempt).max(error.retry_after.unwrap_or_default());
         *attempt += 1;
         let elapsed = since.elapsed();
         if elapsed + pause >= self.policy.give_up_after {
@@ -107,6 +118,8 @@ impl Retry {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
 
     const MS: Duration = Duration::from_millis(1);
@@ -123,14 +136,13 @@ mod tests {
     fn requests_that_keep_failing_are_given_up_with_their_cause() {
         let retry = Retry::new(policy());
         let started = Instant::now();
-        let (attempts, error) = block_on(async {
-            let mut attempt = 0;
-            loop {
-                if let Err(error) = retry.again(&mut attempt, StoreError::retryable("503"), None).await {
-                    return (attempt, error);
-                }
-            }
-        });
+        let attempts = Cell::new(0);
+        let failing = async || {
+            attempts.set(attempts.get() + 1);
+            Err::<(), _>(StoreError::retryable("503"))
+        };
+        let error = block_on(retry.run(failing)).unwrap_err();
+        let attempts = attempts.get();
         assert!(error.message.starts_with("503; given up after"), "{}", error.message);
         assert!(attempts >= 2 && started.elapsed() < MS * 900, "{attempts} in {:?}", started.elapsed());
     }
@@ -141,7 +153,7 @@ mod tests {
         block_on(async {
             for _ in 0..4 {
                 tokio::time::sleep(MS * 25).await;
-                assert!(retry.again(&mut 0, StoreError::retryable("reset"), None).await.is_ok());
+                assert!(retry.again(&mut 0, StoreError::retryable("reset")).await.is_ok());
                 retry.made_progress();
             }
         });
@@ -157,7 +169,20 @@ mod tests {
     #[test]
     fn a_permanent_error_is_not_retried() {
         let retry = Retry::new(policy());
-        assert!(block_on(retry.again(&mut 0, StoreError::permanent("denied"), None)).is_err());
+        let once = Cell::new(0);
+        let denied = async || {
+            once.set(once.get() + 1);
+            Err::<(), _>(StoreError::permanent("denied"))
+        };
+        assert_eq!((block_on(retry.run(denied)).unwrap_err().message, once.get()), ("denied".to_owned(), 1));
+    }
+
+    #[test]
+    fn the_pause_that_a_server_asks_for_is_kept() {
+        let retry = Retry::new(RetryPolicy { give_up_after: MS * 60_000, ..policy() });
+        let started = Instant::now();
+        let busy = StoreError { retry_after: Some(MS * 40), ..StoreError::retryable("503") };
+        assert!(block_on(retry.again(&mut 0, busy)).is_ok() && started.elapsed() >= MS * 40);
     }
 
     #[test]

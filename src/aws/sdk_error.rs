@@ -61,7 +61,7 @@ impl StoreError {
         let answer = format!("{service} answered {status} {code}").trim_end().to_owned();
         let answer = if said.is_empty() { answer } else { format!("{answer} ({said})") };
         let message = if remedy.is_empty() { answer } else { format!("{remedy}; {answer}") };
-        Self { message, retryable, kind, source: None }
+        Self { retryable, kind, ..Self::retryable(message) }
     }
 
     fn no_response<E>(error: SdkError<E>, service: &str) -> Self
@@ -80,7 +80,7 @@ impl StoreError {
             SdkError::TimeoutError(_) => (format!("{service} did not answer in time"), true),
             _ => (format!("the answer of {service} was not understood"), true),
         };
-        Self { message, retryable, kind: StoreErrorKind::Other, source: Some(Box::new(error)) }
+        Self { retryable, ..Self::retryable(message) }.with_source(error)
     }
 }
 

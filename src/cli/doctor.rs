@@ -44,7 +44,7 @@ pub async fn run() -> ExitCode {
     if let Some(documents) = &config.documents {
         check_documents(&mut report, &config, documents, &ModelRef::of(&folder.manifest)).await;
     }
-    for entry in [&folder.manifest.files.model, &folder.manifest.files.tokenizer] {
+    for entry in folder.manifest.files.all() {
         let read = std::fs::read(folder.path().join(&entry.path))
             .map_err(|e| folder.unusable(format!("{} cannot be read: {e}; `make model` builds it", entry.path)))
             .and_then(|bytes| folder.check(entry, &bytes));

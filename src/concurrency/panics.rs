@@ -26,7 +26,10 @@ pub async fn caught<T>(context: &'static str, work: impl Future<Output = Result<
 /// A panic's message if it is a literal, else a sentence that it is withheld.
 pub fn message(panic: &(dyn Any + Send)) -> String {
     let literal = panic.downcast_ref::<&'static str>();
-    literal.map_or_else(|| "its message is withheld, it may quote a text".to_owned(), |text| (*text).to_owned())
+    literal.map_or_else(
+        || "the panic's message is withheld, because it may quote a text".to_owned(),
+        |text| (*text).to_owned(),
+    )
 }
 
 /// Logs every panic as one line with its place, instead of the standard library's message.

@@ -42,6 +42,15 @@ pub enum Verify {
     Sizes,
 }
 
+/// Whose kernels run a model that this project made. Others run with ONNX Runtime's whatever this says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kernels {
+    /// This project's, in the operators of the model's own graph.
+    Own,
+    /// ONNX Runtime's, in the standard graph, where the model brings it.
+    OnnxRuntime,
+}
+
 /// What is made of token ids in place of a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenIds {
@@ -78,6 +87,7 @@ pub struct Config {
     /// Loaded in the processes that read PDFs.
     pub pdfium_lib: PathBuf,
     pub verify: Verify,
+    pub kernels: Kernels,
     /// Texts embedded side by side; at least 1.
     pub threads: usize,
     pub limits: Limits,
@@ -129,6 +139,9 @@ impl Config {
             verify: given
                 .choice("EMBED_VERIFY", &[("always", Verify::Always), ("sizes", Verify::Sizes)])?
                 .unwrap_or(Verify::Always),
+            kernels: given
+                .choice("EMBED_KERNELS", &[("own", Kernels::Own), ("onnxruntime", Kernels::OnnxRuntime)])?
+                .unwrap_or(Kernels::Own),
             threads: match given.number("EMBED_THREADS", 1..=64)? {
                 Some(threads) => threads,
                 None => given.cores()?,
@@ -299,7 +312,7 @@ mod tests {
         assert_eq!(config.ort_lib, Path::new("/var/task/lib/libonnxruntime.so"));
         assert_eq!(config.pdfium_lib, Path::new("/var/task/lib/libpdfium.so"));
         assert_eq!((config.limits.texts, config.limits.tokens), (2_048, 300_000));
-        assert_eq!(config.verify, Verify::Always);
+        assert_eq!((config.verify, config.kernels), (Verify::Always, Kernels::Own));
         assert!(config.threads >= 1);
     }
 
@@ -338,6 +351,8 @@ mod tests {
     fn a_choice_lists_what_is_allowed() {
         assert!(message(&[("EMBED_VERIFY", "never")]).contains("always, sizes"));
         assert_eq!(resolve(&[("EMBED_VERIFY", "SIZES")]).unwrap().verify, Verify::Sizes);
+        assert!(message(&[("EMBED_KERNELS", "openvino")]).contains("own, onnxruntime"));
+        assert_eq!(resolve(&[("EMBED_KERNELS", "onnxruntime")]).unwrap().kernels, Kernels::OnnxRuntime);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub const GROUPS: &[Group] = &[
         Variable { name: "EMBED_MODEL_S3", default: "none: the model is in EMBED_MODEL_DIR", about: "s3://bucket/prefix of a model that `make push-model` uploaded; each start fetches it. ?versionId=… at the end pins a version of its manifest.json" },
         Variable { name: "EMBED_MODEL_DIR", default: "model/ beside the binary", about: "the folder with manifest.json, the graph and the tokenizer" },
         Variable { name: "EMBED_CACHE_DIR", default: "/tmp/lambda-embed", about: "the folder that a model from S3 is written to; it must have room for the whole model" },
+        Variable { name: "EMBED_KERNELS", default: "own", about: "own: a model that `make model` built runs with this project's own kernels; onnxruntime: with ONNX Runtime's, if the model brings its standard graph (`make model STANDARD=yes`). The vectors differ slightly, so documents are embedded anew. Other models run with ONNX Runtime's anyway" },
         Variable { name: "EMBED_VERIFY", default: "always", about: "always: every byte of the model is hashed before use; sizes: only the files' sizes are compared. A model from S3 is always hashed" },
     ] },
     Group { purpose: "Limit requests and answers", variables: &[

@@ -24,6 +24,7 @@ use super::extract::{
 use super::source_object::{Clock, Prefetcher, SourceObject, stream};
 use super::spool::Spool;
 use crate::aws::Body;
+use crate::concurrency::panics;
 use crate::config::Documents;
 use crate::embedding::Embedder;
 use crate::error::{Error, StoreError};
@@ -208,8 +209,14 @@ impl ChunkReader {
                 None => ReadError::Unreadable(Unreadable::Input(input)),
             }),
             Ok(Err(error)) => Err(error),
-            // A format's reader that panics does not understand the document; it would panic again.
-            Err(ended) => Err(ReadError::Unreadable(Unreadable::Broken(format!("its reader gave up: {ended}")))),
+            Err(ended) => Err(match ended.try_into_panic() {
+                // It would panic at the same text again.
+                Ok(panic) => {
+                    let reason = format!("it could not be cut into chunks: {}", panics::message(&*panic));
+                    ReadError::Unreadable(Unreadable::Broken(reason))
+                }
+                Err(ended) => ReadError::Fault(Error::internal("reading was cut off", ended)),
+            }),
         }
     }
 }

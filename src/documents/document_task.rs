@@ -152,13 +152,19 @@ impl<'a> DocumentTask<'a> {
         }
         let Change { bucket, key, version, .. } = self.change;
         if self.current().await?.is_some() {
-            // Either the object was written again, and that has an event of its own; or the version that was
-            // embedded was deleted for good, and an older version is the object now.
-            let mut versions = existing.iter().filter_map(|existing| existing.source_version.as_ref());
-            if version.is_some() && versions.any(|source_version| source_version.version == *version) {
-                return self.embed_current(true).await;
-            }
-            return Ok(Outcome::Outdated);
+            // The object was written again, and that has an event of its own. Or a version was deleted for good: the
+            // one that was embedded, so an older one is the object now; or the delete marker with which the vectors
+            // went. The outcome record went with them; a document that never had vectors has one.
+            let mut versions = existing.iter().map(|existing| existing.source_version.as_ref());
+            let is_uncovered = version.is_some()
+                && match versions.clone().all(|found| found.is_none()) {
+                    true => self.outcome_record().await?.is_none(),
+                    false => versions.any(|found| found.is_some_and(|found| found.version == *version)),
+                };
+            return match is_uncovered {
+                true => self.embed_current(true).await,
+                false => Ok(Outcome::Outdated),
+            };
         }
         self.remove(&existing).await?;
         self.context.delete_outcome(bucket, key).await;
@@ -262,11 +268,17 @@ impl<'a> DocumentTask<'a> {
         if self.context.settings.remove && self.current().await?.is_none() {
             return Ok(true);
         }
-        let key = self.context.layout.outcome(&self.change.bucket, &self.change.key);
-        let outcome = self.context.output.head(&key, None).await.map_err(WriteError::from)?;
-        let recorded =
-            outcome.and_then(|object| SourceVersion::read(|name| object.metadata.get(name).map(String::as_str)));
+        let recorded = self
+            .outcome_record()
+            .await?
+            .and_then(|object| SourceVersion::read(|name| object.metadata.get(name).map(String::as_str)));
         Ok(recorded.is_some_and(|recorded| recorded.order(new) == VersionOrder::Newer))
+    }
+
+    /// The head of the document's outcome record.
+    async fn outcome_record(&self) -> Result<Option<ObjectMetadata>, TaskError> {
+        let key = self.context.layout.outcome(&self.change.bucket, &self.change.key);
+        Ok(self.context.output.head(&key, None).await.map_err(WriteError::from)?)
     }
 
     /// What the object holds now.

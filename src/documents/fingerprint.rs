@@ -104,7 +104,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config::{Config, Variable};
+    use crate::config::{Config, Kernels, Variable};
 
     /// Variables that change records, each with a value that differs from its default.
     const CHANGES: [(&str, &str); 18] = [
@@ -214,6 +214,16 @@ mod tests {
         ];
         let changed: BTreeSet<_> = changes.into_iter().map(|change| of(&manifest(change), &[])).collect();
         assert!(changed.len() == 7 && !changed.contains(&before), "{changed:?}");
+        // Vectors of the two graphs of one model differ.
+        let both = |kernels| {
+            let both = manifest(|manifest| {
+                manifest["operators"] = operators::VERSION.into();
+                manifest["files"]["standard_model"] = json!({"path": "s", "size": 3, "sha256": "3".repeat(64)});
+            });
+            of(&both.with_kernels(kernels).unwrap(), &[])
+        };
+        assert_eq!(both(Kernels::Own), before);
+        assert_ne!(both(Kernels::OnnxRuntime), before);
         for same in [
             manifest(|manifest| manifest["name"] = "them/tiny".into()),
             manifest(|manifest| manifest["query_prefix"] = "".into()),

@@ -100,7 +100,7 @@ async fn prefetch(
             }
             Err(error) => {
                 body = None;
-                retry.again(&mut attempt, error, None).await?;
+                retry.again(&mut attempt, error).await?;
             }
         }
     }

@@ -17,30 +17,30 @@ use crate::error::{Error, Result};
 pub const LARGEST: usize = 32 << 20;
 
 pub struct Spool {
-    /// At its fastest level; text packs to two fifths.
-    packer: DeflateEncoder<Vec<u8>>,
+    /// At its fastest level; text compresses to two fifths.
+    encoder: DeflateEncoder<Vec<u8>>,
 }
 
 impl Spool {
     pub fn new() -> Self {
-        Self { packer: DeflateEncoder::new(Vec::new(), Compression::fast()) }
+        Self { encoder: DeflateEncoder::new(Vec::new(), Compression::fast()) }
     }
 
     pub fn add(&mut self, section: &Section) -> Result<()> {
-        let added = serde_json::to_writer(&mut self.packer, section).map_err(io::Error::from);
-        let added = added.and_then(|()| self.packer.write_all(b"\n"));
+        let added = serde_json::to_writer(&mut self.encoder, section).map_err(io::Error::from);
+        let added = added.and_then(|()| self.encoder.write_all(b"\n"));
         added.map_err(|e| Error::internal("a section is not kept", e))
     }
 
     pub fn is_full(&self) -> bool {
-        self.packer.get_ref().len() > LARGEST
+        self.encoder.get_ref().len() > LARGEST
     }
 
     /// The sections, in the order in which they were added.
     pub fn sections(self) -> Result<impl Iterator<Item = Result<Section>>> {
         let wrong = |e| Error::internal("a section that was kept is lost", e);
-        let packed = io::Cursor::new(self.packer.finish().map_err(wrong)?);
-        let lines = BufReader::new(DeflateDecoder::new(packed)).lines();
+        let compressed = io::Cursor::new(self.encoder.finish().map_err(wrong)?);
+        let lines = BufReader::new(DeflateDecoder::new(compressed)).lines();
         Ok(lines.map(move |line| serde_json::from_str(&line.map_err(wrong)?).map_err(|e| wrong(e.into()))))
     }
 }

@@ -6,6 +6,9 @@
 //! both               ->  TextSession      run(&[token id]) -> [dimensions] floats
 //! ```
 //!
+//! A model that this project made has operators of its own (`crates/operators`), which take their weights where they are
+//! mapped. For any other graph their registration changes nothing.
+//!
 //! This is the only module with `unsafe`, besides one function of `main` that turns telemetry off before any thread
 //! runs; a lint denies it elsewhere. There are three reasons for it:
 //! - A file is mapped, and a mapping is only sound while nobody truncates the file.
@@ -13,7 +16,7 @@
 //!   both, the session first.
 //! - One session runs on several threads at once. ONNX Runtime documents `Run` as safe to call concurrently on its CPU
 //!   provider; `ort` asks for `&mut` because of other providers, which this program never registers. Sessions share the
-//!   mapping; each session packs the weights of its matrix products for itself.
+//!   mapping; of ONNX Runtime's own matrix products each session packs the weights for itself.
 
 use std::ffi::CString;
 use std::fs::File;
@@ -206,6 +209,7 @@ fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<S
         .with_memory_pattern(false)?
         // Threads spin while they wait for their part of a run, which shortens the run, and sleep after it.
         .with_config_entry("session.force_spinning_stop", "1")?
+        .with_operators(operators::domain(threads)?)?
         // Weights are used where they are mapped. Only the ORT format honours these two keys.
         .with_config_entry("session.use_ort_model_bytes_directly", "1")?
         .with_config_entry("session.use_ort_model_bytes_for_initializers", "1")?

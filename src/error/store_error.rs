@@ -1,5 +1,7 @@
 //! A failed request to a store or to S3, and whether a retry may help.
 
+use std::time::Duration;
+
 /// Why a request or a transfer failed, and whether a retry may help.
 #[derive(Debug)]
 pub struct StoreError {
@@ -8,6 +10,8 @@ pub struct StoreError {
     /// Throttling, a reset or a server's fault, which may be over at the next attempt.
     pub retryable: bool,
     pub kind: StoreErrorKind,
+    /// The pause before another attempt that the server asked for.
+    pub retry_after: Option<Duration>,
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -31,7 +35,8 @@ pub enum StoreErrorKind {
 impl StoreError {
     /// An error that a retry may resolve.
     pub fn retryable(message: impl Into<String>) -> Self {
-        Self { message: message.into(), retryable: true, kind: StoreErrorKind::Other, source: None }
+        let (message, kind) = (message.into(), StoreErrorKind::Other);
+        Self { message, retryable: true, kind, retry_after: None, source: None }
     }
 
     /// An error that a retry does not resolve.

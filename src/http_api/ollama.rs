@@ -57,7 +57,7 @@ pub(super) async fn embed(api: &Api, body: &[u8], terms: Terms<'_>) -> Result<Re
 
 pub(super) fn tags(api: &Api) -> HttpResponse {
     let manifest = api.manifest();
-    let bytes: u64 = manifest.files.all().iter().map(|file| file.size).sum();
+    let bytes: u64 = manifest.files.all().map(|file| file.size).sum();
     let model = |name: &str| {
         let name = format!("{name}{TAG}");
         json!({

@@ -29,7 +29,7 @@ use super::file_hash::{self, Growth};
 use super::manifest::hex;
 use super::{FileEntry, Manifest, ModelFolder, SHA256};
 use crate::aws::{Body, Bucket, ObjectMetadata, Retry, RetryPolicy};
-use crate::config::{S3Location, Verify};
+use crate::config::{Kernels, S3Location, Verify};
 use crate::error::{Error, Result, StoreError, StoreErrorKind};
 
 /// Lambda stops an init after 10 s. A transfer without a new byte is given up after at most 5 + 2.5 s, so that the start
@@ -50,14 +50,22 @@ const PARTS_AT_ONCE: usize = 4;
 /// A manifest has some thousand bytes; a larger object is something else.
 const MANIFEST_BYTES: u64 = 1024 * 1024;
 
-/// Downloads the model at `location` into `cache`, or uses the files that are there already.
+/// Downloads the model at `location` into `cache`, or uses the files that are there already. Of two graphs it takes the one
+/// that runs with `kernels`.
 ///
 /// # Errors
 /// [`Error::S3`] with bucket, key and cause: the store's error, a hash that is wrong, a disk that is full.
-pub async fn fetch(bucket: Bucket, location: &S3Location, cache: &Path, policy: RetryPolicy) -> Result<ModelFolder> {
+pub async fn fetch(
+    bucket: Bucket,
+    location: &S3Location,
+    kernels: Kernels,
+    cache: &Path,
+    policy: RetryPolicy,
+) -> Result<ModelFolder> {
     let fetch = Fetch {
         bucket,
         location: location.clone(),
+        kernels,
         retry: Retry::new(policy),
         connections: Semaphore::new(PARTS_AT_ONCE),
     };
@@ -68,6 +76,7 @@ struct Fetch {
     /// Its client does not retry: the fetch knows what arrived and asks for the rest.
     bucket: Bucket,
     location: S3Location,
+    kernels: Kernels,
     retry: Retry,
     /// A permit for each request under way; first come, first served, so parts arrive about in order.
     connections: Semaphore,
@@ -86,11 +95,11 @@ impl Fetch {
         let started = Instant::now();
         let manifest_key = self.location.manifest_key();
         let json = self.small_object(&manifest_key).await.map_err(|error| self.failed(&manifest_key, error))?;
-        let manifest =
-            Manifest::parse(&json).map_err(|message| self.failed(&manifest_key, StoreError::permanent(message)))?;
+        let manifest = Manifest::parse(&json).and_then(|manifest| manifest.with_kernels(self.kernels));
+        let manifest = manifest.map_err(|message| self.failed(&manifest_key, StoreError::permanent(message)))?;
         let manifest_took = started.elapsed();
         let folder = cache.join(hex(&Sha256::digest(&json)));
-        let needed = manifest.files.all().into_iter().map(|file| file.size).sum();
+        let needed = manifest.files.all().map(|file| file.size).sum();
         let unusable = |error: std::io::Error| self.failed(&manifest_key, disk_error(&folder, error, needed));
         std::fs::create_dir_all(&folder).map_err(unusable)?;
         // Held until the end of this function.
@@ -114,18 +123,12 @@ impl Fetch {
             "model fetched"
         );
         // Every file was hashed just now; sizes are compared once more when they are mapped.
-        ModelFolder::open(&folder, Verify::Sizes)
+        ModelFolder::open(&folder, Verify::Sizes)?.with_kernels(self.kernels)
     }
 
     /// A small object whole, checked against the hash in its metadata if there is one.
     async fn small_object(&self, key: &str) -> Result<Vec<u8>, StoreError> {
-        let mut attempt = 0;
-        loop {
-            match self.small_object_once(key).await {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => self.retry.again(&mut attempt, error, None).await?,
-            }
-        }
+        self.retry.run(|| self.small_object_once(key)).await
     }
 
     async fn small_object_once(&self, key: &str) -> Result<Vec<u8>, StoreError> {
@@ -224,7 +227,7 @@ impl Fetch {
             match received {
                 Ok(()) => {}
                 Err(PartFailed::Store(error)) => {
-                    self.retry.again(&mut attempt, error, None).await.map_err(PartFailed::Store)?;
+                    self.retry.again(&mut attempt, error).await.map_err(PartFailed::Store)?;
                 }
                 Err(disk) => return Err(disk),
             }

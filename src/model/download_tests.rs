@@ -12,6 +12,7 @@ use super::download::fetch;
 use super::manifest::hex;
 use super::test_server::{Fault, TestServer};
 use crate::aws::RetryPolicy;
+use crate::config::Kernels;
 use crate::config::S3Location;
 
 const MS: Duration = Duration::from_millis(1);
@@ -60,7 +61,8 @@ impl Cache {
     fn fetch(&self, server: &TestServer) -> Result<Vec<Vec<u8>>, String> {
         let location = S3Location::parse("s3://bucket/models?versionId=7").unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let fetched = runtime.block_on(async { fetch(server.bucket().await, &location, &self.0, POLICY).await });
+        let fetched =
+            runtime.block_on(async { fetch(server.bucket().await, &location, Kernels::Own, &self.0, POLICY).await });
         let folder = fetched.map_err(|e| e.chain().to_string())?;
         Ok(model().map(|(name, _)| std::fs::read(folder.path().join(name)).unwrap()).to_vec())
     }

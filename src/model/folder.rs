@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::{FileEntry, Manifest};
-use crate::config::Verify;
+use crate::config::{Kernels, Verify};
 use crate::error::{Error, Result};
 
 /// A folder whose manifest was read; the other files are opened later.
@@ -30,6 +30,17 @@ impl ModelFolder {
         match Manifest::parse(&json) {
             Ok(manifest) => Ok(Self { path: path.to_owned(), manifest, verify }),
             Err(message) => Err(Error::Model { folder: path.to_owned(), message, source: None }),
+        }
+    }
+
+    /// The folder with the graph that runs with `kernels`; see [`Manifest::with_kernels`].
+    ///
+    /// # Errors
+    /// [`Error::Model`] if there is no such graph, or if this program does not have its operators.
+    pub fn with_kernels(self, kernels: Kernels) -> Result<Self> {
+        match self.manifest.with_kernels(kernels) {
+            Ok(manifest) => Ok(Self { manifest, ..self }),
+            Err(message) => Err(Error::Model { folder: self.path, message, source: None }),
         }
     }
 

@@ -3,6 +3,8 @@
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use crate::config::Kernels;
+
 /// The one format this program reads.
 const FORMAT: u32 = 1;
 
@@ -41,6 +43,9 @@ pub struct Manifest {
     /// Put before a passage.
     #[serde(default)]
     pub passage_prefix: String,
+    /// The version of this project's own operators that the graph uses; none if it has operators of ONNX Runtime alone.
+    #[serde(default)]
+    pub operators: Option<u32>,
     /// How the weights were quantized, for readers.
     #[serde(default)]
     pub quantization: String,
@@ -66,6 +71,9 @@ pub struct SelfTest {
 #[derive(Debug, Clone, Deserialize)]
 pub struct Files {
     pub model: FileEntry,
+    /// The same model in ONNX Runtime's operators alone, if `model` has others.
+    #[serde(default)]
+    pub standard_model: Option<FileEntry>,
     pub tokenizer: FileEntry,
 }
 
@@ -114,6 +122,33 @@ impl Manifest {
         Ok(())
     }
 
+    /// This manifest with one graph, the one that runs with `kernels`.
+    ///
+    /// # Errors
+    /// A sentence if there is none, or if it needs operators that this program does not have.
+    pub fn with_kernels(mut self, kernels: Kernels) -> Result<Self, String> {
+        let standard = self.files.standard_model.take();
+        match (self.operators, kernels) {
+            (None, _) => {}
+            (Some(_), Kernels::OnnxRuntime) => {
+                self.files.model = standard.ok_or(
+                    "the model has no standard graph, which EMBED_KERNELS=onnxruntime asks for: leave EMBED_KERNELS \
+                     out, or build the model with `make model STANDARD=yes`",
+                )?;
+                self.operators = None;
+            }
+            (Some(operators::VERSION), Kernels::Own) => {}
+            (Some(version), Kernels::Own) => {
+                return Err(format!(
+                    "the model's graph has operators of version {version}, and this program has version {}: use the \
+                     program that the model was built for, or build the model again with `make model`",
+                    operators::VERSION
+                ));
+            }
+        }
+        Ok(self)
+    }
+
     /// Whether `name` is this model's id or its makers' name for it, in any case.
     pub fn answers_to(&self, name: &str) -> bool {
         name.eq_ignore_ascii_case(&self.id) || name.eq_ignore_ascii_case(&self.name)
@@ -122,8 +157,8 @@ impl Manifest {
 
 impl Files {
     /// Every file, the small ones first.
-    pub fn all(&self) -> [&FileEntry; 2] {
-        [&self.tokenizer, &self.model]
+    pub fn all(&self) -> impl Iterator<Item = &FileEntry> {
+        [&self.tokenizer, &self.model].into_iter().chain(&self.standard_model)
     }
 }
 
@@ -188,6 +223,35 @@ mod tests {
         assert!(manifest(|m| m["pooling"] = "max".into()).unwrap_err().contains("max"));
         assert!(manifest(|m| m["max_tokens"] = 2.into()).unwrap_err().contains("max_tokens"));
         assert!(manifest(|m| m["files"]["model"]["sha256"] = "AB".into()).unwrap_err().contains("sha256"));
+    }
+
+    #[test]
+    fn kernels_choose_the_graph() {
+        let file = |path| json!({"path": path, "size": 3, "sha256": "1".repeat(64)});
+        let own = |version: u32| move |m: &mut serde_json::Value| m["operators"] = version.into();
+        let both = |m: &mut serde_json::Value| {
+            own(operators::VERSION)(m);
+            m["files"]["standard_model"] = file("standard.ort");
+        };
+        let paths = |manifest: Manifest| manifest.files.all().map(|file| file.path.clone()).collect::<Vec<_>>();
+        assert_eq!(paths(manifest(both).unwrap()), ["tokenizer.json", "model.onnx", "standard.ort"]);
+        for (kernels, graph, version) in
+            [(Kernels::Own, "model.onnx", Some(operators::VERSION)), (Kernels::OnnxRuntime, "standard.ort", None)]
+        {
+            let chosen = manifest(both).unwrap().with_kernels(kernels).unwrap();
+            assert_eq!(chosen.operators, version);
+            assert_eq!(paths(chosen), ["tokenizer.json", graph]);
+            // A model of ONNX Runtime's operators alone runs whatever is asked for.
+            assert_eq!(
+                paths(manifest(|_| ()).unwrap().with_kernels(kernels).unwrap()),
+                ["tokenizer.json", "model.onnx"]
+            );
+        }
+        let missing = manifest(own(operators::VERSION)).unwrap().with_kernels(Kernels::OnnxRuntime).unwrap_err();
+        assert!(missing.contains("EMBED_KERNELS") && missing.contains("STANDARD=yes"), "{missing}");
+        let unknown = manifest(own(7_000)).unwrap().with_kernels(Kernels::Own).unwrap_err();
+        assert!(unknown.contains("version 7000") && unknown.contains("make model"), "{unknown}");
+        assert!(manifest(|m| m["files"]["standard_model"] = file("../x")).unwrap_err().contains("plain name"));
     }
 
     #[test]

@@ -35,7 +35,7 @@ const SHA256: &str = "sha256";
 /// The first thing that is missing or wrong, with the remedy.
 pub fn open(config: &Config, verify: Verify) -> Result<ModelFolder> {
     match &config.model_s3 {
-        None => ModelFolder::open(&config.model_dir, verify),
+        None => ModelFolder::open(&config.model_dir, verify)?.with_kernels(config.kernels),
         Some(location) => std::thread::scope(|scope| {
             let fetching = scope.spawn(|| fetch_blocking(config, location));
             fetching.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -50,6 +50,6 @@ fn fetch_blocking(config: &Config, location: &S3Location) -> Result<ModelFolder>
         .map_err(|e| Error::internal("the runtime of the fetch does not start", e))?;
     runtime.block_on(async {
         let bucket = aws::connect(&config.aws, Attempts::Once).await.bucket(&location.bucket);
-        download::fetch(bucket, location, &config.cache_dir, download::INIT_RETRY_POLICY).await
+        download::fetch(bucket, location, config.kernels, &config.cache_dir, download::INIT_RETRY_POLICY).await
     })
 }

@@ -189,7 +189,7 @@ ELSEWHERE = {
     "base-image": ("tests/sam/harness.py", "tools.base_image"),
     "image": ("tests/sam/test_image.py", '"docker", "build"'),
     "local": ("tests/sam/test_local.py", "sam_local.answer"),
-    "model": ("Makefile", "goldens: $(READY)\n\t@$(PY) -m tools.build"),
+    "model": ("Makefile", "goldens: $(READY) operators\n\t@$(BUILD_MODEL)"),
     "package": (".ci/run", "make package ARCH=x86_64"),
     "push-model": ("tests/sam/test_local.py", '"push-model"'),
     "qemu": ("Makefile", "--no-print-directory qemu"),

@@ -11,7 +11,7 @@ from email.mime.text import MIMEText
 from typing import TYPE_CHECKING
 
 from tests.documents import office
-from tests.documents.prose import GERMAN, JAPANESE, RUSSIAN
+from tests.documents.prose import ENGLISH, GERMAN, JAPANESE, RUSSIAN
 
 if TYPE_CHECKING:
     from tests.documents.make import Set
@@ -160,7 +160,26 @@ RICH = rb"""{\rtf1\ansi\ansicpg1252\deff0\uc1{\fonttbl{\f0\fswiss\fcharset0 Aria
 hidden words"""
 
 
+def minutes() -> bytes:
+    """Rich Text of a length that people write: paragraphs, styles inside of words, a list, a table, other alphabets."""
+
+    def escaped(text: str) -> str:
+        return "".join(letter if letter < "\x80" else f"\\u{ord(letter)}?" for letter in text)
+
+    body = "".join(f"\\pard\\plain\\qj\\sa200 {number}. {escaped(text)}\\par\n" for number, text in enumerate(ENGLISH, 1))
+    items = "".join(f"\\pard\\fi-360\\li720{{\\listtext\\'b7\\tab}}{item}\\par\n" for item in ["oil", "gas, of coal", "wood"])
+    row = "\\trowd\\cellx3000\\cellx6000\\pard\\intbl {}\\cell {}\\cell\\row\n"
+    table = row.format("Day", "High water") + row.format("Monday", "4 am") + row.format("Tuesday", "5 am")
+    foreign = "".join(f"\\pard\\plain {escaped(text)}\\par\n" for text in [GERMAN, RUSSIAN, JAPANESE])
+    marked = "\\pard Sp{\\b ring} tides, H{\\sub 2}O\\emdash {\\i so} {\\field{\\*\\fldinst HYPERLINK \"http://a.test\"}{\\fldrslt they}} say.\\par\n"
+    heading = "{\\pard\\plain\\s1\\b\\fs32 Minutes of the board\\par}\n"
+    styles = "{\\stylesheet{\\s0 Normal;}{\\s1\\outlinelevel0 heading 1;}}"
+    fonts = "{\\fonttbl{\\f0\\fswiss\\fcharset0 Arial;}}"
+    return f"{{\\rtf1\\ansi\\ansicpg1252\\deff0\\uc1{fonts}{styles}\n{heading}{body}{items}{table}{marked}{foreign}}}".encode()
+
+
 def rich(made: Set) -> None:
+    made.good("minutes.rtf", minutes(), "rtf", ["Minutes of the board", "1. A lighthouse", "- wood", "Monday\t4 am", "Spring tides, H2O—so they say.", "守"])
     made.good(
         "rich.rtf",
         RICH.replace(b"\n", b"\r\n"),

@@ -18,7 +18,7 @@ from openpyxl.cell.rich_text import CellRichText, TextBlock
 from openpyxl.cell.text import InlineFont
 from pptx.util import Inches
 
-from tests.documents.prose import ENGLISH, GERMAN
+from tests.documents.prose import ENGLISH, FRENCH, GERMAN
 
 if TYPE_CHECKING:
     from tests.documents.make import Set
@@ -527,7 +527,36 @@ BOOK_PARTS: dict[str, str | bytes] = {
 }
 
 
+# As many publishers' tools write chapters: with a document type that declares the characters by name.
+DECLARED = """<?xml version="1.0" encoding="utf-8"?>
+<!DOCTYPE html PUBLIC "-//W3C//DTD XHTML 1.1//EN" "http://www.w3.org/TR/xhtml11/DTD/xhtml11.dtd" [
+<!ENTITY nbsp "&#160;"> <!ENTITY mdash "&#8212;">
+<!-- names ]> of characters -->
+]>
+"""
+
+
+def guide() -> dict[str, str | bytes]:
+    """A book of three chapters with lists, a table, notes and marks inside of words."""
+    first = f"""<section><h1>Lights</h1>{"".join(f"<p>{words}</p>" for words in ENGLISH)}<h2>Kinds</h2>
+        <ul><li><p>oil</p></li><li>gas, of<ol><li>coal</li><li>wood</li></ol></li></ul></section>"""
+    second = f"""<h1>Tides</h1><p>High&nbsp;water &mdash; <b>sp</b>ring, H<sub>2</sub>O,
+        <a href="#n1">noted</a>.</p><table><caption>Hours</caption><tr><th>Day</th><th>High</th></tr><tr><td>Mon</td>
+        <td>4 am</td></tr></table><blockquote><p>{GERMAN}</p></blockquote><hr/><aside id="n1"><p>At the foot.</p></aside>"""
+    third = f"<h1>Words</h1><dl><dt>lamp</dt><dd>what is lit</dd></dl><pre>if dark:\n    light()</pre><p>{FRENCH}</p>"
+    chapters = {"Lights": first, "Tides": second, "Words": third}
+    items = "".join(f'<item id="{name}" href="{name}.xhtml" media-type="application/xhtml+xml"/>' for name in chapters)
+    order = "".join(f'<itemref idref="{name}"/>' for name in chapters)
+    book = f"{BOOK.partition('<item ')[0]}{items}</manifest><spine>{order}</spine></package>"
+    parts: dict[str, str | bytes] = {name: BOOK_PARTS[name] for name in ["mimetype", "META-INF/container.xml"]}
+    parts["OEBPS/book.opf"] = book
+    for name, body in chapters.items():
+        parts[f"OEBPS/{name}.xhtml"] = chapter(name, body, DECLARED).replace("<!DOCTYPE html><html", "<html")
+    return parts
+
+
 def books(made: Set) -> None:
+    made.good("guide.epub", zipped(guide()), "epub", ["Lights", ENGLISH[0], "- wood", "Tides", "High water — spring, H2O", "4 am"])
     made.good(
         "book.epub",
         zipped(BOOK_PARTS),

@@ -121,6 +121,40 @@ fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
 }
 
 #[test]
+fn a_model_for_operators_of_another_version_says_what_to_do() {
+    let folder = FolderCopy::of_fixture("operators");
+    folder.change("manifest.json", |bytes| {
+        let mut manifest: Value = serde_json::from_slice(bytes).unwrap();
+        manifest["operators"] = 7_000.into();
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
+    let start = || {
+        let mut command = bootstrap();
+        command.env("EMBED_MODEL_DIR", &folder.0);
+        command
+    };
+    fails_with(&mut start(), &["operators of version 7000", "make model"]);
+    // The standard graph has none of them.
+    let mut standard = start();
+    standard.env("EMBED_KERNELS", "onnxruntime").arg("invoke").arg(root().join("events/direct-tei.json"));
+    let (succeeded, _, error) = output(&mut standard);
+    assert!(succeeded, "{error}");
+}
+
+#[test]
+fn kernels_without_their_graph_say_how_to_get_it() {
+    let folder = FolderCopy::of_fixture("kernels");
+    folder.change("manifest.json", |bytes| {
+        let mut manifest: Value = serde_json::from_slice(bytes).unwrap();
+        manifest["files"].as_object_mut().unwrap().remove("standard_model").unwrap();
+        *bytes = serde_json::to_vec(&manifest).unwrap();
+    });
+    let mut command = bootstrap();
+    command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_KERNELS", "onnxruntime");
+    fails_with(&mut command, &["EMBED_KERNELS", "make model STANDARD=yes"]);
+}
+
+#[test]
 fn a_misspelt_variable_is_an_error() {
     fails_with(bootstrap().env("EMBED_THREAD", "2"), &["EMBED_THREAD", "no such variable", "EMBED_THREADS"]);
 }

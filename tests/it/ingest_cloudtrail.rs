@@ -27,40 +27,17 @@ fn notified(name: &str, bucket: &str, key: &str) -> Value {
     notification(&[record])
 }
 
-/// Events of every kind that needs no work.
+/// One event of every kind that needs no work; the tests of `event` hold all their names.
 fn without_work(bucket: &str, key: &str) -> Vec<Value> {
-    let mut events = Vec::new();
-    for name in ["GetObject", "HeadObject", "PutObjectTagging", "PutObjectAcl", "RestoreObject", "UploadPart"] {
-        events.push(call(name, bucket, key));
-    }
-    for name in ["PutObject", "CopyObject", "CompleteMultipartUpload", "DeleteObject"] {
-        let mut failed = call(name, bucket, key);
-        failed["detail"]["errorCode"] = "AccessDenied".into();
-        events.push(failed);
-    }
+    let mut failed = call("PutObject", bucket, key);
+    failed["detail"]["errorCode"] = "AccessDenied".into();
     let mut deletes = call("DeleteObjects", bucket, key);
     deletes["detail"]["requestParameters"] = json!({"bucketName": bucket, "delete": ""});
     let mut list = call("ListBuckets", bucket, key);
     list["detail"]["requestParameters"] = Value::Null;
-    events.extend([deletes, list]);
-    for name in [
-        "Object Restore Initiated",
-        "Object Restore Expired",
-        "Object Tags Added",
-        "Object Tags Deleted",
-        "Object ACL Updated",
-        "Object Storage Class Changed",
-        "Object Access Tier Changed",
-        "Async Copy Completion",
-    ] {
-        events.push(own(name, bucket, key));
-    }
-    for name in
-        ["ObjectTagging:Put", "ObjectAcl:Put", "ObjectRestore:Post", "LifecycleTransition", "IntelligentTiering"]
-    {
-        events.push(notified(name, bucket, key));
-    }
-    events
+    let call = call("GetObject", bucket, key);
+    let (own, notified) = (own("Object Tags Added", bucket, key), notified("ObjectTagging:Put", bucket, key));
+    vec![failed, deletes, list, call, own, notified]
 }
 
 #[test]
@@ -128,9 +105,9 @@ fn what_needs_no_work_is_done_with_one_log_line_each() {
     assert_eq!(lines.len(), 2 * events.len());
     assert!(lines.iter().all(|line| line["outcome"] == "ignored" && line["level"] == "INFO"), "{lines:?}");
     let causes = |cause: &str| lines.iter().filter(|line| line["cause"] == cause).count();
-    assert_eq!(causes("the call failed and changed nothing"), 2 * 4);
+    assert_eq!(causes("the call failed and changed nothing"), 2);
     assert_eq!(causes("CloudTrail does not name the objects of DeleteObjects"), 2);
-    assert_eq!(causes("the event tells of no new content"), lines.len() - 2 * 5);
+    assert_eq!(causes("the event tells of no new content"), lines.len() - 2 * 2);
     assert!(lines.iter().any(|line| line["bucket"] == "documents" && line["key"] == "a.txt"));
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde_json::{Value, json};
 
 use crate::support::harness::fixture;
-use crate::support::pipeline::{Pipeline, created, notification, queue};
+use crate::support::pipeline::{self, Pipeline, created, notification, queue};
 use crate::support::s3_proxy::{Fault, Proxy};
 use crate::support::s3_server::Bucket;
 
@@ -94,15 +94,19 @@ fn a_repeated_delivery_asks_for_the_result_alone() {
     assert_eq!(deliver(&pipeline, &created(&pipeline.documents.name, "a.txt"))["unchanged"], 1);
 }
 
+/// The version's id in the head of an answer, in lower case.
+fn version_id(head: &str) -> String {
+    let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
+    id.trim().to_owned()
+}
+
 /// Two versions of one object in a bucket that keeps them; their ids, older first.
 fn versions(pipeline: &Pipeline, key: &str) -> [String; 2] {
     let on = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
     assert_eq!(pipeline.documents.request("PUT", "?versioning", on).0, 200);
     ["The first version.", "The second version."].map(|text| {
         pipeline.put(key, text);
-        let head = pipeline.documents.head(key).unwrap();
-        let id = head.lines().find_map(|line| line.strip_prefix("x-amz-version-id: ")).unwrap();
-        id.trim().to_owned()
+        version_id(&pipeline.documents.head(key).unwrap())
     })
 }
 
@@ -235,6 +239,33 @@ fn an_older_version_that_shows_again_is_embedded_again() {
     let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "03"}));
     assert_eq!(deliver(&pipeline, &removal)["embedded"], 1);
     assert_eq!(pipeline.records("a.txt")[0]["version"], first.as_str());
+}
+
+#[test]
+fn a_version_is_embedded_again_when_its_delete_marker_is_removed() {
+    needs!(s3);
+    let pipeline = Pipeline::new("uncovered", &[("EMBED_ON_DELETE", "remove")]);
+    let [first, second] = versions(&pipeline, "a.txt");
+    let created = event(&pipeline.documents, "a.txt", json!({"versionId": second, "sequencer": "02"}));
+    deliver(&pipeline, &created);
+    let marker = version_id(&pipeline.documents.request("DELETE", "a.txt", b"").1.to_lowercase());
+    assert_eq!(deliver(&pipeline, &removed(&pipeline.documents, "a.txt", json!({"sequencer": "03"})))["removed"], 1);
+    assert_eq!(pipeline.documents.request("DELETE", &format!("a.txt?versionId={marker}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": marker, "sequencer": "04"}));
+    assert_eq!(deliver(&pipeline, &removal)["embedded"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+    // An older version that goes changes nothing of it.
+    assert_eq!(pipeline.documents.request("DELETE", &format!("a.txt?versionId={first}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "a.txt", json!({"versionId": first, "sequencer": "05"}));
+    assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
+    assert_eq!(pipeline.records("a.txt")[0]["version"], second.as_str());
+    // Nor does one of a document that never had vectors, which nothing reads again.
+    let old = version_id(&pipeline.documents.request("PUT", "b.png", b"\x89PNG\r\n\x1a\n\0").1.to_lowercase());
+    pipeline.put("b.png", b"\x89PNG\r\n\x1a\n\0\0");
+    assert_eq!(deliver(&pipeline, &pipeline::created(&pipeline.documents.name, "b.png"))["skipped"], 1);
+    assert_eq!(pipeline.documents.request("DELETE", &format!("b.png?versionId={old}"), b"").0, 204);
+    let removal = removed(&pipeline.documents, "b.png", json!({"versionId": old, "sequencer": "06"}));
+    assert_eq!(deliver(&pipeline, &removal)["outdated"], 1);
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod qdrant_hybrid;
 mod readers;
 mod readme;
 mod real_weights;
+mod reference;
 mod s3_disk;
 mod s3_loading;
 mod s3_model;

@@ -8,8 +8,8 @@ use lambda_embed::observability::call::Call;
 
 use crate::support::harness::{block_on, fixture_handler, root};
 
-#[path = "../../fuzz/src/lib.rs"]
-mod fuzz_checks;
+#[path = "../../fuzz/src/checks.rs"]
+pub mod fuzz_checks;
 
 /// Marsaglia's xorshift64: the same numbers on every machine.
 struct Random(u64);

@@ -87,7 +87,7 @@ fn numbered(pages: usize) -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_pages_take_no_longer_than_ten_times_a_thousand() {
+fn the_time_of_a_document_grows_with_its_pages_and_not_with_their_square() {
     let time = |pages: usize| {
         let document = numbered(pages);
         let begun = Instant::now();
@@ -101,10 +101,12 @@ fn ten_thousand_pages_take_no_longer_than_ten_times_a_thousand() {
         );
         took
     };
-    time(10);
-    let (short, long) = (time(1_000).min(time(1_000)), time(10_000));
+    // The fastest of three, because other tests run beside this one. Ten times the pages take ten times as long, and
+    // would take a hundred times as long if each page were looked for from the document's beginning.
+    let fastest = |pages| (0..3).map(|_| time(pages)).min().unwrap();
+    let (short, long) = (fastest(1_000), fastest(10_000));
     println!("1,000 pages {short:?}, 10,000 pages {long:?}");
-    assert!(long <= 10 * short, "1,000 pages {short:?}, 10,000 pages {long:?}");
+    assert!(long < 30 * short, "1,000 pages {short:?}, 10,000 pages {long:?}");
 }
 
 #[test]

@@ -28,6 +28,17 @@ fn the_int8_fixture_is_close_to_its_fp32_reference() {
 }
 
 #[test]
+fn both_kernels_give_the_same_vectors_but_for_rounding() {
+    let (own, standard) = (handler(&fixture(), &[]), handler(&fixture(), &[("EMBED_KERNELS", "onnxruntime")]));
+    for entry in golden() {
+        let text = entry["text"].as_str().unwrap();
+        let [own, standard] = [&own, &standard].map(|handler| embed(handler, &[text]).remove(0));
+        let found = cosine(&own, &standard);
+        assert!(found > 0.99 && own != standard, "{text:?}: cosine {found}");
+    }
+}
+
+#[test]
 fn a_stock_export_is_pooled_here_as_the_reference_pools() {
     let handler = handler(&root().join("models/fixture-stock"), &[]);
     for entry in golden() {

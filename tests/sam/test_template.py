@@ -57,6 +57,7 @@ WITHOUT_PARAMETER = {
     "EMBED_CACHE_DIR": FIXED,
     "EMBED_ORT_LIB": FIXED,
     "EMBED_PDFIUM_LIB": FIXED,
+    "EMBED_KERNELS": "for comparison and doubt; a package has the standard graph only if it was asked for",
     "EMBED_THREADS": BY_MEMORY,
     "EMBED_MAX_CALLS": "an instance has one call at a time",
     **dict.fromkeys(("EMBED_MAX_TEXTS", "EMBED_MAX_TOKENS", "EMBED_MAX_BODY_BYTES"), ENOUGH),
@@ -351,6 +352,8 @@ class Choices(unittest.TestCase):
             "RequestThrottleAlarm": ("AWS/Lambda", "Throttles", requests, "Sum", 0),
             "RequestLatencyAlarm": ("AWS/Lambda", "Duration", requests, "p99", 250),
             "RequestFailureAlarm": ("AWS/ApiGateway", "5xx", ("ApiId", {"Ref": "EmbedApi"}), "Sum", 0),
+            "UrlFailureAlarm": ("AWS/Lambda", "Url5xxCount", requests, "Sum", 0),
+            "RestApiFailureAlarm": ("AWS/ApiGateway", "5XXError", ("ApiName", {"Fn::Sub": "${AWS::StackName}-stream"}), "Sum", 0),
             "BrokenStreamAlarm": ("LambdaEmbed", "StreamsBroken", ("service", {"Ref": "EmbedFunction"}), "Sum", 0),
             "DocumentErrorAlarm": ("AWS/Lambda", "Errors", documents, "Sum", 0),
             "DocumentThrottleAlarm": ("AWS/Lambda", "Throttles", documents, "Sum", 0),
@@ -360,8 +363,10 @@ class Choices(unittest.TestCase):
         }
         topic = "arn:aws:sns:us-east-1:123456789012:alarms"
         choices = {"Alarms": "true", "AlarmTopicArn": topic, "AlarmLatencyMilliseconds": 250}
-        self.assertNotIn("BrokenStreamAlarm", Template(**choices).resources)
-        alarms = Template(**choices, ResponseStream="true").of_type("AWS::CloudWatch::Alarm")
+        doors = {"ResponseStream": "true", "FunctionUrl": "true", "RestApi": "true"}
+        of_doors = {"BrokenStreamAlarm", "UrlFailureAlarm", "RestApiFailureAlarm"}
+        self.assertFalse(of_doors & set(Template(**choices).resources))
+        alarms = Template(**choices, **doors).of_type("AWS::CloudWatch::Alarm")
         found = {}
         for name, alarm in alarms.items():
             ((dimension, value),) = (d.values() for d in alarm["Dimensions"])

@@ -53,8 +53,8 @@ def bars(bench: str) -> Block:
     return lambda figures: "\n".join(f"- {' '.join(line.split())}" for line in figures[bench]["bars"])
 
 
-def rows(bench: str) -> Block:
-    return lambda figures: table(figures[bench]["rows"])
+def rows(bench: str, name: str = "rows") -> Block:
+    return lambda figures: table(figures[bench][name])
 
 
 def windows(figures: Figures) -> str:
@@ -62,12 +62,6 @@ def windows(figures: Figures) -> str:
     ratios = ("of the embedder's own", "one a call")
     found = figures["bench-ingest"]["rows"]
     return table([{name: f"{value:.2f}" if name in ratios else value for name, value in row.items()} for row in found])
-
-
-def stores(figures: Figures) -> str:
-    """bench-ingest's documents in each store; older figures have none."""
-    found = figures["bench-ingest"].get("stores")
-    return table(found) if found else "Not measured yet."
 
 
 def dollars(figures: Figures) -> str:
@@ -153,7 +147,7 @@ BLOCKS: dict[Path, list[tuple[str, str, Block]]] = {
         ("bench-ingest", "machine", machine("bench-ingest")),
         ("bench-ingest", "rows", windows),
         ("bench-ingest", "bars", bars("bench-ingest")),
-        ("bench-ingest", "stores", stores),
+        ("bench-ingest", "stores", rows("bench-ingest", "stores")),
     ],
     Path("docs/cold-start.md"): [
         ("bench-cold", "machine", machine("bench-cold")),
@@ -165,7 +159,10 @@ BLOCKS: dict[Path, list[tuple[str, str, Block]]] = {
         ("bench-memory", "rows", rows("bench-memory")),
     ],
     Path("docs/deploy.md"): [("bench-memory", "price", price)],
-    Path("docs/backfill.md"): [("bench-ingest", "backfill", lambda figures: backfill.computed(figures["bench-ingest"]))],
+    Path("docs/backfill.md"): [
+        ("bench-ingest", "batches", rows("bench-ingest", "batches")),
+        ("bench-ingest", "backfill", lambda figures: backfill.computed(figures["bench-ingest"])),
+    ],
 }
 
 

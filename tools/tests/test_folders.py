@@ -32,8 +32,8 @@ class Manifest(unittest.TestCase):
         self.folder = Path(scratch.name) / "fixture"
         self.stated = manifest.read(self.folder)
 
-    def is_current(self, **other: str) -> bool:
-        wanted = {"revision": self.stated["revision"], "recipe": self.stated["recipe"], **other}
+    def is_current(self, **other: str | bool) -> bool:
+        wanted = {"revision": self.stated["revision"], "recipe": self.stated["recipe"], "standard": True, **other}
         return manifest.is_current(self.folder, **wanted)
 
     def test_an_untouched_folder_is_current(self) -> None:
@@ -42,6 +42,11 @@ class Manifest(unittest.TestCase):
     def test_a_folder_of_another_recipe_or_revision_is_not_current(self) -> None:
         self.assertFalse(self.is_current(recipe="other"))
         self.assertFalse(self.is_current(revision="other"))
+
+    def test_a_folder_with_another_graph_than_was_asked_for_is_not_current(self) -> None:
+        self.assertFalse(self.is_current(standard=False))
+        (self.folder / manifest.STANDARD_MODEL).unlink()
+        self.assertFalse(self.is_current())
 
     def test_a_folder_with_a_flipped_byte_is_not_current(self) -> None:
         model = self.folder / manifest.MODEL
@@ -63,7 +68,7 @@ class Manifest(unittest.TestCase):
         subprocess.run(command, check=True, capture_output=True)
         stated = manifest.read(self.folder)
         self.assertEqual((stated["format"], stated["id"], stated["name"]), (1, "mine", "mine"))
-        self.assertEqual(stated["files"], self.stated["files"])
+        self.assertEqual(stated["files"], {name: self.stated["files"][name] for name in ("model", "tokenizer")})
 
 
 if __name__ == "__main__":

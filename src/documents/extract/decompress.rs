@@ -48,18 +48,18 @@ impl Verdict {
     }
 }
 
-/// What the documents in one another unpack to, all together: else a bomb may hold a hundred others.
+/// What the documents in one another decompress to, all together: else a bomb may hold a hundred others.
 #[derive(Clone, Default)]
-pub struct Unpacked(Rc<UnpackedTotals>);
+pub struct Totals(Rc<TotalBytes>);
 
 #[derive(Default)]
-struct UnpackedTotals {
-    total: Cell<u64>,
+struct TotalBytes {
+    decompressed: Cell<u64>,
     /// Bytes of the outermost document, once it is held.
     outermost: Cell<u64>,
 }
 
-impl Unpacked {
+impl Totals {
     /// The outermost document has so many bytes; of those in it nothing changes.
     pub fn within(&self, bytes: u64) {
         if self.0.outermost.get() == 0 {
@@ -69,10 +69,10 @@ impl Unpacked {
 
     /// Counts `bytes` more. Whether they are as few as the outermost document's size allows.
     pub fn add(&self, bytes: u64) -> bool {
-        let total = self.0.total.get() + bytes;
-        self.0.total.set(total);
+        let decompressed = self.0.decompressed.get() + bytes;
+        self.0.decompressed.set(decompressed);
         let outermost = self.0.outermost.get();
-        outermost == 0 || total <= BOMB_AT_LEAST || total / MAX_COMPRESSION_RATIO <= outermost
+        outermost == 0 || decompressed <= BOMB_AT_LEAST || decompressed / MAX_COMPRESSION_RATIO <= outermost
     }
 }
 
@@ -94,7 +94,7 @@ pub fn open<'a>(
     input: impl Read + 'a,
     brotli: bool,
     max_decompressed: u64,
-    unpacked: &Unpacked,
+    totals: &Totals,
     verdict: &Verdict,
 ) -> Result<Opened<'a>, Unreadable> {
     let compressed = Rc::new(Cell::new(0));
@@ -116,8 +116,8 @@ pub fn open<'a>(
             return Err(bomb());
         }
         let (inner, compressed) = (compression.reader(peeked), Rc::clone(&compressed));
-        let (unpacked, verdict) = (unpacked.clone(), verdict.clone());
-        bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, unpacked, verdict });
+        let (totals, verdict) = (totals.clone(), verdict.clone());
+        bytes = Box::new(Decompressed { inner, count: 0, compressed, max_decompressed, totals, verdict });
     }
 }
 
@@ -229,7 +229,7 @@ struct Decompressed<R> {
     count: u64,
     compressed: Rc<Cell<u64>>,
     max_decompressed: u64,
-    unpacked: Unpacked,
+    totals: Totals,
     verdict: Verdict,
 }
 
@@ -242,7 +242,7 @@ impl<R: Read> Read for Decompressed<R> {
                 Skip::TooLarge,
                 format!("it decompresses to more than {} bytes, the limit", self.max_decompressed),
             )
-        } else if !self.unpacked.add(read as u64)
+        } else if !self.totals.add(read as u64)
             || (self.count > BOMB_AT_LEAST && self.count / MAX_COMPRESSION_RATIO > self.compressed.get())
         {
             bomb()

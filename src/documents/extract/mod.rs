@@ -5,7 +5,8 @@
 //! ```
 //!
 //! Invariants: synchronous, and memory stays bounded whatever the input's size; the same bytes, hints and
-//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process.
+//! options give the same sections, also when reading goes on at a `Cursor`; no document ends the process, and one that
+//! a library panics at is broken, alone.
 
 mod blocks;
 mod charset;
@@ -16,6 +17,7 @@ mod mail;
 mod markdown;
 mod nested;
 mod office;
+mod options;
 pub mod pdf;
 mod position;
 mod rtf;
@@ -31,17 +33,19 @@ mod zstd;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 
 use encoding_rs::{Encoding, UTF_8};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::concurrency::panics;
 use crate::record::Place;
 use charset::Utf8;
 use decompress::{Limited, Verdict};
 use nested::Nesting;
-use pdf::PdfReader;
+pub use options::{ExtractOptions, RecordText};
 use position::Position;
 pub use sections::SkippedRecords;
 use sections::{Out, Stop};
@@ -54,54 +58,6 @@ pub struct Hints<'a> {
     pub key: &'a str,
     pub content_type: Option<&'a str>,
     pub content_encoding: Option<&'a str>,
-}
-
-/// What a document may cost, and where text lies in formats that have fields.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ExtractOptions {
-    /// What of a record of JSON or JSON Lines is its text.
-    pub record_text: RecordText,
-    /// The column of CSV and TSV that holds the text, by its name in the first line; `None`: the whole row is the text.
-    pub text_column: Option<String>,
-    /// Whether navigation, headers, footers and asides of web pages are read.
-    pub html_boilerplate: bool,
-    /// Bytes that an object may have once it is decompressed.
-    pub max_decompressed_bytes: u64,
-    /// Bytes of a format that has to be held whole (PDF, office documents, e-books, mail).
-    pub max_whole_bytes: u64,
-    /// Bytes of one record: a line of JSON Lines, an element of a JSON array, a row of CSV; and of an HTML
-    /// document's text between two tags.
-    pub max_record_bytes: u64,
-    /// Memory that reading a PDF may take, beyond the document itself.
-    pub max_pdf_memory_bytes: u64,
-    /// What reads PDFs, in a process of their own; `None`: they are not read.
-    pub pdf_reader: Option<PdfReader>,
-}
-
-impl Default for ExtractOptions {
-    fn default() -> Self {
-        Self {
-            record_text: RecordText::Usual,
-            text_column: None,
-            html_boilerplate: true,
-            max_decompressed_bytes: 4 << 30,
-            max_whole_bytes: 32 << 20,
-            max_record_bytes: 8 << 20,
-            max_pdf_memory_bytes: 256 << 20,
-            pdf_reader: None,
-        }
-    }
-}
-
-/// What of a JSON record is its text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordText {
-    /// Its `text`, `content` or `body`, the first that has text, else all its values.
-    Usual,
-    /// All its values, `name: value` a line.
-    Values,
-    /// What this JSON Pointer (RFC 6901) leads to; `""` is the record itself.
-    At(String),
 }
 
 /// The formats that are read.
@@ -266,8 +222,33 @@ pub fn extract(
     extract_within(input, hints, options, resumed, Nesting::default(), emit)
 }
 
-/// [`extract`] for a document that may lie in others.
+/// [`extract`] for a document that may lie in others. A reader that panics does not understand this document; those
+/// around it go on.
 fn extract_within(
+    input: impl Read,
+    hints: &Hints<'_>,
+    options: &ExtractOptions,
+    resumed: Option<&Cursor>,
+    nesting: Nesting,
+    emit: &mut dyn FnMut(Section) -> ControlFlow<()>,
+) -> Result<Extracted, Unreadable> {
+    let mut emitting = false;
+    let mut emit = |section| {
+        emitting = true;
+        let flow = emit(section);
+        emitting = false;
+        flow
+    };
+    // What the reader leaves half done is dropped with it.
+    let outcome = catch_unwind(AssertUnwindSafe(|| read(input, hints, options, resumed, nesting, &mut emit)));
+    outcome.unwrap_or_else(|panic| match emitting {
+        // The caller's own panic.
+        true => resume_unwind(panic),
+        false => Err(Unreadable::Broken(format!("its reader gave up: {}", panics::message(&*panic)))),
+    })
+}
+
+fn read(
     input: impl Read,
     hints: &Hints<'_>,
     options: &ExtractOptions,
@@ -283,7 +264,7 @@ fn extract_within(
         }
         None => {
             let brotli = sniff::is_stored_in_brotli(hints);
-            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.unpacked, &verdict)?;
+            let opened = decompress::open(input, brotli, options.max_decompressed_bytes, &nesting.totals, &verdict)?;
             if opened.head.is_empty() {
                 return Err(Unreadable::skipped(Skip::Empty, "it has no bytes"));
             }
@@ -300,14 +281,14 @@ fn extract_within(
             (opened.bytes, format, position, at_once.map_or(0, |(_, mark)| mark))
         }
     };
-    let unpacked = nesting.unpacked.clone();
+    let totals = nesting.totals.clone();
     let mut out = Out::new(emit, format, resumed, nesting);
     let outcome = match format {
         Format::Pdf => Some(pdf::read(bytes.by_ref(), options, &verdict, &mut out)),
         Format::Rtf => Some(rtf::read(bytes.by_ref(), options, &mut out)),
         Format::Eml => Some(whole(bytes.by_ref(), "a mail", options, &verdict).and_then(|mail| {
-            unpacked.within(mail.len() as u64);
-            mail::read(&mail, options, &mut out)
+            totals.within(mail.len() as u64);
+            mail::read(mail, options, &mut out)
         })),
         _ => None,
     };
@@ -346,11 +327,11 @@ fn read_container(
         Stop::BrokeOff => Unreadable::Broken("it was not read".to_owned()),
     };
     let whole = whole(bytes, "an office document", options, verdict).map_err(ended)?;
-    nesting.unpacked.within(whole.len() as u64);
+    nesting.totals.within(whole.len() as u64);
     if container == Container::Ole {
         return Err(office::ole::refused(&whole));
     }
-    let document = office::open(&whole, options, &nesting.unpacked, verdict).map_err(ended)?;
+    let document = office::open(&whole, options, &nesting.totals, verdict).map_err(ended)?;
     let mut out = Out::new(emit, document.format, None, nesting.clone());
     let outcome = document.read(&mut out);
     finish(outcome, verdict, out, None)

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::ops::ControlFlow;
 
-use super::decompress::Unpacked;
+use super::decompress::Totals;
 use super::sections::{Out, Stop};
 use super::{ExtractOptions, Format, Hints, Skip, Unreadable, extract_within};
 use crate::record::Place;
@@ -16,7 +16,7 @@ pub const MAX_DEPTH: usize = 4;
 pub struct Nesting {
     /// Documents around it.
     pub depth: usize,
-    pub unpacked: Unpacked,
+    pub totals: Totals,
 }
 
 /// A document within another one.
@@ -43,7 +43,7 @@ pub fn read(nested: &Nested<'_>, headings: &[String], options: &ExtractOptions, 
     }
     let hints = Hints { key: nested.key, content_type: nested.content_type, content_encoding: None };
     let mut stopped = None;
-    let inner = Nesting { depth: out.nesting.depth + 1, unpacked: out.nesting.unpacked.clone() };
+    let inner = Nesting { depth: out.nesting.depth + 1, totals: out.nesting.totals.clone() };
     let read = extract_within(Cursor::new(nested.bytes), &hints, options, None, inner, &mut |section| {
         let place = Place {
             headings: [headings, section.place.headings.as_slice()].concat(),

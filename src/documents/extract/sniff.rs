@@ -5,6 +5,7 @@ use std::collections::HashSet;
 
 use encoding_rs::Encoding;
 
+use super::xml::Prolog;
 use super::{Format, Hints, charset, xml};
 
 /// Where a PDF's header may begin: Acrobat allows this much before it.
@@ -43,23 +44,7 @@ pub fn format(hints: &Hints<'_>, head: &[u8], decompressed: usize) -> Format {
 
 /// The local name of a document's outermost element, if it begins within `head`; `None` for other texts than XML.
 fn root(head: &[u8]) -> Option<&str> {
-    let text = head.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(head);
-    let mut rest = text.utf8_chunks().next().map_or("", |chunk| chunk.valid()).trim_start();
-    loop {
-        let after = match rest.strip_prefix('<')? {
-            comment if comment.starts_with("!--") => comment.split_once("-->")?.1,
-            instruction if instruction.starts_with('?') => instruction.split_once("?>")?.1,
-            doctype if doctype.starts_with('!') => match doctype.find(['[', '>'])? {
-                end if doctype[end..].starts_with('>') => &doctype[end + 1..],
-                _ => doctype.split_once("]")?.1.split_once('>')?.1,
-            },
-            tag => {
-                let name = &tag[..tag.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/'))?];
-                return Some(name.rsplit(':').next().unwrap_or(name)).filter(|name| !name.is_empty());
-            }
-        };
-        rest = after.trim_start();
-    }
+    Prolog::of(head.utf8_chunks().next().map_or("", |chunk| chunk.valid())).root()
 }
 
 /// Whether the object's `Content-Encoding` or name says that it is compressed with Brotli.

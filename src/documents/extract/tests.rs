@@ -154,6 +154,41 @@ fn input_that_fails_is_told_from_a_document_that_is_broken() {
     assert!(matches!(read(half, "a.gz").1, Err(Unreadable::Broken(_))));
 }
 
+/// `bytes`, then a panic, as of a library that does not understand them.
+struct Panicking<'a>(&'a [u8]);
+
+impl Read for Panicking<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        assert!(!self.0.is_empty(), "no such part");
+        self.0.read(into)
+    }
+}
+
+#[test]
+fn a_reader_that_panics_makes_its_document_broken_and_a_caller_that_does_is_not_stopped() {
+    for key in ["a.txt", "a.md", "a.html", "a.xml", "a.json", "a.jsonl", "a.csv", "a.eml", "a.rtf", "a.gz"] {
+        let broken = run(Panicking(b"From: a\n\n"), key, None, &ExtractOptions::default()).1;
+        assert!(
+            matches!(broken, Err(Unreadable::Broken(ref why)) if why == "its reader gave up: no such part"),
+            "{key}"
+        );
+    }
+    let mail =
+        "From: a@b.test\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/csv\n\na\n1\n--b--\n";
+    let hints = Hints { key: "a.eml", ..Hints::default() };
+    for last in 1..=2 {
+        let mut seen = 0;
+        let caller = std::panic::catch_unwind(AssertUnwindSafe(|| {
+            extract(mail.as_bytes(), &hints, &ExtractOptions::default(), None, &mut |_| {
+                seen += 1;
+                assert!(seen < last, "the caller's own");
+                ControlFlow::Continue(())
+            })
+        }));
+        assert_eq!(panics::message(&*caller.unwrap_err()), "the caller's own");
+    }
+}
+
 #[test]
 fn sections_do_not_depend_on_how_bytes_arrive() {
     let text = "Zwölf Boxkämpfer jagen Viktor. ".repeat(6000);

@@ -103,11 +103,11 @@ mod tests {
         words.collect()
     }
 
-    fn packed(bytes: &[u8]) -> Vec<u8> {
+    fn compressed(bytes: &[u8]) -> Vec<u8> {
         compress_to_vec(bytes, CompressionLevel::Fastest)
     }
 
-    fn unpacked(bytes: &[u8]) -> io::Result<Vec<u8>> {
+    fn decompressed(bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut read = Vec::new();
         ZstdReader::new(bytes).read_to_end(&mut read).map(|_| read)
     }
@@ -115,38 +115,38 @@ mod tests {
     #[test]
     fn frames_are_read_one_after_another_and_those_without_data_passed_over() {
         let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"abc"].concat();
-        let frames = [&skipped[..], &packed(&content()), &packed(b""), &skipped, &packed(b"end")].concat();
-        assert!(unpacked(&frames).unwrap() == [&content()[..], b"end"].concat());
-        assert!(unpacked(&frames[..frames.len() - packed(b"end").len() - 1]).is_err());
-        assert!(unpacked(&[&packed(b"a")[..], b"rubbish"].concat()).is_err());
+        let frames = [&skipped[..], &compressed(&content()), &compressed(b""), &skipped, &compressed(b"end")].concat();
+        assert!(decompressed(&frames).unwrap() == [&content()[..], b"end"].concat());
+        assert!(decompressed(&frames[..frames.len() - compressed(b"end").len() - 1]).is_err());
+        assert!(decompressed(&[&compressed(b"a")[..], b"rubbish"].concat()).is_err());
     }
 
     #[test]
     fn a_frame_that_was_cut_off_is_an_error_wherever_that_was() {
-        let whole = packed(&content());
+        let whole = compressed(&content());
         for end in (1..whole.len()).step_by(97).chain(whole.len() - 9..whole.len()) {
-            assert!(unpacked(&whole[..end]).is_err(), "{end} of {}", whole.len());
+            assert!(decompressed(&whole[..end]).is_err(), "{end} of {}", whole.len());
         }
     }
 
     #[test]
     fn a_changed_byte_is_noticed_and_causes_no_panic() {
-        let (content, mut frame) = (content(), packed(&content()));
+        let (content, mut frame) = (content(), compressed(&content()));
         for at in (0..frame.len()).step_by(61).chain(0..64) {
             for bits in [1, 0x80, 0xff] {
                 frame[at] ^= bits;
                 // Some bits of a frame mean nothing.
-                assert!(unpacked(&frame).map_or(true, |read| read == content), "{at}");
+                assert!(decompressed(&frame).map_or(true, |read| read == content), "{at}");
                 frame[at] ^= bits;
             }
         }
-        assert!(unpacked(&frame).unwrap() == content);
+        assert!(decompressed(&frame).unwrap() == content);
     }
 
     #[test]
     fn a_window_beyond_the_limit_is_refused_before_memory_is_taken() {
         // Magic number, no flags, a window of 2^(10 + 14) bytes.
-        let error = unpacked(&[0x28, 0xb5, 0x2f, 0xfd, 0, 14 << 3]).unwrap_err();
+        let error = decompressed(&[0x28, 0xb5, 0x2f, 0xfd, 0, 14 << 3]).unwrap_err();
         assert!(error.to_string().contains("16777216 bytes is larger than 8388608"), "{error}");
     }
 }

@@ -51,7 +51,6 @@ pub struct RestClient {
 pub struct RestResponse {
     pub status: StatusCode,
     pub body: Bytes,
-    retry_after: Option<Duration>,
 }
 
 impl RestClient {
@@ -69,15 +68,7 @@ impl RestClient {
     /// Sends a request until its answer is final; `body` is JSON.
     pub async fn ask(&self, method: &Method, path: &str, body: &Bytes) -> Result<RestResponse, StoreError> {
         let (retry, silence) = (Retry::new(self.policy), format!("{} did not answer", self.name));
-        let mut attempt = 0;
-        loop {
-            let (error, retry_after) = match retry.in_time(&silence, self.once(method, path, body)).await {
-                Ok(answer) if !is_retryable(answer.status) => return Ok(answer),
-                Ok(answer) => (StoreError::retryable(answer.describe(self.name)), answer.retry_after),
-                Err(error) => (error, None),
-            };
-            retry.again(&mut attempt, error, retry_after).await?;
-        }
+        retry.run(|| retry.in_time(&silence, self.once(method, path, body))).await
     }
 
     async fn once(&self, method: &Method, path: &str, body: &Bytes) -> Result<RestResponse, StoreError> {
@@ -105,7 +96,11 @@ impl RestClient {
             response.into_body().collect().await.map_err(|cause| {
                 StoreError::retryable(format!("{}'s answer broke off", self.name)).with_source(cause)
             })?;
-        Ok(RestResponse { status, body: body.to_bytes(), retry_after })
+        let answer = RestResponse { status, body: body.to_bytes() };
+        match is_retryable(status) {
+            true => Err(StoreError { retry_after, ..StoreError::retryable(answer.describe(self.name)) }),
+            false => Ok(answer),
+        }
     }
 }
 
@@ -133,7 +128,6 @@ mod tests {
         let answer = RestResponse {
             status: StatusCode::BAD_REQUEST,
             body: Bytes::from(format!("{{\"error\":\n\"{}\"}}", "x".repeat(1000))),
-            retry_after: None,
         };
         let said = answer.describe("Qdrant");
         assert!(said.starts_with("Qdrant answered 400 {\"error\": \"xxx") && said.len() < 350, "{said}");

@@ -9,7 +9,6 @@
 //! Invariants: the bytes depend on the records and on where they were checkpointed alone; what `take` returned is
 //! never changed by what follows.
 
-use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
 use crate::record::{Document, ModelRef, Record, RecordKind, Row};
 
@@ -33,15 +32,12 @@ pub trait Encoder: Send {
 pub(super) struct Constants {
     pub(super) document: Document,
     pub(super) model: ModelRef,
-    chunks: Option<usize>,
-    text: bool,
+    pub(super) chunks: Option<usize>,
+    /// Whether chunks' texts are written.
+    pub(super) text: bool,
 }
 
 impl Constants {
-    pub(super) fn new(document: &Document, model: &ModelRef, options: &EncodeOptions, chunks: Option<usize>) -> Self {
-        Self { document: document.clone(), model: model.clone(), chunks, text: options.text }
-    }
-
     pub(super) fn row<'a>(&'a self, record: &'a Record, kind: RecordKind) -> Row<'a> {
         let Self { document, model, chunks, text } = self;
         Row { document, model, record, kind, chunks: *chunks, text: *text }

@@ -9,7 +9,7 @@ use super::document_vector::DocumentVector;
 use super::encoder::{Constants, Encoder};
 use crate::config::{EncodeOptions, VectorEncoding};
 use crate::error::{Error, Result};
-use crate::record::{Document, FIELDS, FieldValue, ModelRef, Presence, Record, RecordKind, Row};
+use crate::record::{FIELDS, FieldValue, Presence, Record, RecordKind, Row};
 
 /// Needs no state but the document vector's.
 pub struct JsonLines {
@@ -47,17 +47,11 @@ impl Serialize for Line<'_> {
 }
 
 impl JsonLines {
-    pub fn new(
-        document: &Document,
-        model: &ModelRef,
-        options: &EncodeOptions,
-        chunks: Option<usize>,
-        state: Option<&[u8]>,
-    ) -> Result<Self> {
-        let last_modified = DateTime::from_timestamp(document.last_modified, 0).unwrap_or_default();
-        let document_vector = options.document_vector.then(|| DocumentVector::open(model.dimensions, state));
+    pub(super) fn new(constants: Constants, options: &EncodeOptions, state: Option<&[u8]>) -> Result<Self> {
+        let last_modified = DateTime::from_timestamp(constants.document.last_modified, 0).unwrap_or_default();
+        let document_vector = options.document_vector.then(|| DocumentVector::open(constants.model.dimensions, state));
         Ok(Self {
-            constants: Constants::new(document, model, options, chunks),
+            constants,
             encoding: options.vector,
             last_modified: last_modified.to_rfc3339_opts(SecondsFormat::Secs, true),
             document_vector: document_vector.transpose()?,

@@ -25,6 +25,7 @@ use hyper::body::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::encoder::Constants;
 pub use self::encoder::Encoder;
 use crate::aws::{Bucket, Headers, Part, Precondition};
 use crate::config::{EncodeOptions, OutputFormat};
@@ -135,9 +136,10 @@ pub fn encoder(
     chunks: Option<usize>,
     state: Option<&[u8]>,
 ) -> crate::Result<Box<dyn Encoder>> {
+    let constants = Constants { document: document.clone(), model: model.clone(), chunks, text: options.text };
     Ok(match options.format {
-        OutputFormat::JsonLines => Box::new(jsonl::JsonLines::new(document, model, options, chunks, state)?),
-        OutputFormat::Parquet => Box::new(parquet::Parquet::new(document, model, options, chunks, state)?),
+        OutputFormat::JsonLines => Box::new(jsonl::JsonLines::new(constants, options, state)?),
+        OutputFormat::Parquet => Box::new(parquet::Parquet::new(constants, options, state)?),
     })
 }
 

@@ -29,7 +29,7 @@ use super::encoder::{Constants, Encoder, bad_state};
 use super::parquet_schema::{ARROW_SCHEMA, arrow_schema, columns, parquet_schema};
 use crate::config::EncodeOptions;
 use crate::error::{Error, Result};
-use crate::record::{Document, Field, FieldType, FieldValue, ModelRef, Presence, Record, RecordKind};
+use crate::record::{Field, FieldType, FieldValue, Presence, Record, RecordKind};
 
 /// Records of a row group, which are held in memory: some 6 MB at 384 dimensions and half a page of text each.
 const ROW_GROUP: usize = 2048;
@@ -44,8 +44,6 @@ pub struct Parquet {
     constants: Constants,
     schema: TypePtr,
     properties: WriterPropertiesPtr,
-    /// Whether there is a column for the chunks' text.
-    text: bool,
     /// Records of the row group that is not full yet.
     pending: Vec<(Record, RecordKind)>,
     groups: Vec<RowGroupMetaData>,
@@ -58,24 +56,18 @@ pub struct Parquet {
 }
 
 impl Parquet {
-    pub fn new(
-        document: &Document,
-        model: &ModelRef,
-        options: &EncodeOptions,
-        chunks: Option<usize>,
-        state: Option<&[u8]>,
-    ) -> Result<Self> {
-        let schema = Arc::new(parse_message_type(&parquet_schema(options.text)).map_err(not_written)?);
-        let properties = Arc::new(properties(arrow_schema(model.dimensions, options.text))?);
+    pub(super) fn new(constants: Constants, options: &EncodeOptions, state: Option<&[u8]>) -> Result<Self> {
+        let dimensions = constants.model.dimensions;
+        let schema = Arc::new(parse_message_type(&parquet_schema(constants.text)).map_err(not_written)?);
+        let properties = Arc::new(properties(arrow_schema(dimensions, constants.text))?);
         let empty = SerializedFileWriter::new(Vec::new(), Arc::clone(&schema), Arc::clone(&properties))
             .and_then(SerializedFileWriter::close)
             .map_err(not_written)?;
-        let document_vector = options.document_vector.then(|| DocumentVector::open(model.dimensions, None));
+        let document_vector = options.document_vector.then(|| DocumentVector::open(dimensions, None));
         let mut new = Self {
-            constants: Constants::new(document, model, options, chunks),
+            constants,
             schema,
             properties,
-            text: options.text,
             pending: Vec::new(),
             groups: Vec::new(),
             empty: empty.file_metadata().clone(),
@@ -128,7 +120,7 @@ impl Parquet {
     fn group(&self, rows: &[(Record, RecordKind)]) -> parquet::errors::Result<(Vec<u8>, Arc<RowGroupMetaData>)> {
         let mut writer = SerializedFileWriter::new(Vec::new(), Arc::clone(&self.schema), Arc::clone(&self.properties))?;
         let mut group = writer.next_row_group()?;
-        for field in columns(self.text) {
+        for field in columns(self.constants.text) {
             let missing = || ParquetError::General(format!("there is no column {}", field.name));
             let mut column = group.next_column()?.ok_or_else(missing)?;
             self.write_column(&mut column, field, rows)?;

@@ -34,10 +34,14 @@ use self::tokens::Tokens;
 use super::charset::Utf8;
 use super::decompress::{Limited, Verdict};
 use super::sections::{Out, Stop};
+use super::xml::{Prolog, without_declarations};
 use super::{ExtractOptions, Skip, Unreadable};
 
 /// Bytes that are read at once.
 const PIECE: usize = 4096;
+
+/// Bytes before a page's first element at most, if its document type declares something itself.
+const MAX_PROLOG: usize = 256 * 1024;
 
 pub fn read(utf8: Utf8<impl Read>, options: &ExtractOptions, verdict: &Verdict, out: &mut Out<'_>) -> Result<(), Stop> {
     let what = "what stands between two tags";
@@ -50,12 +54,14 @@ pub fn read(utf8: Utf8<impl Read>, options: &ExtractOptions, verdict: &Verdict, 
         let read = limited.read(&mut piece)?;
         waiting.extend(&piece[..read]);
         let whole = waiting.len() - incomplete(&waiting);
-        let text = String::from_utf8_lossy(&waiting[..whole]).into_owned();
-        // Few bytes may come at once, and the first ones tell XHTML.
+        let mut text = String::from_utf8_lossy(&waiting[..whole]).into_owned();
         let parser = match &mut parser {
             Some(parser) => parser,
-            None if whole < PIECE / 4 && read > 0 => continue,
-            none => none.insert(Parser::new(&page, is_xml(&text), options.html_boilerplate, 0)),
+            None if read > 0 && is_too_short(&text) => continue,
+            none => {
+                text = without_declarations(&text).into_owned();
+                none.insert(Parser::new(&page, is_xml(&text), options.html_boilerplate, 0))
+            }
         };
         waiting.drain(..whole);
         let steps = parser.tokenizer.sink.steps();
@@ -77,7 +83,8 @@ pub fn read(utf8: Utf8<impl Read>, options: &ExtractOptions, verdict: &Verdict, 
 /// Reads a document within a page into the same page. `nesting` documents are around it.
 pub fn read_within(document: &str, page: &Rc<RefCell<Page>>, boilerplate: bool, nesting: usize) {
     let mut parser = Parser::new(page, is_xml(document), boilerplate, nesting);
-    let mut rest = document;
+    let document = without_declarations(document);
+    let mut rest = &*document;
     while !rest.is_empty() {
         let (piece, after) = rest.split_at(rest.floor_char_boundary(PIECE));
         // What is too much for the tokenizer ends this document alone.
@@ -119,6 +126,11 @@ impl Parser {
         }
         Ok(())
     }
+}
+
+/// Whether a page's start does not tell yet that it is XHTML, or what its document type declares.
+fn is_too_short(start: &str) -> bool {
+    start.len() < PIECE / 4 || (start.len() < MAX_PROLOG && Prolog::of(start).is_open())
 }
 
 /// Whether a page says that it is XML, in which `<title/>` is an element that has ended.

@@ -4,7 +4,7 @@ use std::io::{Cursor as Bytes, Read};
 
 use crate::documents::extract::sections::SECTION;
 use crate::documents::extract::tests::{Endless, MEBIBYTE, read, run, skipped, texts};
-use crate::documents::extract::{ExtractOptions, Skip};
+use crate::documents::extract::{ExtractOptions, Format, Skip};
 
 #[test]
 fn a_page_in_html_reads_as_its_reader_sees_it() {
@@ -82,6 +82,35 @@ fn nothing_swallows_the_rest_of_a_page() {
     }
     assert_eq!(words(&format!("{xhtml}<p><![CDATA[one <two>]]></p>")), "one <two>");
     assert_eq!(words("<svg><desc>x</desc></svg><math><mi>x</mi><mo>=</mo><mn>2</mn></math>"), "x=2");
+}
+
+#[test]
+fn what_a_document_type_declares_is_not_read() {
+    let entity = "<!ENTITY a ']>'><!ENTITY nbsp \"&#160;\"><!-- ]> -->\n";
+    for doctype in [
+        format!("<!DOCTYPE html [ {entity} ]>"),
+        format!(
+            "<?xml version='1.0' encoding='utf-8'?>\n<!DOCTYPE html PUBLIC '-//W3C//DTD XHTML 1.1//EN' 'x.dtd' [\n{entity}] >"
+        ),
+        // Longer than what is read at once.
+        format!("<!DOCTYPE html [{}]>", entity.repeat(2000)),
+    ] {
+        let page = format!(
+            "{doctype}\n<html xmlns='http://www.w3.org/1999/xhtml'><title/><p>one&nbsp;&a; [two]&gt;</p></html>"
+        );
+        for name in ["a.xhtml", "a.html", "a.xml", "a"] {
+            let (sections, outcome) = read(&page, name);
+            assert_eq!(texts(&sections), ["one &a; [two]>"], "{name}: {doctype}");
+            assert_eq!(outcome.unwrap().format, Format::Html);
+        }
+        let framed = page.replace('&', "&amp;").replace('"', "&quot;");
+        assert_eq!(words(&format!("<p>before</p><iframe srcdoc=\"{framed}\"></iframe>")), "before one &a; [two]>");
+    }
+    // What never ends is shown, as browsers show it.
+    let unclosed = format!("<!DOCTYPE html [ <!ENTITY a 'b'><p>one</p>{}", "<p>two</p>".repeat(100_000));
+    assert!(words(&unclosed).ends_with("two two"));
+    let laughs: String = (0..20).map(|n| format!("<!ENTITY l{} '{}'>", n + 1, format!("&l{n};").repeat(10))).collect();
+    assert_eq!(words(&format!("<!DOCTYPE html [<!ENTITY l0 'ha'>{laughs}]><p>A &l20;</p>")), "A &l20;");
 }
 
 #[test]

@@ -1,14 +1,17 @@
-//! What the parser of mail may be given: it recurses into messages, and keeps some hundred bytes for each header field,
-//! address and part, without a limit of its own.
+//! What the parser of mail may be given: it keeps some hundred bytes for each header field, address and part, without a
+//! limit of its own; and where messages lie in one another it loses headers, or gives up (mail-parser 0.11).
 
-use std::borrow::Cow;
 use std::collections::HashSet;
+use std::ops::Range;
 
 use memchr::memmem;
 
 use crate::documents::extract::{Skip, Unreadable};
 
-/// Messages within a message, as digests of mailing lists have them: the parser recurses into them.
+/// The types of messages within a message as [`parseable`] writes them, which the parser does not know.
+pub const MESSAGES: [&str; 2] = ["message/xfc822", "message/xlobal"];
+
+/// Messages within a message, as digests of mailing lists have them.
 const MAX_MESSAGES: usize = 500;
 
 /// Bytes of a part's header before and after its type; real ones have some hundred.
@@ -20,29 +23,29 @@ const MAX_HEADERS: usize = 1 << 20;
 /// Parts of all messages.
 const MAX_PARTS: usize = 10_000;
 
-/// The mail as it may be parsed.
+/// The mail as it may be parsed: messages in it are attachments of the types [`MESSAGES`], each to be read as the mail
+/// that it is. Those of a `multipart/digest` alone, which has no type for each, are left to the parser.
 ///
 /// # Errors
 /// It has more headers, parts or messages than any mail.
-pub fn parseable(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Unreadable> {
+pub fn parseable(mut bytes: Vec<u8>) -> Result<Vec<u8>, Unreadable> {
     let too_many = |what: String| Unreadable::skipped(Skip::TooLarge, format!("it has more than {what}, the limit"));
-    let within = messages_within(bytes);
+    let within = messages_within(&bytes);
     if within.len() > MAX_MESSAGES {
         return Err(too_many(format!("{MAX_MESSAGES} messages in it")));
     }
-    let Counts { headers, parts } = counts(bytes);
+    let Counts { headers, parts, types } = counts(&bytes);
     if headers > MAX_HEADERS {
         return Err(too_many(format!("{MAX_HEADERS} bytes of headers")));
     }
     if parts > MAX_PARTS {
         return Err(too_many(format!("{MAX_PARTS} parts")));
     }
-    let mut bytes = Cow::Borrowed(bytes);
     for at in within {
-        // The parser would recurse into what is encoded without a limit. Under a type that it does not know it is an
-        // attachment, which is read as the mail that it is, within limits.
-        if is_encoded(&bytes, at) {
-            bytes.to_mut()[at] = b'x';
+        let is_digest = bytes[at].eq_ignore_ascii_case(&b'd');
+        // Of what is encoded the parser would make a copy in each message around it.
+        if (!is_digest && types.iter().any(|field| field.contains(&at))) || is_encoded(&bytes, at) {
+            bytes[at] = b'x';
         }
     }
     Ok(bytes)
@@ -55,33 +58,91 @@ struct Counts {
     headers: usize,
     /// Lines that may begin a part.
     parts: usize,
+    /// Where lines are that state a type; only of what is a header for certain, because they are rewritten.
+    types: Vec<Range<usize>>,
 }
+
+/// The header field that states a part's type.
+const TYPE: &[u8] = b"content-type";
 
 fn counts(bytes: &[u8]) -> Counts {
     let boundaries = boundaries(bytes);
     let mut counts = Counts::default();
-    // Fields may stand at the start, and after a line that may be a boundary, up to an empty line; of a message in a
-    // message, behind that one.
-    let (mut in_header, mut in_field, mut of_message) = (true, false, false);
+    let (mut in_field, mut in_type) = (false, false);
+    // By what any field says, and by what types say alone.
+    let (mut likely, mut certain) = (Header::default(), Header::default());
+    let mut next = 0;
     for line in bytes.split(|byte| *byte == b'\n') {
+        let at = next;
+        next += line.len() + 1;
+        if counts.headers > MAX_HEADERS {
+            break;
+        }
         if let Some(boundary) = line.strip_prefix(b"--") {
             let may_begin = boundaries.as_ref().is_none_or(|known| known.contains(name(boundary)));
             counts.parts += usize::from(may_begin);
-            (in_header, in_field) = (in_header || may_begin, false);
-        } else if !in_header {
+            in_field = false;
+            if may_begin {
+                [&mut likely, &mut certain].into_iter().for_each(Header::part_begins);
+            }
+        } else if !likely.open {
             continue;
         } else if line.trim_ascii().is_empty() {
-            (in_header, in_field, of_message) = (of_message, false, false);
+            in_field = false;
+            [&mut likely, &mut certain].into_iter().for_each(Header::ends);
         } else if (in_field && line[0].is_ascii_whitespace()) || is_field(line) {
+            in_type &= in_field && line[0].is_ascii_whitespace();
+            in_type |= line.get(..TYPE.len()).is_some_and(|name| name.eq_ignore_ascii_case(TYPE));
             in_field = true;
             counts.headers += line.len() + 1;
-            of_message |=
-                [&b"rfc822"[..], b"RFC822", b"global", b"digest"].iter().any(|kind| memmem::find(line, kind).is_some());
+            if in_type && certain.open {
+                counts.types.push(at..next);
+            }
+            let lower = line.to_ascii_lowercase();
+            let states = |kind: &[u8]| memmem::find(&lower, kind).is_some();
+            let is_digest = states(b"digest");
+            let is_message = is_digest || states(b"rfc822") || states(b"global");
+            likely.states(is_digest, is_message);
+            if in_type {
+                certain.states(is_digest, is_message);
+            }
         } else {
             in_field = false;
         }
     }
     counts
+}
+
+/// Whether lines are a header's: from the start, and from a boundary, up to an empty line; and of a message in a message,
+/// and of any part if there is a digest, from that one on.
+struct Header {
+    open: bool,
+    /// The part is a message, so another header follows this one.
+    of_message: bool,
+    /// Parts may be messages without saying so.
+    digest: bool,
+}
+
+impl Default for Header {
+    fn default() -> Self {
+        Self { open: true, of_message: false, digest: false }
+    }
+}
+
+impl Header {
+    fn part_begins(&mut self) {
+        self.open = true;
+        self.of_message |= self.digest;
+    }
+
+    fn states(&mut self, is_digest: bool, is_message: bool) {
+        self.digest |= is_digest;
+        self.of_message |= is_message;
+    }
+
+    fn ends(&mut self) {
+        self.open = std::mem::take(&mut self.of_message);
+    }
 }
 
 fn is_field(line: &[u8]) -> bool {

@@ -1,9 +1,12 @@
 //! Mail (RFC 5322 with MIME): the headers that people read, the body, and each attachment as a document of its kind.
 //!
 //! Of a body that is there as text and as HTML, the text is read; HTML alone goes through its own reader. Attachments'
-//! names are part of the text. Pictures, sounds, films and signatures hold no text and are named alone.
+//! names are part of the text. Pictures, sounds, films and signatures hold no text and are named alone. A mail in a mail
+//! is a document within a document like any other attachment.
 
 mod limits;
+#[cfg(test)]
+mod tests;
 
 use mail_parser::{Address, Message, MessageParser, MessagePart, MimeHeaders, PartType};
 
@@ -19,9 +22,9 @@ const MAX_ATTACHMENTS: usize = 100;
 /// Names of attachments in the text.
 const MAX_NAMES: usize = 100;
 
-pub fn read(bytes: &[u8], options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
+pub fn read(bytes: Vec<u8>, options: &ExtractOptions, out: &mut Out<'_>) -> Result<(), Stop> {
     let bytes = limits::parseable(bytes)?;
-    let Some(mail) = MessageParser::default().parse(&*bytes) else {
+    let Some(mail) = MessageParser::default().parse(&bytes) else {
         return Err(Unreadable::Broken("it has no header as mail has".to_owned()).into());
     };
     message(&mail, &[], 0, options, out)
@@ -89,7 +92,7 @@ fn attachment(
         }
         return message(inner, &below, depth + 1, options, out);
     }
-    let content_type = content_type(part);
+    let content_type = if is_message(part) { Some("message/rfc822".to_owned()) } else { content_type(part) };
     if content_type.as_deref().is_some_and(has_no_text) {
         return Ok(());
     }
@@ -168,13 +171,19 @@ fn content_type(part: &MessagePart<'_>) -> Option<String> {
     Some(format!("{}/{}", found.ctype(), found.subtype().unwrap_or("")).to_ascii_lowercase())
 }
 
+/// Whether the part is a mail in the mail.
+fn is_message(part: &MessagePart<'_>) -> bool {
+    content_type(part).is_some_and(|found| limits::MESSAGES.contains(&found.as_str()))
+}
+
 /// A part's name, or an attached message's subject.
 fn name(part: &MessagePart<'_>) -> Option<String> {
     let subject = || match &part.body {
-        PartType::Message(inner) => inner.subject(),
+        PartType::Message(inner) => inner.subject().and_then(tidy),
+        _ if is_message(part) => MessageParser::default().parse_headers(part.contents())?.subject().and_then(tidy),
         _ => None,
     };
-    part.attachment_name().or_else(subject).and_then(tidy)
+    part.attachment_name().and_then(tidy).or_else(subject)
 }
 
 /// `Name <address>` of each, between commas.

@@ -19,7 +19,7 @@ mod relations;
 mod word_styles;
 mod xlsx;
 
-use super::decompress::{Unpacked, Verdict};
+use super::decompress::{Totals, Verdict};
 use super::sections::{Out, Stop};
 use super::xml::{Element, Visit, Visitor};
 use super::{ExtractOptions, Format, Skip, Unreadable};
@@ -42,10 +42,10 @@ pub struct Document<'d> {
 pub fn open<'d>(
     bytes: &'d [u8],
     options: &'d ExtractOptions,
-    unpacked: &Unpacked,
+    totals: &Totals,
     verdict: &Verdict,
 ) -> Result<Document<'d>, Stop> {
-    let mut package = Package::open(bytes, options, unpacked, verdict)?;
+    let mut package = Package::open(bytes, options, totals, verdict)?;
     let not_read = |what: String| Unreadable::skipped(Skip::NotText, format!("it is not text but {what}")).into();
     if let Some(mimetype) = package.bytes("mimetype")? {
         let mimetype = String::from_utf8_lossy(&mimetype).trim().to_owned();

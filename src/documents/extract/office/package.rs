@@ -1,7 +1,7 @@
 //! A zip file as a package of parts, within limits.
 //!
-//! It is held whole, because its directory is at its end. Parts are unpacked while they are read, and walked while they
-//! are unpacked.
+//! It is held whole, because its directory is at its end. Parts are decompressed while they are read, and
+//! walked while they are decompressed.
 
 use std::collections::HashMap;
 use std::io::{self, Cursor, Read};
@@ -9,7 +9,7 @@ use std::io::{self, Cursor, Read};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
-use crate::documents::extract::decompress::{BOMB_AT_LEAST, MAX_COMPRESSION_RATIO, Unpacked, Verdict, bomb};
+use crate::documents::extract::decompress::{BOMB_AT_LEAST, MAX_COMPRESSION_RATIO, Totals, Verdict, bomb};
 use crate::documents::extract::sections::Stop;
 use crate::documents::extract::xml::{Visitor, walk};
 use crate::documents::extract::{ExtractOptions, Skip, Unreadable};
@@ -36,8 +36,9 @@ pub struct Package<'d> {
     names: HashMap<String, usize>,
     /// Bytes as stored.
     size: u64,
-    unpacked: u64,
-    all: Unpacked,
+    /// Bytes that its parts so far decompressed to.
+    decompressed: u64,
+    totals: Totals,
     options: &'d ExtractOptions,
     verdict: Verdict,
 }
@@ -46,7 +47,7 @@ impl<'d> Package<'d> {
     pub fn open(
         bytes: &'d [u8],
         options: &'d ExtractOptions,
-        all: &Unpacked,
+        totals: &Totals,
         verdict: &Verdict,
     ) -> Result<Self, Unreadable> {
         // The zip library keeps some hundred bytes an entry, so they are counted before it reads them.
@@ -58,8 +59,8 @@ impl<'d> Package<'d> {
             .map_err(|e| Unreadable::Broken(format!("it is not a zip file that can be read: {e}")))?;
         let names =
             archive.file_names().enumerate().filter_map(|(index, name)| Some((normal(&name.ok()?), index))).collect();
-        let (size, all, verdict) = (bytes.len() as u64, all.clone(), verdict.clone());
-        Ok(Self { archive, names, size, unpacked: 0, all, options, verdict })
+        let (size, totals, verdict) = (bytes.len() as u64, totals.clone(), verdict.clone());
+        Ok(Self { archive, names, size, decompressed: 0, totals, options, verdict })
     }
 
     pub fn options(&self) -> &'d ExtractOptions {
@@ -70,12 +71,12 @@ impl<'d> Package<'d> {
         self.names.contains_key(&normal(name))
     }
 
-    /// Walks the XML part called `name` while it is unpacked; whether there is one.
+    /// Walks the XML part called `name` while it is decompressed; whether there is one.
     pub fn walk(&mut self, name: &str, visitor: &mut impl Visitor) -> Result<bool, Stop> {
         self.walk_within(name, u64::MAX, visitor)
     }
 
-    /// Walks a part whose content is kept: it may unpack to no more than a document that is held whole.
+    /// Walks a part whose content is kept: it may decompress to no more than a document that is held whole.
     pub fn walk_small(&mut self, name: &str, visitor: &mut impl Visitor) -> Result<bool, Stop> {
         self.walk_within(name, self.options.max_whole_bytes, visitor)
     }
@@ -104,14 +105,14 @@ impl<'d> Package<'d> {
         })?;
         let limits = Limits {
             part: limit,
-            packed: entry.compressed_size(),
+            compressed: entry.compressed_size(),
             package: self.size,
-            total: &mut self.unpacked,
-            all: &self.all,
-            max_unpacked: self.options.max_decompressed_bytes,
+            total: &mut self.decompressed,
+            totals: &self.totals,
+            max_decompressed: self.options.max_decompressed_bytes,
             verdict: &self.verdict,
         };
-        Ok(Some(Part { inner: Box::new(entry), unpacked: 0, limits }))
+        Ok(Some(Part { inner: Box::new(entry), decompressed: 0, limits }))
     }
 
     /// The bytes of the part called `name`.
@@ -128,43 +129,45 @@ pub fn missing(name: &str) -> Stop {
     Unreadable::Broken(format!("its part {name} is missing")).into()
 }
 
-/// A part's bytes, unpacked.
+/// A part's bytes, decompressed.
 struct Part<'p> {
     inner: Box<dyn Read + 'p>,
-    unpacked: u64,
+    decompressed: u64,
     limits: Limits<'p>,
 }
 
 struct Limits<'p> {
-    /// Bytes that this part may unpack to.
+    /// Bytes that this part may decompress to.
     part: u64,
     /// Bytes of this part as stored.
-    packed: u64,
+    compressed: u64,
     /// Bytes of the whole package.
     package: u64,
-    /// Bytes that all parts so far unpacked to.
+    /// Bytes that all parts so far decompressed to.
     total: &'p mut u64,
-    all: &'p Unpacked,
-    max_unpacked: u64,
+    totals: &'p Totals,
+    max_decompressed: u64,
     verdict: &'p Verdict,
 }
 
 impl Read for Part<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(into)?;
-        self.unpacked += read as u64;
+        self.decompressed += read as u64;
         *self.limits.total += read as u64;
         let total = *self.limits.total;
-        let is_bomb = |unpacked, packed| unpacked > BOMB_AT_LEAST && unpacked / MAX_COMPRESSION_RATIO > packed;
-        let few = self.limits.all.add(read as u64);
-        // Entries that overlap may unpack the same bytes again and again, each within the ratio.
-        let why = if !few || is_bomb(self.unpacked, self.limits.packed) || is_bomb(total, self.limits.package) {
+        let is_bomb = |decompressed, compressed| {
+            decompressed > BOMB_AT_LEAST && decompressed / MAX_COMPRESSION_RATIO > compressed
+        };
+        let few = self.limits.totals.add(read as u64);
+        // Entries that overlap may decompress to the same bytes again and again, each within the ratio.
+        let why = if !few || is_bomb(self.decompressed, self.limits.compressed) || is_bomb(total, self.limits.package) {
             bomb()
-        } else if self.unpacked > self.limits.part {
+        } else if self.decompressed > self.limits.part {
             let reason = format!("one of its parts is larger than {} bytes, the limit", self.limits.part);
             Unreadable::skipped(Skip::TooLarge, reason)
-        } else if total > self.limits.max_unpacked {
-            let reason = format!("it unpacks to more than {} bytes, the limit", self.limits.max_unpacked);
+        } else if total > self.limits.max_decompressed {
+            let reason = format!("it decompresses to more than {} bytes, the limit", self.limits.max_decompressed);
             Unreadable::skipped(Skip::TooLarge, reason)
         } else {
             return Ok(read);

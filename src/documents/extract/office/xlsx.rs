@@ -15,7 +15,7 @@ use crate::record::Place;
 /// Formats of cells that are kept; Excel itself takes 64,000.
 const MAX_FORMATS: usize = 1 << 16;
 
-/// What the texts that cells share may have, as a multiple of what a document held whole may: packed, they have a
+/// What the texts that cells share may have, as a multiple of what a document held whole may: compressed, they have a
 /// fourth of it.
 const SHARED: u64 = 4;
 

@@ -8,6 +8,7 @@
 //! description.
 
 mod layout;
+mod prolog;
 mod walk;
 
 use std::cell::RefCell;
@@ -15,6 +16,7 @@ use std::io::Read;
 use std::rc::Rc;
 
 use self::layout::{Layout, Rank, inner, is_feed, is_kept, rank};
+pub use self::prolog::{Prolog, without_declarations};
 pub use self::walk::{Element, Visit, Visitor, declared, walk};
 use super::charset::Utf8;
 use super::decompress::Verdict;

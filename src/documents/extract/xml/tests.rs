@@ -68,6 +68,19 @@ fn an_entity_of_the_documents_own_is_told_and_not_expanded() {
 }
 
 #[test]
+fn what_a_document_type_declares_is_not_read() {
+    let declared =
+        "<!ENTITY ns_svg 'http://a.test/]>'>\n<!-- ]> it's --><?p ]> ?><!ATTLIST svg a CDATA '>'>".repeat(300);
+    let doctype =
+        format!("<?xml version='1.0'?><!DOCTYPE svg PUBLIC '-//W3C//DTD SVG 1.1//EN' 'x.dtd' [\n{declared}\n] >");
+    for name in ["a.svg", "a.xml", "a"] {
+        let (sections, outcome) = read(format!("{doctype}<svg xmlns='&ns_svg;'><text>one</text></svg>"), name);
+        assert_eq!((sections[0].text.as_str(), outcome.unwrap().format), ("one", Format::Xml), "{name}");
+    }
+    assert_eq!(text(&format!("{doctype}<a>one]></a>").replace("svg PUBLIC", "a PUBLIC")), "one]>");
+}
+
+#[test]
 fn feeds_hold_pages() {
     let rss = "<rss version='2.0' xmlns:content='c'><channel><title>News of a &lt; b</title><link>https://x.test/</link>
         <item><title>One</title><description>&lt;p&gt;It is &lt;b&gt;dark&lt;/b&gt; &amp;amp; late.&lt;/p&gt;&lt;p&gt;Go.&lt;/p&gt;</description>
