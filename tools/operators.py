@@ -65,7 +65,7 @@ def register(options: onnxruntime.SessionOptions) -> None:
 def pack(linear: Linear) -> Array:
     """A product's weights as the operator takes them: uint8 [bytes]."""
     codes, scales = quantize_columns(linear.weight)
-    input_scale = np.zeros(0, np.float32) if linear.input_scale is None else linear.input_scale
+    input_scale = np.ones(len(codes), np.float32) if linear.input_scale is None else linear.input_scale
     return _packer().run(None, {"codes": codes, "scales": scales, "bias": linear.bias, "input_scale": input_scale})[0]
 
 

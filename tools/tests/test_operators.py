@@ -155,11 +155,11 @@ class Refusals(unittest.TestCase):
 
     def test_packing(self) -> None:
         codes, numbers = np.ones((8, 5), np.int8), np.ones(5, np.float32)
-        none = np.zeros(0, np.float32)
-        self.refuses("has 5 scales", "Pack", {"c": codes, "s": numbers[:4], "b": numbers, "i": none}, {})
+        ones = np.ones(8, np.float32)
+        self.refuses("has 5 scales", "Pack", {"c": codes, "s": numbers[:4], "b": numbers, "i": ones}, {})
         self.refuses("input scales", "Pack", {"c": codes, "s": numbers, "b": numbers, "i": numbers}, {})
-        self.refuses("could saturate", "Pack", {"c": codes * 127, "s": numbers, "b": numbers, "i": none}, {})
-        self.refuses("inner rows", "Pack", {"c": codes[:0], "s": numbers, "b": numbers, "i": none}, {})
+        self.refuses("could saturate", "Pack", {"c": codes * 127, "s": numbers, "b": numbers, "i": ones}, {})
+        self.refuses("inner rows", "Pack", {"c": codes[:0], "s": numbers, "b": numbers, "i": ones}, {})
 
 
 def _type(value: Array) -> int:

@@ -1,6 +1,6 @@
 //! Attention over one text's rows.
 
-use kernels::{Matrix, Output};
+use kernels::Output;
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::Float32;
 use ort::{Error, Result};
@@ -55,14 +55,11 @@ impl Kernel for AttentionKernel {
         }
         let (rows, hidden) = (qkv.len() / wide, self.heads * size);
         let queries = if self.queries == 0 { rows } else { self.queries.min(rows) };
-        let all = Matrix::new(qkv, rows, wide);
-        let query = Matrix::new(&qkv[..queries * wide], queries, wide).columns(0..hidden);
-        let (key, value) = (all.columns(hidden..2 * hidden), all.columns(2 * hidden..wide));
         fill_output(context, &[1, queries as i64, hidden as i64], |out| {
             // A single query is not worth a second thread.
             let threads = if queries == 1 { 1 } else { threads };
             by_columns(context, threads, size, Output::new(out, queries, hidden), |part| {
-                kernels::attention(set, query, key, value, size, part);
+                kernels::attention(set, qkv, hidden, size, part);
             })
         })
     }

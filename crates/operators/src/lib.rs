@@ -6,7 +6,7 @@
 //! | `FeedForward` | x `[1, n, hidden]` float, two products' weights uint8 | | the products with gelu between them, `[1, n, hidden]` float |
 //! | `Attention` | qkv `[1, n, 3 * hidden]` float | `heads`; `queries`: how many of the first rows ask, 0 (default) for all | `[1, queries, hidden]` float |
 //! | `NormResidual` | x and residual of as many values, gamma and beta `[hidden]`, float | `epsilon` | x's shape, float |
-//! | `Pack` | codes `[in, out]` int8, scales `[out]`, bias `[out]`, input scale `[in]` or `[0]`, float | | `[bytes]` uint8, as `Product` takes it |
+//! | `Pack` | codes `[in, out]` int8, scales `[out]`, bias `[out]`, input scale `[in]`, float | | `[bytes]` uint8, as `Product` takes it |
 //!
 //! `Pack` runs when a model is made, never in the function. Weights are used where the session has them, so in a mapped
 //! model nothing is copied and nothing is prepared at start. A kernel changes nothing of its own when it runs, so a session

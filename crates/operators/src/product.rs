@@ -107,7 +107,7 @@ impl Kernel for PackKernel {
             columns,
             scales: slice(&scales)?.1,
             bias: slice(&bias)?.1,
-            input_scale: Some(slice(&input_scale)?.1).filter(|scale| !scale.is_empty()),
+            input_scale: slice(&input_scale)?.1,
         });
         let packed = with_slack(&packed.map_err(sentence)?);
         fill_output(context, &[packed.len() as i64], |out| {
