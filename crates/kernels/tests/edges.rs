@@ -65,13 +65,21 @@ fn damaged_packed_weights_are_refused() {
 }
 
 #[test]
-fn names_are_those_of_the_sets() {
-    for set in InstructionSet::ALL {
-        assert_eq!(set.name().parse(), Ok(set));
-        assert_eq!(set.is_available(), InstructionSet::available().any(|found| found == set));
+fn sets_are_those_that_the_machine_has() {
+    #[cfg(target_arch = "x86_64")]
+    let has = {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
+        [true, false, avx2, avx512 || avx2 && is_x86_feature_detected!("avxvnni"), avx512]
+    };
+    #[cfg(target_arch = "aarch64")]
+    let has = [true, std::arch::is_aarch64_feature_detected!("dotprod"), false, false, false];
+    for (set, has) in InstructionSet::ALL.into_iter().zip(has) {
+        assert_eq!(set.is_available(), has, "{set}");
+        assert_eq!(set.to_string().parse(), Ok(set));
     }
     assert!("avx".parse::<InstructionSet>().unwrap_err().contains("`avx` is none of scalar, neon, avx2"));
-    assert!(InstructionSet::best().is_available());
+    assert_eq!(InstructionSet::best(), InstructionSet::available().last().unwrap());
 }
 
 fn panics(run: impl FnOnce() + std::panic::UnwindSafe) {
