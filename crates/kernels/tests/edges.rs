@@ -15,9 +15,9 @@ fn codes_that_could_saturate_are_refused() {
     for (even, odd, fits) in
         [(127, 1, true), (127, 2, false), (-128, 0, true), (-128, -1, false), (-128, 127, true), (64, 65, false)]
     {
-        let found =
-            pack(&Reference::with_codes(vec![0, even, 0, odd], 2, 2).weights()).map_err(|error| error.to_string());
-        let error = "codes could saturate: two of the inner rows 0 to 3 add up to more than 128 in a column";
+        let found = pack(&Reference::with_codes([vec![0; 8], vec![0, even, 0, odd]].concat(), 6, 2).weights())
+            .map_err(|error| error.to_string());
+        let error = "codes could saturate: two of the inner rows 4 to 7 add up to more than 128 in a column";
         assert_eq!(found.err(), (!fits).then(|| error.into()), "{even}, {odd}");
     }
     // Neighbours in different pairs may be large.

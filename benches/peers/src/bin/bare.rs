@@ -1,12 +1,14 @@
 //! The bare loop: tokenize, run, take the first token's vector; texts side by side on sessions of one thread each, no
 //! padding, no protocol, no checks. The difference to it is all that lambda-embed could still gain.
 //!
-//! `bare FOLDER THREADS`, a folder with `model.ort` or `model.onnx`. The library's path is ORT_DYLIB_PATH.
+//! `bare FOLDER THREADS`, a folder with `model.ort`, which has our own operators, or `model.onnx`. The library's path is
+//! ORT_DYLIB_PATH.
 
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use operators::InstructionSet;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::TensorRef;
@@ -27,6 +29,7 @@ fn main() {
     let build = |_| {
         let builder = Session::builder(&environment).and_then(|b| Ok(b.with_intra_threads(1)?));
         let builder = builder.and_then(|b| Ok(b.with_optimization_level(level)?));
+        let builder = builder.and_then(|b| Ok(b.with_operators(operators::domain(1, InstructionSet::best())?)?));
         builder.and_then(|mut b| b.commit_from_memory(&graph)).expect("a session")
     };
     let mut sessions: Vec<Session> = (0..threads).map(build).collect();
