@@ -167,7 +167,7 @@ test: ## Run every quick test (TESTS_WITHOUT=<part>,… leaves out those that ne
 
 test-rust: build runtime $(call part,model,goldens) $(call part,emulator,emulator) $(call part,samples,samples)
 test-rust: $(call part,s3,s3-server) $(call part,qdrant,qdrant-server) $(call part,documents,documents)
-	$(COUNTED) cargo test --release --locked
+	$(COUNTED) cargo test --release --locked --workspace
 
 test-tools: $(READY) build operators runtime
 	$(COUNTED) $(PY) -m unittest discover --start-directory tools/tests --top-level-directory .
@@ -265,7 +265,7 @@ load: build runtime local-model ## Load `bootstrap serve` with 1, 2 and 10 times
 # Each mutant is built and tested; FILE narrows it, as in make mutants FILE=src/embedding/scheduler.rs.
 mutants: runtime ## Change the code and check that a test fails (needs cargo-mutants)
 	@command -v cargo-mutants >/dev/null || { echo "cargo-mutants is missing: cargo install cargo-mutants --locked"; exit 1; }
-	cargo mutants --in-place $(if $(FILE),--file $(FILE))
+	cargo mutants --in-place --workspace $(if $(FILE),--file $(FILE))
 
 lint: $(READY) ## Check formatting, clippy, licences and sources
 	cargo fmt --all --check

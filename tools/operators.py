@@ -2,8 +2,8 @@
 
     quantize.Int8 (ONNX Runtime's operators)  ->  Packed (ours)
 
-The operators are a library, which `make operators` builds and sessions load. It also packs the weights, so their packed form is known to
-the crate alone.
+The operators are a library, which `make operators` builds and sessions load. It also packs the weights, so their packed
+form is known to the crate alone.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from tools.weights import Array, Linear, Norm
 LIBRARY = Path("target/operators/release/examples/liboperators_library.so")
 DOMAIN = "lambda_embed"
 VERSION = 1  # the operators' own; the crate refuses weights of another
+# The variable that names the instruction set of sessions that are made from then on, and its values, the best last.
+INSTRUCTION_SET = "LAMBDA_EMBED_INSTRUCTION_SET"
+INSTRUCTION_SETS = ("scalar", "neon", "avx2", "avx_vnni", "avx512_vnni")
 SLACK = 64  # bytes that packed weights are longer, so that they can be aligned
 
 

@@ -25,6 +25,7 @@ use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
+use operators::InstructionSet;
 use ort::AsPointer;
 use ort::environment::{Environment, ThreadManager};
 use ort::session::Session;
@@ -209,7 +210,7 @@ fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<S
         .with_memory_pattern(false)?
         // Threads spin while they wait for their part of a run, which shortens the run, and sleep after it.
         .with_config_entry("session.force_spinning_stop", "1")?
-        .with_operators(operators::domain(threads)?)?
+        .with_operators(operators::domain(threads, InstructionSet::best())?)?
         // Weights are used where they are mapped. Only the ORT format honours these two keys.
         .with_config_entry("session.use_ort_model_bytes_directly", "1")?
         .with_config_entry("session.use_ort_model_bytes_for_initializers", "1")?

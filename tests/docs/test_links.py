@@ -13,7 +13,7 @@ from tests.docs.commands import ROOT
 LINK = re.compile(r"\]\(([^()\s]+)\)")
 ELSEWHERE = re.compile(r"[a-z]+:")
 # A path of the repository between backticks; one with a placeholder or a variable in it is none.
-PATH = re.compile(r"`((?:benches|data|docs|events|examples|fuzz|src|tests|tools)/[\w./-]*)`")
+PATH = re.compile(r"`((?:benches|crates|data|docs|events|examples|fuzz|src|tests|tools)/[\w./-]*)`")
 
 
 def pages() -> list[Path]:

@@ -167,6 +167,9 @@ class Listing(Scratch):
         self.assertLessEqual({"ort", "tokenizers", "ring"}, names)
         # A build tool, a test's dependency, a macro and a crate for another system.
         self.assertFalse({"cc", "criterion", "serde_derive", "windows-sys"} & names)
+        # The project's own crates are not third parties' ones.
+        self.assertFalse({"kernels", "operators"} & names)
+        self.assertLessEqual(set(own.uses), {crate.id for crate in linked})
         self.assertEqual([crate.name for crate in linked if not crate.licence or not crate.checksum], [])
 
     def test_what_the_build_script_takes_data_from_is_listed_and_its_own_code_is_not(self) -> None:

@@ -24,7 +24,7 @@ class Crate:
 
 
 def linked(triple: str) -> tuple[Crate, list[Crate]]:
-    """The project's own crate, and every other one that is linked for `triple`, by name and version.
+    """The project, and every other crate that is linked for `triple`, by name and version. The workspace's crates are one.
 
     Other crates' build scripts, procedural macros' own dependencies and tests are not in the binary, so not here either.
     What our own build script takes data from is here, without what it links itself: the data is in the binary.
@@ -72,7 +72,10 @@ def select(metadata: dict, checksums: dict[tuple[str, str], str]) -> tuple[Crate
             uses=tuple(uses[id]),
         )
 
-    others = sorted((crate(id) for id in reached - {root}), key=lambda c: (c.name, c.version))
+    # Of another project's crate on crates.io one of these may have the name.
+    own = {id for id in reached if packages[id]["source"] is None}
+    uses[root] = sorted({used for id in own for used in uses[id]} - own)
+    others = sorted((crate(id) for id in reached - own), key=lambda c: (c.name, c.version))
     return crate(root), others
 
 

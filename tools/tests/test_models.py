@@ -16,7 +16,20 @@ from tools import corpus, fetch, manifest, session, tokenizer, verify, weights
 from tools.build import RECIPE
 from tools.reference import embed
 from tools.sources import BGE_SMALL, EXPORT, MINILM, Source
+from tools.tests import instruction_sets
 
+# Short and long, prose, other languages and code.
+TEXTS = [
+    "",
+    "hello world",
+    "Wie lange dauert die Überfahrt? Mit der Fähre ungefähr drei Stunden, je nach Wetter und Seegang.",
+    "Сколько времени занимает дорога до моря? Около трёх часов.",
+    "北京大学的学生学习中文。日本語のテキスト、한국어 문장",
+    "مرحبا بالعالم 👩‍👩‍👧‍👦 $5.00 ½ ℃",
+    Path(__file__).read_text(encoding="utf-8")[:600],
+    *corpus.paragraphs(5),
+    " ".join(corpus.paragraphs(20)),
+]
 MODELS, FLOAT32 = Path("models"), Path("target/fp32")
 
 
@@ -74,6 +87,11 @@ class BgeSmall(PublishedModel, unittest.TestCase):
         texts = [self.encode(text) for text in ["hello world", *corpus.paragraphs(5)]]
         stock = session.embed(session.load(fetch.fetch(self.source) / EXPORT), texts, self.source.pooling)
         np.testing.assert_allclose(session.embed(session.load(self.float32), texts), stock, rtol=0, atol=1e-5)
+
+    def test_every_instruction_set_gives_the_same_vectors(self) -> None:
+        texts = [self.encode(text) for text in TEXTS]
+        self.assertLessEqual({2, 4, 512}, {len(ids) for ids in texts})
+        instruction_sets.assert_equal_vectors(self, MODELS / self.source.id / manifest.MODEL, texts)
 
 
 class MiniLM(PublishedModel, unittest.TestCase):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import unittest
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from onnxruntime.tools import ort_format_model as _  # makes ort_flatbuffers_py 
 from ort_flatbuffers_py.fbs import InferenceSession
 
 from tools import fixture, graph, manifest, operators, ortformat, quantize, reference, rounding, session, weights
+from tools.tests import instruction_sets
 from tools.weights import Array, Linear
 
 FOLDER = Path("models/fixture")
@@ -72,6 +74,10 @@ class Graphs(unittest.TestCase):
         expected = session.embed_raw(plain, TEXTS)
         self.assertTrue(np.array_equal(session.embed_raw(session.load(converted), TEXTS), expected))
 
+    def test_every_instruction_set_gives_the_same_vectors(self) -> None:
+        for pooling in ("cls", "mean"):
+            instruction_sets.assert_equal_vectors(self, ortformat.convert(own(pooling)), TEXTS)
+
     def test_our_operators_do_all_but_the_word_table_and_the_pooling(self) -> None:
         content = InferenceSession.InferenceSession.GetRootAs((FOLDER / manifest.MODEL).read_bytes(), 0)
         nodes = content.Model().Graph()
@@ -103,6 +109,16 @@ class Refusals(unittest.TestCase):
     def refuses(self, sentence: str, *arguments: object, **attributes: object) -> None:
         with self.assertRaisesRegex(Exception, sentence):
             self.run_node(*arguments, **attributes)
+
+    def test_instruction_sets(self) -> None:
+        absent = "neon" if platform.machine() == "x86_64" else "avx2"
+        for name, sentence in (
+            ("avx3", f"INSTRUCTION_SET: `avx3` is none of {', '.join(operators.INSTRUCTION_SETS)}"),
+            ("", "`` is none of"),
+            (absent, f"this machine does not have {absent}"),
+        ):
+            with self.assertRaisesRegex(Exception, sentence):
+                instruction_sets.load(FOLDER / manifest.MODEL, name)
 
     def test_products(self) -> None:
         linear = Linear(np.ones((8, 5), np.float32), np.zeros(5, np.float32))

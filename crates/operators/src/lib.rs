@@ -23,10 +23,10 @@ mod tensor;
 mod threads;
 mod weights;
 
-use kernels::InstructionSet;
 use ort::Result;
 use ort::operator::OperatorDomain;
 
+pub use kernels::InstructionSet;
 pub use weights::SLACK;
 
 /// The operators' name space in a graph.
@@ -43,12 +43,13 @@ struct Setup {
     threads: usize,
 }
 
-/// The operators for a session whose runs use `threads` threads, with the fastest instructions that this machine has.
+/// The operators for a session whose runs use `threads` threads and the instructions of `set`, which this machine must
+/// have.
 ///
 /// # Errors
 /// ONNX Runtime's. Its library must be loaded.
-pub fn domain(threads: usize) -> Result<OperatorDomain> {
-    let setup = Setup { set: InstructionSet::best(), threads };
+pub fn domain(threads: usize, set: InstructionSet) -> Result<OperatorDomain> {
+    let setup = Setup { set, threads };
     OperatorDomain::new(DOMAIN)?
         .add(product::ProductOperator(setup))?
         .add(feed_forward::FeedForwardOperator(setup))?
