@@ -4,14 +4,13 @@ use std::arch::x86_64::*;
 
 use crate::lanes::{Codes, Kernel, LANES, Lanes};
 
-/// Proves that the processor has AVX512 F, BW, DQ, VL and VNNI.
+/// Proves that the processor has AVX512 BW (and so F), DQ, VL and VNNI, and FMA.
 #[derive(Clone, Copy)]
 pub struct Avx512(());
 
 impl Avx512 {
     pub fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512bw")
+        let found = is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni")

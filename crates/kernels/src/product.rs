@@ -58,7 +58,7 @@ impl<'a> Product<'a> {
     /// The second half: all rows, and the columns of `out`, which may be a part of the result (from a multiple of 16
     /// on, to such a multiple or to the end). Panics if rows or columns do not fit.
     pub fn multiply(&self, x: &Quantized, activation: Activation, out: Output<'_>) {
-        assert!(x.inner() == self.inner() && x.set == Some(self.set), "rows were quantized for another product");
+        assert!(x.inner == self.inner() && x.set == Some(self.set), "rows were quantized for another product");
         assert_eq!(x.rows(), out.rows(), "a product has as many rows as its input");
         let Range { start, end } = out.columns();
         assert!(

@@ -12,18 +12,14 @@ pub struct Quantized {
     codes: Vec<u8>,
     /// For each row, what a code is worth, and the code of 0.
     pub(crate) scales: Vec<(f32, i32)>,
-    inner: usize,
+    /// How many channels a row has.
+    pub(crate) inner: usize,
 }
 
 impl Quantized {
     /// How many rows it has.
     pub fn rows(&self) -> usize {
         self.scales.len()
-    }
-
-    /// How many channels a row has.
-    pub fn inner(&self) -> usize {
-        self.inner
     }
 
     /// The codes from row `first` on.

@@ -54,6 +54,18 @@ fn extreme_codes_neither_saturate_nor_overflow() {
     }
 }
 
+/// AVX2 adds two groups of 4 rows in 16 bits where they fit: 128 and 1 do not, 127 and 1 do.
+#[test]
+fn groups_that_do_not_fit_are_not_added() {
+    for (codes, pairs) in
+        [([127, 1, 127, 1, 1, 0, 1, 0], 0), ([-128, 0, -128, 0, -1, 0, -1, 0], 0), ([127, 0, 127, 0, 1, 0, 1, 0], 1)]
+    {
+        let reference = Reference::with_codes(codes.to_vec(), 8, 1);
+        assert_eq!(reference.pack()[64 + 2 * 64], pairs, "the number of pairs follows the header and two groups");
+        check_product(&reference, &[1.0; 8], Activation::None);
+    }
+}
+
 #[test]
 fn parts_of_the_columns_are_the_whole() {
     let mut random = Rng::with_seed(3);
@@ -62,11 +74,12 @@ fn parts_of_the_columns_are_the_whole() {
     let x = floats(&mut random, rows * inner, 1.0);
     for set in InstructionSet::available() {
         let product = Product::new(&packed, set).unwrap();
-        let (mut whole, mut parted) = (vec![0.0; rows * columns], vec![f32::NAN; rows * columns]);
+        let mut whole = vec![0.0; rows * columns];
         product.run(&x, rows, &mut whole, Activation::Gelu);
         let mut quantized = Quantized::default();
         product.quantize(&x, rows, &mut quantized);
         for at in [0, 16, 48, 80] {
+            let mut parted = vec![f32::NAN; rows * columns];
             let (left, right) = Output::new(&mut parted, rows, columns).split(at);
             assert_eq!((left.columns(), right.columns()), (0..at, at..columns));
             std::thread::scope(|threads| {

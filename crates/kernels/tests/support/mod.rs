@@ -2,20 +2,13 @@
 #![allow(dead_code)] // each test file uses some
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Once;
 
 use fastrand::Rng;
 use kernels::{Activation, InstructionSet, Weights, pack};
 use region::{Allocation, Protection, page};
 
-/// What the scalar set computes into `length` floats; all others give the same bits. Prints which this machine lacks.
+/// What the scalar set computes into `length` floats; all others give the same bits.
 pub fn on_every_set(what: &str, length: usize, run: impl Fn(InstructionSet, &mut [f32])) -> Vec<f32> {
-    static SAID: Once = Once::new();
-    SAID.call_once(|| {
-        for set in InstructionSet::ALL.into_iter().filter(|set| !set.is_available()) {
-            println!("this machine lacks {set}: not tested");
-        }
-    });
     let mut results = InstructionSet::available().map(|set| {
         let mut out = Guarded::new(&vec![f32::NAN; length]);
         run(set, &mut out);
