@@ -190,6 +190,7 @@ ELSEWHERE = {
     "image": ("tests/sam/test_image.py", '"docker", "build"'),
     "local": ("tests/sam/test_local.py", "sam_local.answer"),
     "model": ("Makefile", "goldens: $(READY) operators\n\t@$(BUILD_MODEL)"),
+    "operators": ("Makefile", "test-tools: $(READY) build operators"),
     "package": (".ci/run", "make package ARCH=x86_64"),
     "push-model": ("tests/sam/test_local.py", '"push-model"'),
     "qemu": ("Makefile", "--no-print-directory qemu"),

@@ -140,7 +140,8 @@ class Contents(Scratch):
         fixture = Path("models/fixture")
         entries = contents(self.file("bootstrap"), [self.file("lib/libonnxruntime.so")], fixture)
         names = {entry.name: entry.mode for entry in entries}
-        wanted = {"model/manifest.json": 0o644, "model/model.ort": 0o644, "model/tokenizer.json": 0o644}
+        files = ("manifest.json", "model.ort", "standard.ort", "tokenizer.json")
+        wanted = {f"model/{name}": 0o644 for name in files}
         # golden.json is in the folder, but not part of the model.
         self.assertEqual(names, {"bootstrap": 0o755, "lib/libonnxruntime.so": 0o755, **wanted})
 
