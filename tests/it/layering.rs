@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::support::harness::root;
 
 /// Libraries, and the files or folders below src/ that may name them.
-const LIBRARIES: [(&str, &[&str]); 9] = [
+const LIBRARIES: [(&str, &[&str]); 10] = [
     ("ort::", &["embedding/session.rs"]),
+    ("operators::", &["embedding/session.rs", "model/manifest.rs"]),
     ("tokenizers::", &["embedding/tokenizer.rs", "embedding/split_points.rs"]),
     ("aws_config::", &["aws"]),
     ("aws_sdk_s3::", &["aws"]),
