@@ -22,7 +22,7 @@ import numpy as np
 
 from tools import graph
 from tools.migrate import Range, calibrate, migrate
-from tools.rounding import quantize_columns
+from tools.rounding import quantize_columns, short
 from tools.split import split
 from tools.weights import Array, Bert, Layer, Linear
 
@@ -106,7 +106,7 @@ def _affine(values: Array) -> tuple[Array, Array, Array]:
     """Quantizes each row between its smallest and its largest value, zero included."""
     low = np.minimum(values.min(axis=1), 0).astype(np.float64)
     high = np.maximum(values.max(axis=1), 0).astype(np.float64)
-    scales = np.where(high > low, (high - low) / 255, 1.0).astype(np.float32)
+    scales = short(np.where(high > low, (high - low) / 255, 1.0))
     zeros = np.round(-low / scales)
     codes = np.round(values / scales[:, None]) + zeros[:, None]
     return np.clip(codes, 0, 255).astype(np.uint8), scales, zeros.astype(np.uint8)

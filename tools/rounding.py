@@ -6,7 +6,9 @@ no optimiser runs over a graph in ORT format. So the codes here cannot saturate:
 neighbouring rows (0 and 1, 2 and 3, ...) never add up to more than 128 or less than -128, and 255 * 128 fits. Seven-bit
 codes cannot saturate either, but have twice the rounding error.
 
-Each column's scale is the one, of a few, that leaves the least squared error after rounding and limiting.
+Each column's scale is the one, of a few, that leaves the least squared error after rounding and limiting. Scales are
+numbers of 16 bits, because a zip has no way to make random digits shorter: in bge-small they are 0.3 MB of a package.
+Codes are rounded with the scale as it is kept, so nothing is lost by it.
 """
 
 from __future__ import annotations
@@ -28,13 +30,19 @@ def quantize_columns(weight: Array) -> tuple[Array, Array]:
     codes = np.zeros(weight.shape, np.float32)
     least = np.full(weight.shape[1], np.inf)
     for stretch in STRETCHES:
-        tried = (reach * stretch).astype(np.float32)
+        tried = short(reach * stretch)
         found = limited(np.rint(weight / tried))
         error = np.square(weight - found * tried).sum(axis=0)
         better = error < least
         least, scales = np.where(better, error, least), np.where(better, tried, scales)
         codes = np.where(better, found, codes)
     return codes.astype(np.int8), scales.astype(np.float32)
+
+
+def short(positive: Array) -> Array:
+    """The next larger float32 whose lower 16 bits are zeros (a bfloat16), so that what a scale reaches stays in reach."""
+    bits = np.asarray(positive, np.float32).view(np.uint32)
+    return ((bits + 0xFFFF) & 0xFFFF0000).astype(np.uint32).view(np.float32)
 
 
 def limited(codes: Array) -> Array:

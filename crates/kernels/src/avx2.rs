@@ -155,15 +155,18 @@ impl Lanes for Avx2 {
                 let chunk = first / CHUNK_GROUPS;
                 let codes = rows.chunk(chunk, ROWS).as_ptr().cast::<u32>();
                 let lines = all[first..].as_ptr();
-                let order = &order[first..all.len().min(first + CHUNK_GROUPS)];
+                let groups = CHUNK_GROUPS.min(all.len() - first);
+                let order = &order[first..][..groups];
                 let (pairs, single) = order.split_at(2 * usize::from(pairs[chunk]));
-                // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and an order's
-                // groups are among them and the lines: `Packed::read` looked.
+                // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and whatever an
+                // order says, a group is one of `groups`, as are the lines.
                 unsafe {
                     // Opaque, because a constant would be loaded anew for each use.
                     let ones = std::hint::black_box(_mm256_set1_epi16(1));
+                    let mut a = 0;
                     for (index, pair) in pairs.as_chunks::<2>().0.iter().enumerate() {
-                        let [a, b] = [usize::from(pair[0]), usize::from(pair[1])];
+                        a = (a + usize::from(pair[0])).min(groups - 1);
+                        let b = (a + usize::from(pair[1])).min(groups - 1);
                         let next = lines.wrapping_add(PANELS * all.len() + 2 * index);
                         self.prefetch(next);
                         self.prefetch(next.wrapping_add(1));
@@ -184,8 +187,9 @@ impl Lanes for Avx2 {
                             }
                         }
                     }
-                    for &group in single {
-                        let group = usize::from(group);
+                    let mut group = 0;
+                    for &step in single {
+                        group = (group + usize::from(step)).min(groups - 1);
                         for row in 0..ROWS {
                             let x = codes.add(row * CHUNK_GROUPS + group).read_unaligned();
                             sums[row][panel] = self.dot(sums[row][panel], x, &*lines.add(group));

@@ -28,7 +28,7 @@ pub type Codes = [i8; LANES * GROUP];
 pub struct Panel<'a> {
     /// A line for each group of 4 inner rows.
     pub codes: &'a [Codes],
-    /// In which order AVX2 takes the groups of a chunk; see [`crate::pairs`].
+    /// In which order AVX2 takes the groups of a chunk, as distances; see [`crate::pairs::order`].
     pub order: &'a [u8],
     /// For each chunk, how many pairs `order` begins with.
     pub pairs: &'a [u16],

@@ -33,9 +33,11 @@ fn fit(a: &Extent, b: &Extent) -> bool {
     a.iter().zip(b).all(|(&a, &b)| i32::from(a) + i32::from(b) <= MOST)
 }
 
-/// The order of one panel's groups, and how many pairs each chunk's begins with.
+/// The order of one panel's groups, chunk by chunk: pairs, then the groups that are left over. Distances stand for the
+/// groups, because small numbers take little room in a package: of a pair the first group's distance from the pair before
+/// and the second's from the first; of a single group that from the single one before. Also how many pairs a chunk has.
 ///
-/// The group that fits fewest others chooses first, and takes of those the one that fits fewest itself.
+/// The group that fits fewest others chooses first, and takes the nearest.
 pub fn order(extents: &[Extent]) -> (Vec<u8>, Vec<u16>) {
     let (mut order, mut pairs) = (Vec::new(), Vec::new());
     for chunk in extents.chunks(CHUNK_GROUPS) {
@@ -47,16 +49,23 @@ pub fn order(extents: &[Extent]) -> (Vec<u8>, Vec<u16>) {
         let mut partner = vec![None; chunk.len()];
         for &a in &turns {
             if partner[a].is_none()
-                && let Some(&b) = fits[a].iter().filter(|&&b| partner[b].is_none()).min_by_key(|&&b| (fits[b].len(), b))
+                && let Some(&b) = fits[a].iter().filter(|&&b| partner[b].is_none()).min_by_key(|&&b| a.abs_diff(b))
             {
                 (partner[a], partner[b]) = (Some(b), Some(a));
             }
         }
-        let paired: Vec<[usize; 2]> =
-            (0..chunk.len()).filter_map(|a| partner[a].filter(|&b| a < b).map(|b| [a, b])).collect();
-        let single = (0..chunk.len()).filter(|&group| partner[group].is_none());
-        pairs.push(paired.len() as u16);
-        order.extend(paired.concat().into_iter().chain(single).map(|group| group as u8));
+        let first = |&group: &usize| partner[group].is_some_and(|other| group < other);
+        let firsts: Vec<usize> = (0..chunk.len()).filter(first).collect();
+        for (step, &group) in steps(firsts.iter().copied()).zip(&firsts) {
+            order.extend([step, (partner[group].unwrap_or(group) - group) as u8]);
+        }
+        order.extend(steps((0..chunk.len()).filter(|&group| partner[group].is_none())));
+        pairs.push(firsts.len() as u16);
     }
     (order, pairs)
+}
+
+/// How far each group is from the one before, the first from 0.
+fn steps(groups: impl Iterator<Item = usize>) -> impl Iterator<Item = u8> {
+    groups.scan(0, |before, group| Some((group - std::mem::replace(before, group)) as u8))
 }
