@@ -44,7 +44,7 @@ mod quantize;
 mod scalar;
 
 pub use attention::attention;
-pub use feed_forward::feed_forward;
+pub use feed_forward::{Between, feed_forward};
 pub use instruction_set::InstructionSet;
 pub use norm::norm_residual;
 pub use output::Output;

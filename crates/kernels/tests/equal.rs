@@ -203,7 +203,7 @@ fn feed_forward_is_its_two_products() {
             let (mut between, mut expected) = (vec![0.0; rows * 100], vec![0.0; rows * 24]);
             up.run(&x, rows, &mut between, Activation::Gelu);
             down.run(&between, rows, &mut expected, Activation::None);
-            feed_forward(&up, &down, &x, rows, out);
+            feed_forward(&up, &down, &x, rows, &mut Default::default(), out);
             support::assert_bits(&format!("{set}, {rows} rows"), out, &expected);
         });
     }

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use kernels::{Activation, Output, Product, Quantized};
+use kernels::{Activation, Between, Output, Product};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::{Float32, Uint8};
 use ort::{Error, Result};
@@ -15,6 +15,10 @@ use crate::threads::{by_columns, by_rows};
 /// From so many rows on, each thread takes rows of its own. With fewer rows reading the weights takes longer than using
 /// them, so each thread takes columns, and reads a part of the weights.
 const ROWS_EACH: usize = 28;
+
+thread_local! {
+    static BETWEEN: RefCell<Between> = RefCell::default();
+}
 
 pub struct FeedForwardOperator(pub Setup);
 
@@ -62,7 +66,8 @@ impl Kernel for FeedForwardKernel<'_> {
             if *threads == 1 || rows >= ROWS_EACH * *threads {
                 return by_rows(context, *threads, columns, out, |start, out| {
                     let (first, rows) = (start / columns, out.len() / columns);
-                    kernels::feed_forward(up, down, &x[first * inner..][..rows * inner], rows, out);
+                    let x = &x[first * inner..][..rows * inner];
+                    BETWEEN.with_borrow_mut(|between| kernels::feed_forward(up, down, x, rows, between, out));
                 });
             }
             let out = Output::new(out, rows, columns);
@@ -80,15 +85,12 @@ fn by_column_parts(
     rows: usize,
     out: Output<'_>,
 ) -> Result<()> {
-    thread_local! {
-        static SCRATCH: RefCell<(Quantized, Vec<f32>)> = RefCell::default();
-    }
-    SCRATCH.with_borrow_mut(|(quantized, between)| {
-        between.resize(rows * up.columns(), 0.0);
+    BETWEEN.with_borrow_mut(|Between { quantized, values }| {
+        values.resize(rows * up.columns(), 0.0);
         up.quantize(x, rows, quantized);
-        let part = Output::new(between, rows, up.columns());
+        let part = Output::new(values, rows, up.columns());
         by_columns(context, threads, UNIT, part, |part| up.multiply(quantized, Activation::Gelu, part))?;
-        down.quantize(between, rows, quantized);
+        down.quantize(values, rows, quantized);
         by_columns(context, threads, UNIT, out, |part| down.multiply(quantized, Activation::None, part))
     })
 }
