@@ -113,6 +113,6 @@ impl Lanes for Avx512 {
 
     #[inline(always)]
     fn prefetch(self, line: *const Codes) {
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) }
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 }
