@@ -67,6 +67,7 @@
 //! | library | modules |
 //! |---|---|
 //! | `ort` | `embedding::session` |
+//! | `operators` | `embedding::session`, `model::manifest` |
 //! | `tokenizers` | `embedding::tokenizer`, `embedding::split_points` |
 //! | AWS SDK: configuration, S3, signatures | `aws` |
 //! | AWS SDK for S3 Vectors | `stores::s3vectors` |

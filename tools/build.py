@@ -26,9 +26,9 @@ from tools.integrity import IntegrityError, alone, write_atomically
 from tools.manifest import MODEL, STANDARD_MODEL, TOKENIZER, Card
 from tools.sources import SOURCES, Source
 
-# Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings and the calibration
-# texts. Raise it whenever a change there changes the bytes.
-RECIPE = "6"
+# Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings, the calibration texts
+# and the operators. Raise its first part whenever a change there changes the bytes.
+RECIPE = f"6.{operators.VERSION}"
 
 
 class UnderTheBar(Exception):

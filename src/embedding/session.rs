@@ -9,13 +9,14 @@
 //! A model that this project made has operators of its own (`crates/operators`), which take their weights where they are
 //! mapped. For any other graph their registration changes nothing.
 //!
-//! This is the only module with `unsafe`, besides one function of `main` that turns telemetry off before any thread
-//! runs; a lint denies it elsewhere. There are three reasons for it:
+//! Of `src/` this is the only module with `unsafe`, besides PDFium's and one function of `main` that turns telemetry off
+//! before any thread runs; a lint denies it elsewhere. There are three reasons for it:
 //! - A file is mapped, and a mapping is only sound while nobody truncates the file.
 //! - ONNX Runtime uses the weights where they are mapped, so the mapping must outlive the session. One struct holds
 //!   both, the session first.
 //! - One session runs on several threads at once. ONNX Runtime documents `Run` as safe to call concurrently on its CPU
-//!   provider; `ort` asks for `&mut` because of other providers, which this program never registers. Sessions share the
+//!   provider; `ort` asks for `&mut` because of other providers, which this program never registers. It also calls our
+//!   operators with `&mut` from several threads; they only read themselves (`crates/operators`). Sessions share the
 //!   mapping; of ONNX Runtime's own matrix products each session packs the weights for itself.
 
 use std::ffi::CString;

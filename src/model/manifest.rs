@@ -133,7 +133,7 @@ impl Manifest {
             (Some(_), Kernels::OnnxRuntime) => {
                 self.files.model = standard.ok_or(
                     "the model has no standard graph, which EMBED_KERNELS=onnxruntime asks for: leave EMBED_KERNELS \
-                     out, or build the model with `make model STANDARD=yes`",
+                     out, or give STANDARD=yes to every `make` that uses the model, as in `make model STANDARD=yes`",
                 )?;
                 self.operators = None;
             }

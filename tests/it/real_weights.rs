@@ -69,6 +69,14 @@ fn a_text_has_the_same_vector_alone_among_31_others_and_on_any_threads() {
         assert_eq!(found, expected);
         assert_eq!(embed(handler, &texts[..1])[0], expected[0]);
     }
+    // Alone a long text is parted among the threads by rows, a short one by columns.
+    for words in [10, 130, 300] {
+        let text = "hello ".repeat(words);
+        for threads in ["2", "3"] {
+            let several = handler(&model(), &[("EMBED_THREADS", threads)]);
+            assert_eq!(embed(&several, &[&text]), embed(&one, &[&text]), "{words} words, {threads} threads");
+        }
+    }
 }
 
 #[test]

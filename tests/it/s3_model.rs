@@ -23,6 +23,19 @@ fn a_large_model_arrives_whole() {
 }
 
 #[test]
+fn of_two_graphs_only_the_one_that_runs_is_fetched() {
+    needs!(s3);
+    let (bucket, cache) = (Bucket::with_model("graphs", &fixture()), Cache::new());
+    let fetched = || [cache.files("/model.ort").len(), cache.files("/standard.ort").len()];
+    start(&bucket, bucket.server, &cache).answers_as(&fixture());
+    assert_eq!(fetched(), [1, 0]);
+    let mut command = bucket.command(bucket.server);
+    let standard = run(command.env("EMBED_KERNELS", "onnxruntime").env("EMBED_LOG", "error"), &cache);
+    assert!(standard.outcome.is_ok(), "{:?}", standard.outcome);
+    assert_eq!(fetched(), [1, 1]);
+}
+
+#[test]
 fn a_push_replaces_an_object_with_other_bytes() {
     needs!(s3);
     let bucket = Bucket::with_model("replaced", &fixture());

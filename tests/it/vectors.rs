@@ -72,6 +72,8 @@ fn threads_and_runs_do_not_change_a_bit() {
         for _ in 0..5 {
             assert_eq!(embed(&handler, &texts), expected, "with {threads} threads");
         }
+        // Alone a long text is parted among the threads.
+        assert_eq!(embed(&handler, &texts[4..5]), expected[4..5], "with {threads} threads");
     }
 }
 

@@ -78,6 +78,10 @@ class Graphs(unittest.TestCase):
         for pooling in ("cls", "mean"):
             instruction_sets.assert_equal_vectors(self, ortformat.convert(own(pooling)), TEXTS)
 
+    def test_the_version_is_the_crates(self) -> None:
+        packed = operators.pack(BERT.layers[0].output).tobytes()
+        self.assertEqual(int.from_bytes(packed[packed.index(MAGIC) + 8 :][:4], "little"), operators.VERSION)
+
     def test_our_operators_do_all_but_the_word_table_and_the_pooling(self) -> None:
         content = InferenceSession.InferenceSession.GetRootAs((FOLDER / manifest.MODEL).read_bytes(), 0)
         nodes = content.Model().Graph()

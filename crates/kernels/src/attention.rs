@@ -8,7 +8,7 @@ use crate::lanes::{Kernel, LANES, Lanes, call_block, even_parts};
 use crate::output::Output;
 
 /// The most channels of a head.
-const MOST_HEAD: usize = 128;
+pub const MOST_HEAD: usize = 128;
 
 /// Keys of a chunk of scores: rows of a block lie this far apart, as constants again.
 const CHUNK: usize = 128;
@@ -234,7 +234,9 @@ fn weighted_values<L: Lanes, const ROWS: usize, const PANELS: usize>(
     }
     let first = head.first_column + group * LANES;
     let columns = first..(first + PANELS * LANES).min(head.first_column + head.size);
-    for ((sums, &factor), to) in sums.iter().zip(factors).zip(head.out.rows_from(head.first_row, ROWS, columns)) {
+    for ((sums, &factor), to) in
+        sums.iter().zip(factors).zip(head.out.part(head.first_row..head.first_row + ROWS, columns))
+    {
         for (part, &sum) in sums.iter().enumerate() {
             l.store_nth(l.mul(sum, l.splat(factor)), to, part);
         }

@@ -157,7 +157,7 @@ impl Lanes for Avx2 {
                 let lines = all[first..].as_ptr();
                 let groups = CHUNK_GROUPS.min(all.len() - first);
                 let order = &order[first..][..groups];
-                let (pairs, single) = order.split_at(2 * usize::from(pairs[chunk]));
+                let (pairs, single) = order.split_at(2 * usize::from(pairs[chunk]).min(groups / 2));
                 // SAFETY: there is AVX2, or there were no `self`. `codes` has `ROWS` rows of 128 groups, and whatever an
                 // order says, a group is one of `groups`, as are the lines.
                 unsafe {

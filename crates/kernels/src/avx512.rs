@@ -1,16 +1,17 @@
-//! AVX512: a lane of floats is a register, and `vpdpbusd` multiplies and adds 64 codes.
+//! AVX512: sixteen lanes are a register, and `vpdpbusd` multiplies and adds 64 codes.
 
 use std::arch::x86_64::*;
 
 use crate::lanes::{Codes, Kernel, LANES, Lanes};
 
-/// Proves that the processor has AVX512 BW (and so F), DQ, VL and VNNI, and FMA.
+/// Proves that the processor has AVX512 F, BW, DQ, VL and VNNI, and FMA.
 #[derive(Clone, Copy)]
 pub struct Avx512(());
 
 impl Avx512 {
     pub fn new() -> Option<Self> {
-        let found = is_x86_feature_detected!("avx512bw")
+        let found = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni")

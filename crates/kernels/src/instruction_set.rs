@@ -95,7 +95,7 @@ impl FromStr for InstructionSet {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
-        let names = || Self::ALL.map(Self::name).join(", ");
-        Self::ALL.into_iter().find(|set| set.name() == name).ok_or_else(|| format!("`{name}` is none of {}", names()))
+        let found = Self::ALL.into_iter().find(|set| set.name() == name);
+        found.ok_or_else(|| format!("`{name}` is none of {}", Self::ALL.map(Self::name).join(", ")))
     }
 }

@@ -43,8 +43,8 @@ mod product;
 mod quantize;
 mod scalar;
 
-pub use attention::attention;
-pub use feed_forward::{Between, feed_forward};
+pub use attention::{MOST_HEAD, attention};
+pub use feed_forward::FeedForward;
 pub use instruction_set::InstructionSet;
 pub use norm::norm_residual;
 pub use output::Output;

@@ -19,7 +19,7 @@ unsafe impl Send for Output<'_> {}
 impl<'a> Output<'a> {
     /// A whole result. Panics if `values` does not have `rows * columns` floats.
     pub fn new(values: &'a mut [f32], rows: usize, columns: usize) -> Self {
-        assert_eq!(values.len(), rows * columns, "a result of {rows} x {columns} has as many values");
+        assert_eq!(Some(values.len()), rows.checked_mul(columns), "a result of {rows} x {columns} has as many values");
         Self { start: values.as_mut_ptr(), rows, columns: 0..columns, stride: columns, values: PhantomData }
     }
 
@@ -40,17 +40,13 @@ impl<'a> Output<'a> {
         self.rows
     }
 
-    /// The parts between two columns of the whole result of `count` rows from `first` on.
+    /// Of some rows the parts between two columns of the whole result.
     #[inline(always)]
-    pub fn rows_from(&mut self, first: usize, count: usize, columns: Range<usize>) -> impl Iterator<Item = &mut [f32]> {
-        assert!(first + count <= self.rows, "rows {first} to {} of {}", first + count, self.rows);
-        assert!(
-            self.columns.start <= columns.start && columns.start <= columns.end && columns.end <= self.columns.end,
-            "columns {columns:?} of {:?}",
-            self.columns
-        );
-        let (start, stride) = (self.start, self.stride);
-        (first..first + count).map(move |row| {
+    pub(crate) fn part(&mut self, rows: Range<usize>, columns: Range<usize>) -> impl Iterator<Item = &mut [f32]> {
+        let (start, stride, own) = (self.start, self.stride, &self.columns);
+        assert!(rows.end <= self.rows, "{rows:?} is not within {} rows", self.rows);
+        assert!(own.contains(&columns.start) && columns.end <= own.end, "{columns:?} is not within {own:?}");
+        rows.map(move |row| {
             // SAFETY: `new` saw `rows * stride` floats; row and columns are within them. No other part has these
             // columns, and each row comes once.
             unsafe { std::slice::from_raw_parts_mut(start.add(row * stride + columns.start), columns.len()) }

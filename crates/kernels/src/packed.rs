@@ -26,7 +26,7 @@ use crate::lanes::{CHUNK_GROUPS, Codes, GROUP, LANES, Panel};
 /// Bytes at whose multiples packed weights and their parts begin.
 pub const ALIGNMENT: usize = 64;
 
-/// Version of the packed form. A reader of another version refuses it.
+/// Version of the packed form and of the arithmetic: raise it if either changes. A reader of another version refuses.
 pub const VERSION: u32 = 1;
 
 pub(crate) const MAGIC: [u8; 8] = *b"LEPACKED";
@@ -105,8 +105,9 @@ impl Shape {
         }
         let [version, inner, columns] = <[u32; 3]>::read_from_bytes(&header[8..20]).expect("12 bytes");
         if version != VERSION {
-            let known = format!("this program knows version {VERSION}: pack them anew");
-            return Err(Error(format!("packed weights of version {version}, and {known}")));
+            return Err(Error(format!(
+                "packed weights of version {version}, where this program knows {VERSION}: pack anew"
+            )));
         }
         let shape = Self::new(inner as usize, columns as usize)?;
         if header[..ALIGNMENT] != shape.header() {

@@ -33,9 +33,9 @@ fn fit(a: &Extent, b: &Extent) -> bool {
     a.iter().zip(b).all(|(&a, &b)| i32::from(a) + i32::from(b) <= MOST)
 }
 
-/// The order of one panel's groups, chunk by chunk: pairs, then the groups that are left over. Distances stand for the
-/// groups, because small numbers take little room in a package: of a pair the first group's distance from the pair before
-/// and the second's from the first; of a single group that from the single one before. Also how many pairs a chunk has.
+/// The order of one panel's groups, chunk by chunk: pairs, then single groups. Distances stand for groups, because small
+/// numbers take little room in a package: that of a pair's first group from the pair before and of the second from the
+/// first; of a single group from the single one before. Also how many pairs each chunk has.
 ///
 /// The group that fits fewest others chooses first, and takes the nearest.
 pub fn order(extents: &[Extent]) -> (Vec<u8>, Vec<u16>) {

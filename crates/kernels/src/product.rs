@@ -138,7 +138,7 @@ impl<const ROWS: usize, const PANELS: usize> Kernel for Block<'_, '_, '_, ROWS, 
             }
         }
         let columns = panel * LANES..((panel + PANELS) * LANES).min(out.columns().end);
-        for (values, to) in values.iter().zip(out.rows_from(row, ROWS, columns)) {
+        for (values, to) in values.iter().zip(out.part(row..row + ROWS, columns)) {
             for p in 0..PANELS {
                 l.store_nth(values[p], to, p);
             }

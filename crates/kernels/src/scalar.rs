@@ -71,7 +71,7 @@ impl Lanes for Scalar {
     }
 
     fn scaled_sums(self, value: &[i32; LANES], factor: i32) -> [i32; LANES] {
-        value.map(|value| value * factor)
+        value.map(|value| value.wrapping_mul(factor))
     }
 
     fn sums_to_floats(self, sums: [i32; LANES]) -> Floats {
@@ -81,7 +81,7 @@ impl Lanes for Scalar {
     fn dot(self, mut sums: [i32; LANES], codes: u32, line: &Codes) -> [i32; LANES] {
         for (sum, weights) in sums.iter_mut().zip(line.as_chunks::<GROUP>().0) {
             for (code, &weight) in codes.to_ne_bytes().into_iter().zip(weights) {
-                *sum += i32::from(code) * i32::from(weight);
+                *sum = sum.wrapping_add(i32::from(code) * i32::from(weight));
             }
         }
         sums

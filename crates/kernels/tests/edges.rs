@@ -45,10 +45,7 @@ fn damaged_packed_weights_are_refused() {
     assert!(refused(&[]).contains("no packed weights"));
     assert!(refused(&good[..63]).contains("no packed weights"));
     assert!(refused(&changed(0, b'x')).contains("no packed weights"));
-    assert_eq!(
-        refused(&changed(8, 99)),
-        format!("packed weights of version 99, and this program knows version {VERSION}: pack them anew")
-    );
+    assert!(refused(&changed(8, 99)).contains(&format!("version 99, where this program knows {VERSION}: pack anew")));
     assert!(refused(&changed(20, 1)).contains("unknown field"));
     assert!(refused(&changed(40, 1)).contains("unknown field"));
     assert!(refused(&changed(12, 0)).contains("have"));
@@ -57,7 +54,7 @@ fn damaged_packed_weights_are_refused() {
     assert!(refused(&[&good[..], &[0; 64]].concat()).contains("bytes, not"));
     // An order that leads out of the weights, which have two panels of 150 groups: AVX2 stays within them.
     let mut lost = good.to_vec();
-    lost[64 + 2 * 150 * 64 + 64..][..2 * 150].fill(0xff);
+    lost[64 + 2 * 150 * 64..][..64 + 2 * 150].fill(0xff);
     for set in InstructionSet::available() {
         Product::new(&Guarded::new(&lost), set).unwrap().run(&[1.0; 600], 1, &mut [0.0; 20], Activation::None);
     }
@@ -71,8 +68,9 @@ fn sets_are_those_that_the_machine_has() {
     #[cfg(target_arch = "x86_64")]
     let has = {
         let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let avx512 = avx2 && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vnni");
-        [true, false, avx2, avx512 || avx2 && is_x86_feature_detected!("avxvnni"), avx512]
+        let vnni = avx2 && is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512vnni");
+        let avx512 = vnni && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512dq");
+        [true, false, avx2, vnni || avx2 && is_x86_feature_detected!("avxvnni"), avx512]
     };
     #[cfg(target_arch = "aarch64")]
     let has = [true, std::arch::is_aarch64_feature_detected!("dotprod"), false, false, false];
@@ -111,7 +109,7 @@ fn wrong_shapes_panic() {
         });
     }
     let values = [0.0; 48];
-    for (x, residual, gamma, beta) in [(8, 8, 3, 3), (8, 4, 4, 4), (8, 8, 4, 3), (0, 0, 0, 0)] {
+    for (x, residual, gamma, beta) in [(8, 8, 3, 3), (8, 4, 4, 4), (8, 8, 4, 3), (0, 0, 0, 0), (4, 4, 4, 4)] {
         let [x, residual, gamma, beta] = [x, residual, gamma, beta].map(|count| &values[..count]);
         panics(|| norm_residual(set, x, residual, gamma, beta, 0.0, &mut [0.0; 8]));
     }
@@ -126,5 +124,5 @@ fn wrong_shapes_panic() {
     }
     panics(|| attention(set, &[0.0; 3 * 129], 129, 129, Output::new(&mut [0.0; 129], 1, 129)));
     panics(|| _ = Output::new(&mut [0.0; 8], 1, 8).split(9));
-    panics(|| _ = Output::new(&mut [0.0; 8], 1, 9));
+    panics(|| _ = Output::new(&mut [], 1 << 63, 2));
 }

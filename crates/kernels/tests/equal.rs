@@ -4,7 +4,7 @@
 mod support;
 
 use fastrand::Rng;
-use kernels::{Activation, InstructionSet, Output, Product, Quantized, attention, feed_forward, norm_residual};
+use kernels::{Activation, FeedForward, InstructionSet, Output, Product, Quantized, attention, norm_residual};
 use proptest::prelude::*;
 use support::{Guarded, Reference, floats, on_every_set};
 
@@ -203,7 +203,7 @@ fn feed_forward_is_its_two_products() {
             let (mut between, mut expected) = (vec![0.0; rows * 100], vec![0.0; rows * 24]);
             up.run(&x, rows, &mut between, Activation::Gelu);
             down.run(&between, rows, &mut expected, Activation::None);
-            feed_forward(&up, &down, &x, rows, &mut Default::default(), out);
+            FeedForward::default().run(&up, &down, &x, rows, out);
             support::assert_bits(&format!("{set}, {rows} rows"), out, &expected);
         });
     }

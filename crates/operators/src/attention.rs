@@ -1,6 +1,6 @@
 //! Attention over one text's rows.
 
-use kernels::Output;
+use kernels::{MOST_HEAD, Output};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::Float32;
 use ort::{Error, Result};
@@ -8,9 +8,6 @@ use ort::{Error, Result};
 use crate::Setup;
 use crate::tensor::{fill_output, input, slice, width};
 use crate::threads::by_columns;
-
-/// Channels of the largest head that the kernels take.
-const MOST_HEAD: usize = 128;
 
 pub struct AttentionOperator(pub Setup);
 
@@ -48,8 +45,9 @@ impl Kernel for AttentionKernel {
         let qkv = input(context, 0)?;
         let (shape, qkv) = slice::<f32>(&qkv)?;
         let wide = width(shape);
-        let size = wide.checked_div(3 * self.heads).unwrap_or(0);
-        if !(1..=MOST_HEAD).contains(&size) || wide != 3 * self.heads * size || qkv.is_empty() {
+        let parts = self.heads.saturating_mul(3);
+        let size = wide.checked_div(parts).unwrap_or(0);
+        if !(1..=MOST_HEAD).contains(&size) || wide != parts.saturating_mul(size) || qkv.is_empty() {
             let heads = self.heads;
             return Err(Error::new(format!("rows of {wide} values are not queries, keys and values of {heads} heads")));
         }

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 
-use kernels::{Activation, Between, Output, Product};
+use kernels::{Activation, FeedForward, Output, Product};
 use ort::operator::{ComputeContext, Kernel, KernelContext, Operator, OperatorInput, OperatorOutput};
 use ort::value::TensorElementType::{Float32, Uint8};
 use ort::{Error, Result};
 
 use crate::Setup;
 use crate::product::{UNIT, product};
-use crate::tensor::{fill_output, input, slice, width};
+use crate::tensor::{fill_output, input, rows, slice};
 use crate::threads::{by_columns, by_rows};
 
 /// From so many rows on, each thread takes rows of its own. With fewer rows reading the weights takes longer than using
@@ -17,7 +17,7 @@ use crate::threads::{by_columns, by_rows};
 const ROWS_EACH: usize = 28;
 
 thread_local! {
-    static BETWEEN: RefCell<Between> = RefCell::default();
+    static MEMORY: RefCell<FeedForward> = RefCell::default();
 }
 
 pub struct FeedForwardOperator(pub Setup);
@@ -58,16 +58,13 @@ impl Kernel for FeedForwardKernel<'_> {
         let x = input(context, 0)?;
         let (shape, x) = slice::<f32>(&x)?;
         let (inner, columns) = (up.inner(), down.columns());
-        if width(shape) != inner {
-            return Err(Error::new(format!("rows of {} channels for a product of {inner}", width(shape))));
-        }
-        let rows = x.len() / inner;
+        let rows = rows(shape, x, inner)?;
         fill_output(context, &[1, rows as i64, columns as i64], |out| {
             if *threads == 1 || rows >= ROWS_EACH * *threads {
                 return by_rows(context, *threads, columns, out, |start, out| {
                     let (first, rows) = (start / columns, out.len() / columns);
                     let x = &x[first * inner..][..rows * inner];
-                    BETWEEN.with_borrow_mut(|between| kernels::feed_forward(up, down, x, rows, between, out));
+                    MEMORY.with_borrow_mut(|memory| memory.run(up, down, x, rows, out));
                 });
             }
             let out = Output::new(out, rows, columns);
@@ -85,12 +82,12 @@ fn by_column_parts(
     rows: usize,
     out: Output<'_>,
 ) -> Result<()> {
-    BETWEEN.with_borrow_mut(|Between { quantized, values }| {
-        values.resize(rows * up.columns(), 0.0);
+    MEMORY.with_borrow_mut(|FeedForward { quantized, between }| {
+        between.resize(rows * up.columns(), 0.0);
         up.quantize(x, rows, quantized);
-        let part = Output::new(values, rows, up.columns());
+        let part = Output::new(between, rows, up.columns());
         by_columns(context, threads, UNIT, part, |part| up.multiply(quantized, Activation::Gelu, part))?;
-        down.quantize(values, rows, quantized);
+        down.quantize(between, rows, quantized);
         by_columns(context, threads, UNIT, out, |part| down.multiply(quantized, Activation::None, part))
     })
 }

@@ -8,7 +8,7 @@ use ort::value::TensorElementType::{Float32, Int8, Uint8};
 use ort::{Error, Result};
 
 use crate::Setup;
-use crate::tensor::{fill_output, input, slice, width};
+use crate::tensor::{fill_output, input, rows, slice, width};
 use crate::threads::by_columns;
 use crate::weights::{constant, with_slack};
 
@@ -51,10 +51,7 @@ impl Kernel for ProductKernel<'_> {
         let x = input(context, 0)?;
         let (shape, x) = slice::<f32>(&x)?;
         let (inner, columns) = (product.inner(), product.columns());
-        if width(shape) != inner {
-            return Err(Error::new(format!("rows of {} channels for a product of {inner}", width(shape))));
-        }
-        let rows = x.len() / inner;
+        let rows = rows(shape, x, inner)?;
         fill_output(context, &[1, rows as i64, columns as i64], |out| {
             QUANTIZED.with_borrow_mut(|quantized| {
                 product.quantize(x, rows, quantized);

@@ -25,6 +25,14 @@ pub fn fill_output<T: PrimitiveTensorElementType>(
     fill(output.try_extract_tensor_mut::<T>()?.1)
 }
 
+/// How many rows of `inner` channels x has.
+pub fn rows(shape: &[i64], x: &[f32], inner: usize) -> Result<usize> {
+    match width(shape) == inner {
+        true => Ok(x.len() / inner),
+        false => Err(Error::new(format!("rows of {} channels for a product of {inner}", width(shape)))),
+    }
+}
+
 /// The last dimension, or 0.
 pub fn width(shape: &[i64]) -> usize {
     shape.last().map_or(0, |&width| width as usize)

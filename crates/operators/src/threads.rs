@@ -24,10 +24,8 @@ pub fn by_columns(
     let mut parts = Vec::with_capacity(threads);
     let mut rest = out;
     while rest.columns().len() > width {
-        let (part, others) = {
-            let at = rest.columns().start + width;
-            rest.split(at)
-        };
+        let at = rest.columns().start + width;
+        let (part, others) = rest.split(at);
         parts.push(Mutex::new(Some(part)));
         rest = others;
     }

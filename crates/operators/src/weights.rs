@@ -17,7 +17,7 @@ pub fn with_slack(packed: &[u8]) -> Vec<u8> {
 }
 
 /// The packed form in input `index` of a node, which must be constant. Where it is not aligned (which no file of ours is,
-/// if it is mapped), a copy stays in memory for the rest of the process.
+/// if it is mapped), each session's copy stays in memory for the rest of the process.
 pub fn constant<'attr>(node: &KernelContext<'attr>, index: usize) -> Result<&'attr [u8]> {
     let value = node.constant_input::<DynTensorValueType>(index)?;
     let (_, bytes) = value.try_extract_tensor::<u8>()?;

@@ -30,8 +30,8 @@ pub fn assert_bits(what: &str, found: &[f32], expected: &[f32]) {
 pub fn assert_close(found: &[f32], exact: &[f64], allowed: f64) {
     assert_eq!(found.len(), exact.len());
     for (at, (&found, exact)) in found.iter().zip(exact).enumerate() {
-        let distance = (f64::from(found) - exact).abs();
-        assert!(distance <= allowed * exact.abs().max(1.0), "value {at} is {found}, exactly {exact}");
+        let within = (f64::from(found) - exact).abs() <= allowed * exact.abs().max(1.0);
+        assert!(within, "value {at} is {found}, exactly {exact}");
     }
 }
 
@@ -133,8 +133,7 @@ impl Reference {
         let (least, most) = x.iter().fold((0f64, 0f64), |(least, most), &x| (least.min(x), most.max(x)));
         let step = (most - least).max(1e-12) / 255.0;
         let zero = (-least / step).round_ties_even();
-        let codes = x.iter().map(|x| ((x / step).round_ties_even() + zero).clamp(0.0, 255.0) - zero);
-        let rounded: Vec<f64> = codes.collect();
+        let rounded = Vec::from_iter(x.iter().map(|x| ((x / step).round_ties_even() + zero).clamp(0.0, 255.0) - zero));
         for (column, &found) in found.iter().enumerate() {
             let weights = self.codes[column..].iter().step_by(self.columns);
             let sum: f64 = rounded.iter().zip(weights).map(|(x, &weight)| x * f64::from(weight)).sum();
