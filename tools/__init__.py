@@ -3,7 +3,7 @@
 Nothing here runs in the function. Each module is a step and most are commands:
 `python -m tools.build bge-small-en-v1.5` from the repository root runs them all.
 
-    sources -> fetch -> weights -> graph + quantize -> ortformat -> verify -> manifest -> models/<id>/
+    sources -> fetch -> weights -> graph + quantize + operators -> ortformat -> verify -> manifest -> models/<id>/
                                    everything is compared with reference (plain numpy)
 
 `runtime`, `emulator`, `fetch`, `sources`, `wheel` and `integrity` need the standard library

@@ -28,7 +28,7 @@ from tools.sources import SOURCES, Source
 
 # Stands for everything that decides the bytes of model.ort: exporter, quantizer, their settings, the calibration texts
 # and the operators. Raise its first part whenever a change there changes the bytes.
-RECIPE = f"6.{operators.VERSION}"
+RECIPE = f"6.{manifest.OPERATORS}"
 
 
 class UnderTheBar(Exception):

@@ -10,8 +10,8 @@ that is one pass over a few hundred floats for the graph's user, and some caller
 
 The caller chooses how the layers' parts are computed (`Arithmetic`): in plain float32 here, in int8 by ONNX Runtime's
 operators in `quantize`, by operators of our own in `operators`. Everything else is the same graph.
-Operators without a domain note are ONNX's own, opset 17; the others are ONNX Runtime's
-(`com.microsoft`), all of them with CPU kernels in 1.31. Fused operators are not always faster: docs/quantization.md
+Operators without a domain note are ONNX's own, opset 17; of the others those in `com.microsoft` are ONNX Runtime's, all
+of them with CPU kernels in 1.31. Fused operators are not always faster: docs/quantization.md
 has the figures for SkipLayerNormalization and BiasGelu, which are not used.
 """
 

@@ -23,6 +23,7 @@ from tools.integrity import matches, sha256_of, write_atomically
 
 FORMAT = 1
 NAME = "manifest.json"
+OPERATORS = 1  # the version of our own operators, the crate's; it refuses weights of another
 MODEL, STANDARD_MODEL, STOCK_MODEL, TOKENIZER = "model.ort", "standard.ort", "model.onnx", "tokenizer.json"
 POOLINGS = ("cls", "mean")
 # The first text that a start embeds, to check that its processor computes the same vector as the model's build.

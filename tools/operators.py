@@ -16,14 +16,14 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper
 
-from tools import graph
+from tools import graph, manifest
 from tools.quantize import Int8, Recipe
 from tools.rounding import quantize_columns
 from tools.weights import Array, Linear, Norm
 
 LIBRARY = Path("target/operators/release/examples/liboperators_library.so")
 DOMAIN = "lambda_embed"
-VERSION = 1  # the operators' own; the crate refuses weights of another
+VERSION = manifest.OPERATORS
 # The variable that names the instruction set of sessions that are made from then on, and its values, the best last.
 INSTRUCTION_SET = "LAMBDA_EMBED_INSTRUCTION_SET"
 INSTRUCTION_SETS = ("scalar", "neon", "avx2", "avx_vnni", "avx512_vnni")

@@ -154,7 +154,7 @@ class Refusals(unittest.TestCase):
         qkv = np.zeros((1, 3, 24), np.float32)
         self.assertEqual(self.run_node("Attention", {"qkv": qkv}, {}, heads=2).shape, (1, 3, 8))
         self.assertEqual(self.run_node("Attention", {"qkv": qkv}, {}, heads=2, queries=1).shape, (1, 1, 8))
-        for heads in (0, 3, 5, -1, 1 << 62):
+        for heads in (0, 3, 5, -1, 1 << 62, 6148914691236517206):  # three times the last one is 2, modulo 2 to the 64th
             self.refuses("are not queries, keys and values", "Attention", {"qkv": qkv}, {}, heads=heads)
         self.refuses("are not queries, keys and values", "Attention", {"qkv": qkv[:, :0]}, {}, heads=2)
         wide = np.zeros((1, 1, 3 * 129), np.float32)

@@ -9,8 +9,8 @@
 //! | `Pack` | codes `[in, out]` int8, scales `[out]`, bias `[out]`, input scale `[in]`, float | | `[bytes]` uint8, as `Product` takes it |
 //!
 //! `Pack` runs when a model is made, never in the function. Weights are used where the session has them, so in a mapped
-//! model nothing is copied and nothing is prepared at start. A kernel must change nothing of its own when it runs, so a session
-//! may run on several threads at once.
+//! model nothing is copied and nothing is prepared at start. A kernel must change nothing of its own when it runs, so a
+//! session may run on several threads at once.
 //!
 //! The kernels panic on sizes that do not fit, and a panic below ONNX Runtime ends the process. So every size is checked
 //! here first, and a graph that is wrong gets an error with a sentence.
