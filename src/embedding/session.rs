@@ -194,7 +194,12 @@ impl TextSession {
     }
 }
 
+/// Sessions are built one at a time: ONNX Runtime notes the domains of custom operators in one map for all sessions, and
+/// two that add a domain at once fail ("the domain is already exist", as of 1.31).
+static BUILDING: Mutex<()> = Mutex::new(());
+
 fn build(runtime: &Runtime, graph: &MappedFile, threads: usize) -> ort::Result<Session> {
+    let _alone = BUILDING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let built = Gate::default();
     let session = Session::builder(&runtime.0)?
         // Our own graph is fused already: optimising it again would lengthen the start, and optimisers differ between
