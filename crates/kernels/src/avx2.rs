@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{CHUNK_GROUPS, Codes, Kernel, LANES, Lanes, Panel, Rows};
+use crate::lanes::{CHUNK_GROUPS, Codes, LANES, Lanes, Panel, Rows, call_with};
 
 /// Proves that the processor has AVX2 and FMA.
 #[derive(Clone, Copy)]
@@ -119,15 +119,7 @@ impl Lanes for Avx2 {
     /// 8 sums, two lines of codes, two rows' codes and ones.
     const BLOCK: (usize, usize) = (4, 1);
 
-    #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Result {
-        #[target_feature(enable = "avx2,fma")]
-        fn inside<K: Kernel>(lanes: Avx2, kernel: K) -> K::Result {
-            kernel.run(lanes)
-        }
-        // SAFETY: the processor has AVX2 and FMA, or there were no `self`.
-        unsafe { inside(self, kernel) }
-    }
+    call_with!("avx2,fma");
 
     #[inline(always)]
     fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {

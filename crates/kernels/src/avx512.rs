@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use crate::lanes::{Codes, Kernel, LANES, Lanes};
+use crate::lanes::{Codes, LANES, Lanes, call_with};
 
 /// Proves that the processor has AVX512 F, BW, DQ, VL and VNNI, and FMA.
 #[derive(Clone, Copy)]
@@ -41,14 +41,7 @@ impl Lanes for Avx512 {
     const BLOCK: (usize, usize) = (14, 2);
     const FLOAT_BLOCK: (usize, usize) = (12, 2);
 
-    #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Result {
-        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma")]
-        fn inside<K: Kernel>(lanes: Avx512, kernel: K) -> K::Result {
-            kernel.run(lanes)
-        }
-        unsafe { inside(self, kernel) }
-    }
+    call_with!("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,fma");
 
     binary! {
         add = _mm512_add_ps;

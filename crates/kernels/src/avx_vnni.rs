@@ -6,7 +6,7 @@
 use std::arch::x86_64::*;
 
 use crate::avx2::{Avx2, lanes_of_two_registers};
-use crate::lanes::{Codes, Kernel, LANES, Lanes};
+use crate::lanes::{Codes, LANES, Lanes, call_with};
 
 /// Proves that the processor has AVX2, FMA and AVX-VNNI.
 #[derive(Clone, Copy)]
@@ -37,15 +37,7 @@ macro_rules! lanes_with_dots {
             /// 12 sums, a line of codes and a row's codes are 15 of 16 registers.
             const BLOCK: (usize, usize) = (6, 1);
 
-            #[inline(always)]
-            fn call<K: Kernel>(self, kernel: K) -> K::Result {
-                #[target_feature(enable = $features)]
-                fn inside<K: Kernel>(lanes: $name, kernel: K) -> K::Result {
-                    kernel.run(lanes)
-                }
-                // SAFETY: the processor has the instructions, or there were no `self`.
-                unsafe { inside(self, kernel) }
-            }
+            call_with!($features);
 
             #[inline(always)]
             fn dot(self, sums: [__m256i; 2], codes: u32, line: &Codes) -> [__m256i; 2] {

@@ -211,6 +211,22 @@ pub fn even_parts(count: usize, most: usize) -> impl Iterator<Item = (usize, usi
     })
 }
 
+/// [`Lanes::call`] of a type that exists only where the processor has these features.
+macro_rules! call_with {
+    ($features:literal) => {
+        #[inline(always)]
+        fn call<K: $crate::lanes::Kernel>(self, kernel: K) -> K::Result {
+            #[target_feature(enable = $features)]
+            fn inside<L: $crate::lanes::Lanes, K: $crate::lanes::Kernel>(lanes: L, kernel: K) -> K::Result {
+                kernel.run(lanes)
+            }
+            // SAFETY: the processor has the features, or there were no `self`.
+            unsafe { inside(self, kernel) }
+        }
+    };
+}
+pub(crate) use call_with;
+
 /// `l.call(Block::<rows, panels>(place))` for numbers of rows (up to 14) and panels (1 or 2) that are known only now.
 macro_rules! call_block {
     ($l:expr, $rows:expr, $panels:expr, $block:ident $place:tt) => {

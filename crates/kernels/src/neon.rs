@@ -4,7 +4,7 @@
 use std::arch::aarch64::*;
 use std::array::from_fn;
 
-use crate::lanes::{Codes, Kernel, LANES, Lanes};
+use crate::lanes::{Codes, LANES, Lanes, call_with};
 
 /// Proves that the processor has NEON with dot products.
 #[derive(Clone, Copy)]
@@ -40,14 +40,7 @@ impl Lanes for Neon {
     const FLOAT_BLOCK: (usize, usize) = (6, 1);
     const OFFSET: i32 = 128;
 
-    #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) -> K::Result {
-        #[target_feature(enable = "neon,dotprod")]
-        fn inside<K: Kernel>(lanes: Neon, kernel: K) -> K::Result {
-            kernel.run(lanes)
-        }
-        unsafe { inside(self, kernel) }
-    }
+    call_with!("neon,dotprod");
 
     by_register! {
         add = vaddq_f32;

@@ -29,11 +29,11 @@ pub const ALIGNMENT: usize = 64;
 /// Version of the packed form and of the arithmetic: raise it if either changes. A reader of another version refuses.
 pub const VERSION: u32 = 1;
 
-pub(crate) const MAGIC: [u8; 8] = *b"LEPACKED";
+const MAGIC: [u8; 8] = *b"LEPACKED";
 
 /// More inner rows could overflow a sum: 2^15 / 2 pairs of at most 255 * 128, and as much for the zero point.
-pub(crate) const MOST_INNER: usize = 1 << 15;
-pub(crate) const MOST_COLUMNS: usize = 1 << 20;
+const MOST_INNER: usize = 1 << 15;
+const MOST_COLUMNS: usize = 1 << 20;
 
 /// Why bytes are no packed weights, or weights cannot be packed.
 #[derive(Debug, PartialEq, Eq)]

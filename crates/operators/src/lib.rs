@@ -27,10 +27,9 @@ use ort::Result;
 use ort::operator::OperatorDomain;
 
 pub use kernels::InstructionSet;
-pub use weights::SLACK;
 
 /// The operators' name space in a graph.
-pub const DOMAIN: &str = "lambda_embed";
+const DOMAIN: &str = "lambda_embed";
 
 /// The version of the operators, of their arithmetic and of their weights' packed form.
 pub const VERSION: u32 = kernels::VERSION;

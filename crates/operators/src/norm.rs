@@ -26,7 +26,7 @@ impl Operator for NormOperator {
     }
 
     fn inputs(&self) -> impl IntoIterator<Item = OperatorInput> {
-        std::iter::repeat_with(|| OperatorInput::required(Float32)).take(4)
+        [Float32; 4].map(OperatorInput::required)
     }
 
     fn outputs(&self) -> impl IntoIterator<Item = OperatorOutput> {

@@ -9,7 +9,7 @@ use ort::value::DynTensorValueType;
 use ort::{Error, Result};
 
 /// How many bytes an initializer has beside the packed form.
-pub const SLACK: usize = kernels::ALIGNMENT;
+const SLACK: usize = kernels::ALIGNMENT;
 
 /// The packed form as an initializer that begins with all of the slack.
 pub fn with_slack(packed: &[u8]) -> Vec<u8> {
