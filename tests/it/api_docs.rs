@@ -97,10 +97,7 @@ fn documentation_is_open_when_a_token_is_asked_for() {
 #[test]
 fn a_model_that_may_be_cut_offers_its_lengths_and_gives_unit_vectors_of_them() {
     let folder = FolderCopy::of_fixture("matryoshka");
-    folder.change("manifest.json", |bytes| {
-        let text = String::from_utf8_lossy(bytes).replacen('{', "{\"matryoshka_dimensions\": [32, 16, 8],", 1);
-        *bytes = text.into_bytes();
-    });
+    folder.change_manifest(|manifest| manifest["matryoshka_dimensions"] = serde_json::json!([32, 16, 8]));
     let handler = handler(&folder.0, &[]);
     let post = |path: &str, body: Value| crate::support::harness::post_to(&handler, path, &body);
     let whole =

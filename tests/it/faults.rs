@@ -7,6 +7,13 @@ use serde_json::Value;
 
 use crate::support::harness::{FolderCopy, bootstrap, output, root};
 
+/// The real binary with a model folder.
+fn start(folder: &FolderCopy) -> Command {
+    let mut command = bootstrap();
+    command.env("EMBED_MODEL_DIR", &folder.0);
+    command
+}
+
 /// Starts the real binary on one event; it must fail with `words` on standard error.
 fn fails_with(command: &mut Command, words: &[&str]) {
     let (succeeded, printed, error) = output(command.arg("invoke").arg(root().join("events/direct-tei.json")));
@@ -59,7 +66,7 @@ fn a_missing_file_of_a_model_is_named() {
     for file in ["model.ort", "tokenizer.json"] {
         let folder = FolderCopy::of_fixture("missing-file");
         std::fs::remove_file(folder.0.join(file)).unwrap();
-        fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "make model"]);
+        fails_with(&mut start(&folder), &[file, "make model"]);
     }
 }
 
@@ -71,7 +78,7 @@ fn one_flipped_byte_is_caught_by_its_hash() {
             let middle = bytes.len() / 2;
             bytes[middle] ^= 1;
         });
-        fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &[file, "corrupted", "sha256", "make model"]);
+        fails_with(&mut start(&folder), &[file, "corrupted", "sha256", "make model"]);
     }
 }
 
@@ -90,52 +97,31 @@ fn a_cut_off_file_is_caught_by_its_size_whatever_is_trusted() {
 fn a_manifest_that_is_not_understood_is_named() {
     let folder = FolderCopy::of_fixture("manifest");
     folder.change("manifest.json", |bytes| *bytes = b"{\"format\": 1}".to_vec());
-    fails_with(bootstrap().env("EMBED_MODEL_DIR", &folder.0), &["manifest.json is not understood", "missing field"]);
+    fails_with(&mut start(&folder), &["manifest.json is not understood", "missing field"]);
 }
 
 #[test]
 fn a_processor_that_computes_other_vectors_than_the_models_makers_is_refused() {
     let folder = FolderCopy::of_fixture("probe");
-    let change = |change: fn(&mut Value)| {
-        folder.change("manifest.json", |bytes| {
-            let mut manifest = serde_json::from_slice(bytes).unwrap();
-            change(&mut manifest);
-            *bytes = serde_json::to_vec(&manifest).unwrap();
-        });
-    };
     // The probe's vector of another text stands in for a processor that computes wrongly.
-    change(|manifest| manifest["probe"]["text"] = "hello world".into());
-    let start = || {
-        let mut command = bootstrap();
-        command.env("EMBED_MODEL_DIR", &folder.0);
-        command
-    };
-    fails_with(&mut start(), &["the self-test failed: its vector has cosine 0.", "this processor"]);
+    folder.change_manifest(|manifest| manifest["probe"]["text"] = "hello world".into());
+    fails_with(&mut start(&folder), &["the self-test failed: its vector has cosine 0.", "this processor"]);
 
-    change(|manifest| manifest["probe"]["vector"].as_array_mut().unwrap().truncate(3));
-    fails_with(&mut start(), &["the probe's vector must have as many values as there are dimensions"]);
+    folder.change_manifest(|manifest| manifest["probe"]["vector"].as_array_mut().unwrap().truncate(3));
+    fails_with(&mut start(&folder), &["the probe's vector must have as many values as there are dimensions"]);
 
-    change(|manifest| drop(manifest.as_object_mut().unwrap().remove("probe")));
-    let (succeeded, _, error) = output(start().arg("invoke").arg(root().join("events/direct-tei.json")));
+    folder.change_manifest(|manifest| drop(manifest.as_object_mut().unwrap().remove("probe")));
+    let (succeeded, _, error) = output(start(&folder).arg("invoke").arg(root().join("events/direct-tei.json")));
     assert!(succeeded, "{error}");
 }
 
 #[test]
 fn a_model_for_operators_of_another_version_says_what_to_do() {
     let folder = FolderCopy::of_fixture("operators");
-    folder.change("manifest.json", |bytes| {
-        let mut manifest: Value = serde_json::from_slice(bytes).unwrap();
-        manifest["operators"] = 7_000.into();
-        *bytes = serde_json::to_vec(&manifest).unwrap();
-    });
-    let start = || {
-        let mut command = bootstrap();
-        command.env("EMBED_MODEL_DIR", &folder.0);
-        command
-    };
-    fails_with(&mut start(), &["operators of version 7000", "make model"]);
+    folder.change_manifest(|manifest| manifest["operators"] = 7_000.into());
+    fails_with(&mut start(&folder), &["operators of version 7000", "make model"]);
     // The standard graph has none of them.
-    let mut standard = start();
+    let mut standard = start(&folder);
     standard.env("EMBED_KERNELS", "onnxruntime").arg("invoke").arg(root().join("events/direct-tei.json"));
     let (succeeded, _, error) = output(&mut standard);
     assert!(succeeded, "{error}");
@@ -144,14 +130,9 @@ fn a_model_for_operators_of_another_version_says_what_to_do() {
 #[test]
 fn kernels_without_their_graph_say_how_to_get_it() {
     let folder = FolderCopy::of_fixture("kernels");
-    folder.change("manifest.json", |bytes| {
-        let mut manifest: Value = serde_json::from_slice(bytes).unwrap();
-        manifest["files"].as_object_mut().unwrap().remove("standard_model").unwrap();
-        *bytes = serde_json::to_vec(&manifest).unwrap();
-    });
-    let mut command = bootstrap();
-    command.env("EMBED_MODEL_DIR", &folder.0).env("EMBED_KERNELS", "onnxruntime");
-    fails_with(&mut command, &["EMBED_KERNELS", "make model STANDARD=yes"]);
+    folder
+        .change_manifest(|manifest| drop(manifest["files"].as_object_mut().unwrap().remove("standard_model").unwrap()));
+    fails_with(start(&folder).env("EMBED_KERNELS", "onnxruntime"), &["EMBED_KERNELS", "make model STANDARD=yes"]);
 }
 
 #[test]
@@ -185,6 +166,6 @@ fn an_event_comes_from_standard_input_as_well() {
         .unwrap();
     process.stdin.take().unwrap().write_all(br#"{"inputs": "hello"}"#).unwrap();
     let printed = process.wait_with_output().unwrap().stdout;
-    let reply: serde_json::Value = serde_json::from_slice(&printed).unwrap();
+    let reply: Value = serde_json::from_slice(&printed).unwrap();
     assert_eq!((reply["model"].as_str(), reply["dimensions"].as_u64()), (Some("fixture"), Some(32)));
 }

@@ -177,17 +177,24 @@ impl FolderCopy {
         std::fs::write(path, bytes).unwrap();
     }
 
+    pub fn change_manifest(&self, change: impl FnOnce(&mut Value)) {
+        self.change("manifest.json", |bytes| {
+            let mut manifest = serde_json::from_slice(bytes).unwrap();
+            change(&mut manifest);
+            *bytes = serde_json::to_vec(&manifest).unwrap();
+        });
+    }
+
     /// Writes the files' present sizes and hashes into the manifest, as a model's maker would.
     pub fn seal(&self) {
         use sha2::{Digest, Sha256};
-        let path = self.0.join("manifest.json");
-        let mut manifest: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-        for (_, file) in manifest["files"].as_object_mut().unwrap() {
-            let bytes = std::fs::read(self.0.join(file["path"].as_str().unwrap())).unwrap();
-            let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-            (file["size"], file["sha256"]) = (bytes.len().into(), hash.into());
-        }
-        std::fs::write(path, manifest.to_string()).unwrap();
+        self.change_manifest(|manifest| {
+            for (_, file) in manifest["files"].as_object_mut().unwrap() {
+                let bytes = std::fs::read(self.0.join(file["path"].as_str().unwrap())).unwrap();
+                let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                (file["size"], file["sha256"]) = (bytes.len().into(), hash.into());
+            }
+        });
     }
 }
 
